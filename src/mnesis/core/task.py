@@ -1,0 +1,77 @@
+"""What a memory is asked to remember: tasks, the episodes they draw, and streams too long to hold.
+
+A task knows nothing of models. Everything random comes from one explicit ``torch.Generator`` or an integer seed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+class Episode(NamedTuple):
+    """A batch of training or test sequences. ``targets[b, t]`` is what the output at ``inputs[b, t]`` should say."""
+
+    inputs: Int[Tensor, "B T"] | Float[Tensor, "B T D"]
+    targets: Int[Tensor, "B T"] | Float[Tensor, "B T E"]
+    weight: Float[Tensor, "B T"]
+    """Weight of each target in the loss and the score; 0 = not asked."""
+    reset: Bool[Tensor, "B T"] | None = None
+    """True: the state is fresh before this unit."""
+    length: Int[Tensor, " B"] | None = None
+    """Units of each row that are real; None = all."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question asked at the end of a stream, by forking the reader's state."""
+
+    prompt: Int[Tensor, " P"]
+    """Tokens fed after the stream."""
+    answer: Int[Tensor, " A"]
+    """Tokens expected after the prompt, the end token included."""
+    text: str
+    answer_text: str
+    choices: tuple[str, ...] = ()
+    """Every answer that this kind of question can have (the scorer's labels)."""
+    depth: float = float("nan")
+    """Where the last supporting fact stands: 0 = start of the stream, 1 = its end."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A sequence of exactly ``length`` units, produced in chunks and never held whole, with questions at its end."""
+
+    length: int
+    chunks: Callable[[int], Iterator[Int[Tensor, " n"]]]
+    """``chunks(size)`` starts the stream anew and yields pieces of ``size`` units (the last may be shorter)."""
+    questions: tuple[Question, ...] = field(default=())
+
+
+class Task(ABC):
+    """Draws episodes for a length and a seed; scores answers."""
+
+    vocabulary: int
+    """Number of token ids of inputs and targets; 0 where the inputs are vectors."""
+    features: int = 0
+    """Width of the inputs where they are vectors; 0 where they are tokens."""
+    chance: float
+    """Accuracy of the best constant answer."""
+
+    @abstractmethod
+    def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:
+        """Draw ``batch`` sequences whose length (in the task's own unit, see the class) is ``length``."""
+
+    def stream(self, length: int, seed: int) -> Stream:
+        """A stream of ``length`` units with questions at its end; tasks without a streaming form raise TypeError."""
+        raise TypeError(f"task {type(self).__name__} has no streaming form; use episodes() at a length that fits memory")
+
+    def correct(self, question: Question, output: Sequence[int]) -> bool:
+        """Whether the generated tokens answer the question: exact match of the whole answer unless a task says otherwise."""
+        return list(output) == question.answer.tolist()
