@@ -1,0 +1,147 @@
+"""The catalog: what mnesis holds, by name. Adding a memory, a task or a claim is one line here.
+
+Every card names a class as ``module:Class``; nothing is imported before it is asked for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from importlib.resources import files
+from inspect import Parameter, signature
+from typing import Any
+
+from .memory import Memory
+from .task import Task
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Where something was published."""
+
+    title: str
+    authors: str
+    year: int
+    arxiv: str = ""
+    venue: str = ""
+    key: str = ""
+
+    def bibtex(self) -> str:
+        kind = "misc" if self.arxiv and not self.venue else "article"
+        lines = [f"  title = {{{self.title}}}", f"  author = {{{self.authors}}}", f"  year = {{{self.year}}}"]
+        lines += [f"  journal = {{{self.venue}}}"] if self.venue else []
+        lines += [f"  eprint = {{{self.arxiv}}}", "  archivePrefix = {arXiv}"] if self.arxiv else []
+        return f"@{kind}{{{self.key},\n" + ",\n".join(lines) + "\n}"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the catalog knows of one memory, task or claim."""
+
+    name: str
+    target: str
+    """``module:Class`` below mnesis."""
+    family: str
+    summary: str
+    papers: tuple[str, ...] = ()
+    """Keys into papers.json."""
+    forms: tuple[str, ...] = ()
+    bounded: bool = True
+    cost: str = ""
+    """State numbers per row, in the constructor's own words."""
+    example: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of a small instance, for laws and examples."""
+
+    def load(self) -> type:
+        module, _, name = self.target.partition(":")
+        return getattr(import_module(f"mnesis.{module}"), name)
+
+
+def _cards(kind: str) -> dict[str, Card]:
+    return {card.name: card for card in _CATALOG[kind]}
+
+
+def cards(kind: str) -> list[Card]:
+    """All cards of ``memories``, ``tasks`` or ``claims``, in the catalog's order."""
+    return list(_CATALOG[kind])
+
+
+def card(kind: str, name: str) -> Card:
+    """The card of that name; an unknown one is a ValueError that suggests the nearest."""
+    known = _cards(kind)
+    if name not in known:
+        singular = {"memories": "memory", "tasks": "task", "claims": "claim"}[kind]
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+        raise ValueError(f"no {singular} is called {name!r}; {hint}")
+    return known[name]
+
+
+def create(kind: str, name: str, **options: Any) -> Any:
+    """An instance by name; options as the class takes them, unknown ones are errors."""
+    cls = card(kind, name).load()
+    accepted = signature(cls.__init__).parameters
+    known = [key for key, parameter in accepted.items() if key != "self" and parameter.kind is not Parameter.VAR_KEYWORD]
+    for option in options:
+        if option not in known:
+            near = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(known)}"
+            raise ValueError(f"{name} has no option {option!r}; {hint}")
+    missing = [key for key in known if accepted[key].default is Parameter.empty and key not in options]
+    if missing:
+        raise ValueError(f"{name} needs {', '.join(missing)}; write {name!r}, {missing[0]}=...")
+    return cls(**options)
+
+
+def create_memory(name: str, **options: Any) -> Memory:
+    """A memory by name: ``create_memory("armt", dim=256)``."""
+    return create("memories", name, **options)
+
+
+def create_task(name: str, **options: Any) -> Task:
+    """A task by name."""
+    return create("tasks", name, **options)
+
+
+def list_memories() -> list[Card]:
+    """The cards of all memories."""
+    return cards("memories")
+
+
+def list_tasks() -> list[Card]:
+    """The cards of all tasks."""
+    return cards("tasks")
+
+
+def list_claims() -> list[Card]:
+    """The cards of all claims."""
+    return cards("claims")
+
+
+@cache
+def papers() -> dict[str, Paper]:
+    """Every paper that a card names, by key."""
+    text = files("mnesis.core").joinpath("papers.json").read_text(encoding="utf-8")
+    return {key: Paper(key=key, **entry) for key, entry in json.loads(text).items()}
+
+
+def bibtex(kind: str) -> Iterator[str]:
+    """BibTeX entries of all papers that the cards of a kind name, each once."""
+    keys = dict.fromkeys(key for card in cards(kind) for key in card.papers)
+    yield from (papers()[key].bibtex() for key in keys)
+
+
+_CATALOG: dict[str, tuple[Card, ...]] = {
+    "memories": (
+        Card(
+            "gru", "memories.recurrent.gru:GRU", "recurrent", "two gates over a hidden vector",
+            papers=("cho2014gru",), cost="hidden", example={"dim": 12, "hidden": 16},
+        ),
+    ),
+    "tasks": (),
+    "claims": (),
+}  # fmt: skip

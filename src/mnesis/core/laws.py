@@ -1,0 +1,559 @@
+"""The laws of memory, as functions that return measured gaps.
+
+``check(memory)`` runs all of them on any :class:`Memory`, ours or a stranger's, and yields one :class:`Gap` per law, form
+and dtype. A gap is max|a - b| / max(1, max|a|); tolerances are 1e-9 in float64, 1e-4 in float32 and 3e-2 in bfloat16
+(outputs only). Before anything is measured every parameter is redrawn, because a zero-initialised write obeys every law.
+"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .memory import Memory, _first, _map_input
+from .record import silent
+from .state import clone, detach, leaves, load_state, nbytes, put, save_state, take, tree_map
+
+TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 3e-2}
+LENGTHS = (1, 2, 63, 100)
+REMEMBERED = 1e-3
+"""How far later outputs must move when the carried state is replaced by a fresh one."""
+LATE = 10_000_000
+LONG = 16_384
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How far a memory is from obeying one law."""
+
+    memory: str
+    law: str
+    form: str
+    dtype: str
+    gap: float
+    tolerance: float
+
+    @property
+    def holds(self) -> bool:
+        return self.gap <= self.tolerance
+
+
+class Subject:
+    """A memory under examination: redrawn parameters, its inputs, one dtype."""
+
+    def __init__(self, memory: Memory, dtype: torch.dtype, seed: int = 0) -> None:
+        self.dtype = dtype
+        self.generator = torch.Generator().manual_seed(seed)
+        self.memory = copy.deepcopy(memory).to("cpu", dtype).eval()
+        self.redraw()
+
+    @property
+    def tolerance(self) -> float:
+        return TOLERANCE[self.dtype]
+
+    def redraw(self, shift: float = 0.0) -> None:
+        """Draw every parameter anew: matrices normal with deviation 1/sqrt(fan in), vectors spread around their values."""
+        with torch.no_grad():
+            for parameter in self.memory.parameters():
+                noise = torch.randn(parameter.shape, generator=self.generator, dtype=torch.float64)
+                if parameter.ndim > 1:
+                    parameter.copy_(noise * parameter[0].numel() ** -0.5)
+                else:
+                    parameter.copy_(parameter.double() + noise + shift * noise.sign())
+
+    def draw(self, batch: int, time: int, scale: float = 1.0) -> Any:
+        """Random inputs: vectors for a memory with ``dim``, token ids for one with ``vocabulary``."""
+        if self.memory.dim is not None:
+            x = torch.randn(batch, time, self.memory.dim, generator=self.generator, dtype=torch.float64)
+            return (scale * x).to(self.dtype)
+        if vocabulary := getattr(self.memory, "vocabulary", None):
+            return torch.randint(vocabulary, (batch, time), generator=self.generator)
+        name = type(self.memory).__name__
+        raise ValueError(f"{name} has neither dim nor vocabulary, so the laws cannot draw inputs; set one of them")
+
+    def flags(self, batch: int, time: int, rate: float) -> Tensor:
+        return torch.rand(batch, time, generator=self.generator) < rate
+
+    def fresh(self, batch: int) -> Any:
+        return self.memory.initial_state(batch, device=torch.device("cpu"), dtype=self.dtype)
+
+    def started(self, batch: int) -> Any:
+        """A state off the grid, as found in mid-stream."""
+        with torch.no_grad():
+            _, state = self.memory(self.draw(batch, 7))
+        return detach(state)
+
+
+def check(
+    memory: Memory,
+    *,
+    name: str | None = None,
+    dtypes: Sequence[torch.dtype] = (torch.float64, torch.float32, torch.bfloat16),
+    laws: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Iterator[Gap]:
+    """Measure a memory against the laws.
+
+    Args:
+        memory: any memory; it is copied, never changed. Those with a ``form`` argument are rebuilt in each of ``forms``.
+        name: what to call it in the results; the class name if None.
+        dtypes: where to measure the numeric laws; the others are measured in the first.
+        laws: names out of ``LAWS``; all if None.
+        seed: of parameters and inputs.
+    """
+    name = name or type(memory).__name__
+    chosen = list(LAWS) if laws is None else list(laws)
+    if unknown := [law for law in chosen if law not in LAWS]:
+        raise ValueError(f"no law is called {unknown[0]!r}; the laws are {', '.join(LAWS)}")
+    with silent():
+        for form, variant in _forms(memory):
+            for law in chosen:
+                spec = LAWS[law]
+                for dtype in dtypes if spec.numeric else dtypes[:1]:
+                    if dtype is torch.bfloat16 and not spec.coarse:
+                        continue
+                    gap = spec.measure(Subject(variant, dtype, seed))
+                    if gap is not None:
+                        tolerance = TOLERANCE[dtype] if spec.numeric else 0.0
+                        yield Gap(name, law, form, str(dtype).removeprefix("torch."), gap, tolerance)
+
+
+def _forms(memory: Memory) -> Iterator[tuple[str, Memory]]:
+    forms = getattr(memory, "forms", ())
+    if not forms:
+        yield "scan", memory
+    for form in forms:
+        yield form, in_form(memory, form)
+
+
+def in_form(memory: Memory, form: str) -> Memory:
+    """The same memory, weights included, with its recurrence computed in another form."""
+    other = type(memory)(**{**memory.config, "form": form})
+    other.load_state_dict(memory.state_dict())
+    return other
+
+
+def difference(a: Any, b: Any) -> float:
+    """The gap between two outputs, states or lists of gradients; infinite where one is not finite."""
+    worst = 0.0
+    for u, v in zip(_tensors(a), _tensors(b), strict=True):
+        if u.shape != v.shape:
+            return float("inf")
+        if u.numel() == 0:
+            continue
+        u, v = u.detach().double(), v.detach().double()
+        gap = float((u - v).abs().max() / max(1.0, float(u.abs().max())))
+        worst = max(worst, gap if gap == gap else float("inf"))
+    return worst
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    if isinstance(tree, list):
+        return [tensor for item in tree for tensor in _tensors(item)]
+    return leaves(tree)
+
+
+Run = Callable[[Any, Any], tuple[Any, Any]]
+"""Reads x from a state in some way: (x, state) -> (y, state)."""
+
+
+def _graded(subject: Subject, run: Run, x: Any, state: Any, seed: int = 1) -> tuple[list[Tensor], list[Tensor]]:
+    """Outputs with state, and the gradients of a random projection of both to parameters, inputs and start."""
+    memory = subject.memory
+    differentiable = _first(x).is_floating_point()
+    x = _map_input(x, lambda leaf: leaf.clone().requires_grad_(leaf.is_floating_point()))
+    state = tree_map(lambda leaf: leaf.clone().requires_grad_(leaf.is_floating_point()), state)
+    y, after = run(x, state)
+    results = [*leaves(y), *leaves(after)]
+    generator = torch.Generator().manual_seed(seed)
+    scalar = torch.zeros((), dtype=torch.float64)
+    for tensor in results:
+        if tensor.is_floating_point() and tensor.requires_grad:
+            weight = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
+            scalar = scalar + (tensor.double() * weight).sum()
+    wanted = [p for p in memory.parameters() if p.requires_grad] + [leaf for leaf in leaves(state) if leaf.requires_grad]
+    wanted += leaves(x) if differentiable else []
+    if not scalar.requires_grad:
+        return results, []
+    gradients = torch.autograd.grad(scalar, wanted, allow_unused=True)
+    return results, [g if g is not None else torch.zeros_like(w) for g, w in zip(gradients, wanted, strict=True)]
+
+
+def _compare(subject: Subject, run: Run, other: Run, x: Any, state: Any) -> float:
+    if subject.dtype is torch.bfloat16:
+        with torch.no_grad():
+            return difference(leaves(run(x, state)[0]), leaves(other(x, state)[0]))
+    (a, grad_a), (b, grad_b) = _graded(subject, run, x, state), _graded(subject, other, x, state)
+    return max(difference(a, b), difference(grad_a, grad_b))
+
+
+def _chunked(memory: Memory, sizes: Sequence[int], **options: Tensor) -> Run:
+    def run(x: Any, state: Any) -> tuple[Any, Any]:
+        outputs, start = [], 0
+        for size in sizes:
+            piece = _map_input(x, lambda leaf, a=start, n=size: leaf[:, a : a + n])
+            y, state = memory(piece, state, **{k: v[:, start : start + size] for k, v in options.items()})
+            outputs.append(y)
+            start += size
+        return _joined(outputs), state
+
+    return run
+
+
+def _joined(outputs: list[Any], dim: int = 1) -> Any:
+    if isinstance(outputs[0], Tensor):
+        return torch.cat(outputs, dim)
+    return type(outputs[0])(*(_joined(list(parts), dim) for parts in zip(*outputs, strict=True)))
+
+
+def _cuttings(time: int, generator: torch.Generator) -> list[list[int]]:
+    if time == 1:
+        return []
+    random = (torch.randperm(time - 1, generator=generator)[: min(6, time - 1)] + 1).sort().values.tolist()
+    edges = [0, *random, time]
+    return [[1] * time, [1, time - 1], [time - 1, 1], [b - a for a, b in zip(edges, edges[1:], strict=False)]]
+
+
+def cuts(subject: Subject) -> float:
+    """Outputs, final state and gradients do not depend on where the stream is cut."""
+    worst = 0.0
+    for time in LENGTHS:
+        x = subject.draw(2, time)
+        for state in (subject.fresh(2), subject.started(2)):
+            whole = _chunked(subject.memory, [time])
+            for sizes in _cuttings(time, subject.generator):
+                worst = max(worst, _compare(subject, whole, _chunked(subject.memory, sizes), x, detach(state)))
+    return worst
+
+
+def remembers(subject: Subject) -> float:
+    """The carried state moves later outputs, and gradients reach inputs before the cut."""
+    memory = subject.memory
+    period = memory.period or 8
+    worst = 0.0
+    for before in (2 * period, 2 * period - 1):
+        x, later = subject.draw(2, before), subject.draw(2, period + 1)
+        x = x.requires_grad_() if x.is_floating_point() else x
+        y_carried, _ = memory(later, memory(x)[1])
+        y_fresh, _ = memory(later)
+        moved = difference(y_carried, y_fresh)
+        if x.is_floating_point():
+            (gradient,) = torch.autograd.grad(_first(y_carried).double().square().sum(), x, allow_unused=True)
+            moved = min(moved, 0.0 if gradient is None else float(gradient.abs().max()))
+        worst = max(worst, 1 - moved / REMEMBERED)
+    return max(0.0, worst)
+
+
+def causality(subject: Subject) -> float:
+    """No output depends on a later unit."""
+    worst = 0.0
+    with torch.no_grad():
+        for time, at in ((2, 1), (63, 20), (100, 64), (100, 99)):
+            x, other = subject.draw(2, time), subject.draw(2, time)
+            changed = _joined([_map_input(x, lambda leaf, t=at: leaf[:, :t]), _map_input(other, lambda leaf, t=at: leaf[:, t:])])
+            a, b = subject.memory(x)[0], subject.memory(changed)[0]
+            early = lambda y, t=at: _map_input(y, lambda leaf: leaf[:, :t])  # noqa: E731
+            worst = max(worst, difference(early(a), early(b)))
+    return worst
+
+
+def resets(subject: Subject) -> float:
+    """A reset is a fresh start: ragged resets equal the episodes run alone, and a reset stream may be cut too."""
+    memory, worst = subject.memory, 0.0
+    for time in (1, 2, 63, 100):
+        x, flags, state = subject.draw(3, time), subject.flags(3, time, 4 / time), subject.started(3)
+
+        def alone(x: Any, state: Any, flags: Tensor = flags, time: int = time) -> tuple[Any, Any]:
+            outputs, states = [], []
+            for row in range(3):
+                marks = flags[row].nonzero().flatten().tolist()
+                edges = [0, *[t for t in marks if t > 0], time]
+                row_state = subject.fresh(1) if marks[:1] == [0] else take(state, [row])
+                row_outputs = []
+                for index, (begin, end) in enumerate(zip(edges, edges[1:], strict=False)):
+                    row_state = subject.fresh(1) if index else row_state
+                    y, row_state = memory(_map_input(x, lambda leaf, r=row, a=begin, b=end: leaf[r : r + 1, a:b]), row_state)
+                    row_outputs.append(y)
+                outputs.append(_joined(row_outputs))
+                states.append(row_state)
+            return _joined(outputs, 0), _stacked(states)
+
+        together = _chunked(memory, [time], reset=flags)
+        worst = max(worst, _compare(subject, alone, together, x, state))
+        for sizes in _cuttings(time, subject.generator)[-1:]:
+            worst = max(worst, _compare(subject, together, _chunked(memory, sizes, reset=flags), x, state))
+    return worst
+
+
+def _stacked(states: list[Any]) -> Any:
+    whole = take(states[0], [0] * len(states))
+    for row, state in enumerate(states):
+        whole = put(whole, [row], state)
+    return whole
+
+
+def padding(subject: Subject) -> float:
+    """What stands beyond a row's length, NaN included, changes nothing; rows agree with their unpadded runs."""
+    memory, worst = subject.memory, 0.0
+    for time in (2, 63, 100):
+        length = torch.tensor([time, time // 2, 0])
+        x, state = subject.draw(3, time), subject.started(3)
+        beyond = torch.arange(time)[None] >= length[:, None]
+
+        def filled(value: float, x: Any = x, beyond: Tensor = beyond) -> Any:
+            def fill(leaf: Tensor) -> Tensor:
+                mask = beyond.reshape(*beyond.shape, *[1] * (leaf.ndim - 2))
+                return leaf.masked_fill(mask, value if leaf.is_floating_point() else 0)
+
+            return _map_input(x, fill)
+
+        def padded(x: Any, state: Any, length: Tensor = length) -> tuple[Any, Any]:
+            return memory(x, state, length=length)
+
+        def alone(x: Any, state: Any, length: Tensor = length, time: int = time) -> tuple[Any, Any]:
+            outputs, states = [], []
+            for row, units in enumerate(length.tolist()):
+                row_state = take(state, [row])
+                if units:
+                    y, row_state = memory(_map_input(x, lambda leaf, r=row, n=units: leaf[r : r + 1, :n]), row_state)
+                else:
+                    y = _map_input(outputs[0], lambda leaf: torch.zeros_like(leaf[:, :0]))
+                missing = lambda leaf, n=units: torch.cat(  # noqa: E731
+                    [leaf, leaf.new_zeros(1, time - n, *leaf.shape[2:])], 1
+                )
+                outputs.append(_map_input(y, missing))
+                states.append(row_state)
+            return _joined(outputs, 0), _stacked(states)
+
+        clean, state = filled(0.0), detach(state)
+        if subject.dtype is not torch.bfloat16:
+            (a, grad_a), (b, grad_b) = (_graded(subject, padded, filled(v), state) for v in (0.0, float("nan")))
+            same = all(torch.equal(u, v) for u, v in zip([*a, *grad_a], [*b, *grad_b], strict=True))
+            worst = max(worst, 0.0 if same else float("inf"))
+            for row, units in enumerate(length.tolist()):
+                if bool(_first(padded(clean, state)[0])[row, units:].ne(0).any()):
+                    return float("inf")
+        worst = max(worst, _compare(subject, alone, padded, clean, state))
+    return worst
+
+
+def rows(subject: Subject) -> float:
+    """Rows are independent, and their order is only an order."""
+    x, state = subject.draw(4, 63), subject.started(4)
+    order = torch.tensor([2, 0, 3, 1])
+    with torch.no_grad():
+        y, after = subject.memory(x, state)
+        y_turned, after_turned = subject.memory(_map_input(x, lambda leaf: leaf[order]), take(state, order))
+        turned = max(
+            difference(_map_input(y, lambda leaf: leaf[order]), y_turned), difference(take(after, order), after_turned)
+        )
+        other = _joined([_map_input(subject.draw(1, 63), lambda leaf: leaf), _map_input(x, lambda leaf: leaf[1:])], 0)
+        y_other, after_other = subject.memory(other, state)
+        tail = lambda tree: _map_input(tree, lambda leaf: leaf[1:])  # noqa: E731
+        independent = max(difference(tail(y), tail(y_other)), difference(take(after, [1, 2, 3]), take(after_other, [1, 2, 3])))
+    return max(turned, independent)
+
+
+def forms(subject: Subject) -> float:
+    """Every form agrees with the naive twin (if there is one) and with ``step``, gradients included."""
+    memory, worst = subject.memory, 0.0
+
+    def stepped(x: Any, state: Any) -> tuple[Any, Any]:
+        outputs = []
+        for t in range(_first(x).shape[1]):
+            y, state = memory.step(_map_input(x, lambda leaf, t=t: leaf[:, t]), state)
+            outputs.append(_map_input(y, lambda leaf: leaf.unsqueeze(1)))
+        return _joined(outputs), state
+
+    twin = in_form(memory, "naive").to(subject.dtype).eval() if "naive" in getattr(memory, "forms", ()) else None
+    for time in LENGTHS:
+        x = subject.draw(2, time)
+        for state in (subject.fresh(2), subject.started(2)):
+            state = detach(state)
+            whole = _chunked(memory, [time])
+            worst = max(worst, _compare(subject, whole, stepped, x, state))
+            if twin is not None and twin.config != memory.config:
+                worst = max(worst, _against_twin(subject, twin, x, state, time))
+    phases = subject.started(3)
+    if memory.period is not None:
+        with torch.no_grad():
+            for row in range(1, 3):
+                phases = put(phases, [row], memory(subject.draw(1, row * 3), take(phases, [row]))[1])
+    worst = max(worst, _compare(subject, stepped, _chunked(memory, [5]), subject.draw(3, 5), detach(phases)))
+    return worst
+
+
+def _against_twin(subject: Subject, twin: Memory, x: Any, state: Any, time: int) -> float:
+    if subject.dtype is torch.bfloat16:
+        with torch.no_grad():
+            return difference(twin(x, state)[0], subject.memory(x, state)[0])
+    own = _graded(subject, _chunked(subject.memory, [time]), x, state)
+    original, subject.memory = subject.memory, twin
+    try:
+        reference = _graded(subject, _chunked(twin, [time]), x, state)
+    finally:
+        subject.memory = original
+    return max(difference(a, b) for a, b in zip(reference, own, strict=True))
+
+
+def bounded(subject: Subject) -> float | None:
+    """The bytes of a bounded state are known at construction and stay constant."""
+    if not subject.memory.bounded:
+        return None
+    with torch.no_grad():
+        state = clone(subject.fresh(2))
+        expected, seen = nbytes(state), []
+        for time in (1, 2, 63, 100):
+            _, state = subject.memory(subject.draw(2, time), state)
+            seen.append(nbytes(state))
+        for _ in range(3):
+            _, state = subject.memory.step(_map_input(subject.draw(2, 1), lambda leaf: leaf[:, 0]), state)
+            seen.append(nbytes(state))
+    return float(max(abs(size - expected) for size in seen))
+
+
+def saved(subject: Subject) -> float:
+    """A state written to a file and read back continues bit for bit."""
+    with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
+        state, path = subject.started(2), Path(folder) / "state.safetensors"
+        save_state(state, path, about=subject.memory.describe())
+        restored = load_state(path, about=subject.memory.describe())
+        x = subject.draw(2, 63)
+        (y, after), (y_restored, after_restored) = subject.memory(x, state), subject.memory(x, restored)
+    pairs = zip([*leaves(y), *leaves(after)], [*leaves(y_restored), *leaves(after_restored)], strict=True)
+    return 0.0 if type(state) is type(restored) and all(torch.equal(a, b) for a, b in pairs) else float("inf")
+
+
+def purity(subject: Subject) -> float:
+    """No call changes the state or the input that it was given, and none changes the memory."""
+    memory = subject.memory
+    with torch.no_grad():
+        state, x = subject.started(2), subject.draw(2, 63)
+        before, x_before = clone(state), _map_input(x, Tensor.clone)
+        first = memory(x, state)
+        memory(x, state, reset=subject.flags(2, 63, 0.1), length=torch.tensor([63, 20]))
+        memory.step(_map_input(x, lambda leaf: leaf[:, 0]), state)
+        second = memory(x, state)
+    pairs = [(before, state), (x_before, x), (first[0], second[0]), (first[1], second[1])]
+    same = all(torch.equal(u, v) for a, b in pairs for u, v in zip(leaves(a), leaves(b), strict=True))
+    return 0.0 if same else float("inf")
+
+
+def dtypes(subject: Subject) -> float:
+    """A leaf's dtype never changes, under autocast neither; outputs have the dtype of the arithmetic."""
+    memory = subject.memory
+    wrong = 0
+    for dtype, autocast in ((subject.dtype, False), (torch.float32, True), (torch.bfloat16, False)):
+        other = copy.deepcopy(memory).to(dtype)
+        x = subject.draw(2, 9)
+        x = x.to(dtype) if x.is_floating_point() else x
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            compute = other.compute_dtype(x)
+            state = other.initial_state(2, device=torch.device("cpu"), dtype=compute)
+            expected = [leaf.dtype for leaf in leaves(state)]
+            for _ in range(2):
+                y, state = other(x, state)
+                wrong += sum(a != leaf.dtype for a, leaf in zip(expected, leaves(state), strict=True))
+            _, state = other.step(_map_input(x, lambda leaf: leaf[:, 0]), state)
+            wrong += sum(a != leaf.dtype for a, leaf in zip(expected, leaves(state), strict=True))
+            if not autocast and _first(y).dtype != dtype:
+                wrong += 1
+    return float(wrong)
+
+
+def late(subject: Subject) -> float:
+    """Counters moved to ten million change nothing: there is no clock that runs out of precision."""
+    memory = subject.memory
+    period = memory.period or 1
+    shift = LATE // period * period
+    with torch.no_grad():
+        _, state = memory(subject.draw(2, 100))
+        moved = tree_map(lambda leaf: leaf if leaf.is_floating_point() else leaf + shift, state)
+        x = subject.draw(2, 63)
+        a, b = memory(x, state)[0], memory(x, moved)[0]
+        c, d = (memory.step(_map_input(x, lambda leaf: leaf[:, 0]), s)[0] for s in (state, moved))
+    return max(difference(a, b), difference(c, d))
+
+
+def extremes(subject: Subject) -> float:
+    """16,384 units of large inputs through gates pushed to both ends: nothing becomes NaN or infinite."""
+    broken = 0
+    with torch.no_grad():
+        for shift in (0.0, 8.0, -8.0):
+            subject.redraw(shift)
+            state = None
+            for _ in range(LONG // 512):
+                y, state = subject.memory(subject.draw(1, 512, scale=10.0), state)
+                broken += sum(int((~leaf.isfinite()).sum()) for leaf in [*leaves(y), *leaves(state)])
+                if broken:
+                    return float(broken)
+    return float(broken)
+
+
+def compiles(subject: Subject) -> float:
+    """``scan`` at phase 0 and ``step`` compile whole (fullgraph), with at most 3 compilations over 32 steps."""
+    graphs = 0
+
+    def count(graph: torch.fx.GraphModule, _: Any) -> Callable[..., Any]:
+        nonlocal graphs
+        graphs += 1
+        return graph.forward
+
+    memory = subject.memory
+    x = subject.draw(2, 32)
+    torch.compiler.reset()
+    try:
+        with torch.no_grad():
+            scan = torch.compile(lambda x, state: memory.scan(x, state), backend=count, fullgraph=True)
+            gap = difference(list(scan(x, subject.fresh(2))), list(memory.scan(x, subject.fresh(2))))
+            graphs = 0
+            step = torch.compile(lambda x, state: memory.step(x, state), backend=count, fullgraph=True)
+            state = expected = subject.fresh(2)
+            for t in range(32):
+                unit = _map_input(x, lambda leaf, t=t: leaf[:, t].clone())
+                y, state = step(unit, state)
+                y_expected, expected = memory.step(unit, expected)
+                gap = max(gap, difference(y, y_expected))
+    except torch._dynamo.exc.TorchDynamoException:
+        return float("inf")
+    finally:
+        torch.compiler.reset()
+    if gap > subject.tolerance:
+        return gap
+    return float(max(0, graphs - 3))
+
+
+@dataclass(frozen=True)
+class Law:
+    """How a law is measured, and where."""
+
+    measure: Callable[[Subject], float | None]
+    numeric: bool
+    """Measured in every dtype against its tolerance; otherwise in one, and the gap must be 0."""
+    coarse: bool = True
+    """Measured in bfloat16 too."""
+
+
+LAWS: dict[str, Law] = {
+    "cuts": Law(cuts, numeric=True),
+    "remembers": Law(remembers, numeric=False),
+    "causality": Law(causality, numeric=True),
+    "resets": Law(resets, numeric=True),
+    "padding": Law(padding, numeric=True),
+    "rows": Law(rows, numeric=True),
+    "forms": Law(forms, numeric=True),
+    "bounded": Law(bounded, numeric=False),
+    "saved": Law(saved, numeric=False),
+    "purity": Law(purity, numeric=False),
+    "dtypes": Law(dtypes, numeric=False),
+    "late": Law(late, numeric=True, coarse=False),
+    "extremes": Law(lambda subject: extremes(Subject(subject.memory, torch.float32)), numeric=False),
+    "compiles": Law(compiles, numeric=False),
+}
