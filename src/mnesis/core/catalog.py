@@ -141,6 +141,16 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             "gru", "memories.recurrent.gru:GRU", "recurrent", "two gates over a hidden vector",
             papers=("cho2014gru",), cost="hidden", example={"dim": 12, "hidden": 16},
         ),
+        Card(
+            "rmt", "memories.segment.rmt:RMT", "segment", "memory tokens read at the start and written at the end of a segment",
+            papers=("bulatov2022rmt",), cost="memory_tokens * dim + segment cache",
+            example={"dim": 16, "segment": 8, "memory_tokens": 3, "heads": 2, "hidden": 24},
+        ),
+        Card(
+            "armt", "memories.segment.armt:ARMT", "segment", "a matrix per layer, written by memory tokens with a delta rule",
+            papers=("rodkin2024armt",), cost="layers * 6 memory_dim * (dim + 1) + segment cache",
+            example={"dim": 16, "segment": 8, "memory_tokens": 3, "memory_dim": 5, "heads": 2, "hidden": 24, "convolution": 3},
+        ),
     ),
     "tasks": (),
     "claims": (),

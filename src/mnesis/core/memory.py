@@ -6,7 +6,7 @@ import inspect
 import json
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar, cast, final
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast, final
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -184,18 +184,17 @@ class Memory(nn.Module, Generic[S]):
                 )
 
 
-class HostLayer(nn.Module, Generic[C]):
-    """One causal layer of a host. Its cache holds what later units of the same segment need of earlier ones."""
+class HostLayer(Protocol[C]):
+    """One causal layer of a host (an nn.Module). Its cache holds what later units of a segment need of earlier ones."""
 
-    @abstractmethod
     def initial_cache(self, batch: int, capacity: int, *, device: torch.device, dtype: torch.dtype) -> C:
         """An empty cache of fixed size for segments of at most ``capacity`` units; a tree of [B ...] tensors."""
+        ...
 
-    @abstractmethod
-    def forward(
+    def __call__(
         self,
         h: Float[Tensor, "B T D"],
-        cache: C | None,
+        cache: C | None = None,
         position: int | Int[Tensor, " B"] = 0,
         both_ways: tuple[int, int] = (0, 0),
     ) -> tuple[Float[Tensor, "B T D"], C | None]:
@@ -204,29 +203,28 @@ class HostLayer(nn.Module, Generic[C]):
         Args:
             h: hidden states.
             cache: of the units before these; None = there are none, and none is wanted back.
-            position: how many units the cache holds; a tensor where rows differ (then T = 1).
+            position: how many units the cache holds; a tensor where rows differ (then T = 1). Units beyond the cache's
+                capacity are answered but not kept.
             both_ways: this many first and last units of the call see one another in both directions
                 (blocks of memory tokens); the first only at position 0.
         """
+        ...
 
 
-class Host(nn.Module):
-    """What a segment memory wraps: an ordered list of layers, an embedding in, a norm and a head out.
+class Host(Protocol):
+    """What a segment memory wraps (an nn.Module): layers in order, an embedding in, a final norm and a head out.
 
-    ``layers`` is what memories reach between; ``embed``, ``norm`` and ``head`` default to the identity.
+    Memories reach between ``layers``; ``embed``, ``norm`` and ``head`` may be the identity.
     """
 
     dim: int
     layers: nn.ModuleList
 
-    def embed(self, x: Tensor) -> Float[Tensor, "B T D"]:
-        return x
+    def embed(self, x: Tensor) -> Float[Tensor, "B T D"]: ...
 
-    def norm(self, h: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
-        return h
+    def norm(self, h: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]: ...
 
-    def head(self, h: Float[Tensor, "B T D"]) -> Tensor:
-        return h
+    def head(self, h: Float[Tensor, "B T D"]) -> Tensor: ...
 
 
 def align_left(x: Tensor, length: Int[Tensor, " B"]) -> Tensor:

@@ -12,9 +12,9 @@ the v1.2 files, where they hold without exception or within sampling noise:
 - After every second statement a question follows if one can be asked, until there are five. One of the last five
   statements is drawn until it is about something askable: hence the first supporting fact is never more than five
   statements old, and what was mentioned more often lately is asked about more often.
-- qa1 asks for a person. qa2 asks for an object carried somewhere after it was picked up (supported by the pick-up and the
-  carrier's last move) or put down by a person whose room was told (supported by the put-down and that move). qa3 asks
-  where an object was before one of the rooms that its last carrier took it to (supported by the last pick-up or
+- qa1 asks for a person. qa2 asks for an object carried somewhere after it was picked up (supported by the pick-up and
+  the carrier's last move) or put down by a person whose room was told (supported by the put-down and that move). qa3
+  asks where an object was before one of the rooms that its last carrier took it to (supported by the last pick-up or
   put-down, the move there and the carrier's move before).
 
 Example (qa2)::
@@ -28,6 +28,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from random import Random
 from typing import NamedTuple, TypeVar
 
@@ -95,7 +96,7 @@ def endless(
     def ask() -> StoryQuestion | None:
         return world.ask(questioner)
 
-    return ((world.tell(), ask) for _ in iter(int, 1))
+    return ((world.tell(), ask) for _ in count())
 
 
 def oracle(sentences: Sequence[str], question: str) -> str:
@@ -103,7 +104,9 @@ def oracle(sentences: Sequence[str], question: str) -> str:
     return prove(sentences, question)[0]
 
 
-class _Visit(NamedTuple):
+class _Stay(NamedTuple):
+    """A room, and the sentence that moved a person there; None while that is untold."""
+
     room: str | None
     move: int | None
 
@@ -118,45 +121,45 @@ def prove(sentences: Sequence[str], question: str) -> tuple[str, tuple[int, ...]
     Raises:
         ValueError: a question of another shape, or one that the sentences do not settle.
     """
-    unknown = _Visit(None, None)
-    at: dict[str, _Visit] = {}
+    nowhere = _Stay(None, None)
+    at: dict[str, _Stay] = {}
     holder: dict[str, str] = {}
     touched: dict[str, int] = {}
-    visits: dict[str, list[_Visit]] = {}  # of every object, one entry for each stay in a room
+    stays: dict[str, list[_Stay]] = {}
     for index, sentence in enumerate(sentences):
         if move := _MOVE.fullmatch(sentence.strip()):
             person, room = move.groups()
-            at[person] = _Visit(room, index)
+            at[person] = _Stay(room, index)
             for item in (item for item, carrier in holder.items() if carrier == person):
-                visits[item].append(at[person])
+                stays[item].append(at[person])
         elif act := _ACT.fullmatch(sentence.strip()):
             person, verb, item = act.groups()
+            here = at.get(person, nowhere)
+            of_item = stays.setdefault(item, [])
+            if of_item and of_item[-1].room == here.room:
+                of_item.pop()
+            of_item.append(here)
             touched[item] = index
             if verb in GET:
                 holder[item] = person
-                stays = visits.setdefault(item, [])
-                here = at.get(person, unknown)
-                if not stays or here.room != stays[-1].room:
-                    stays.append(here)
             else:
                 holder.pop(item, None)
-                visits.setdefault(item, [at.get(person, unknown)])
 
     answer: str | None = None
     support: tuple[int | None, ...] = ()
     if asked := _WHERE_PERSON.fullmatch(question.strip()):
-        answer, move_index = at.get(asked[1], unknown)
+        answer, move_index = at.get(asked[1], nowhere)
         support = (move_index,)
     elif asked := _WHERE_OBJECT.fullmatch(question.strip()):
-        answer, move_index = visits.get(asked[1], [unknown])[-1]
+        answer, move_index = stays.get(asked[1], [nowhere])[-1]
         support = (touched.get(asked[1]), move_index)
     elif asked := _WHERE_BEFORE.fullmatch(question.strip()):
         item, room = asked.groups()
-        stays = visits.get(item, [])
-        last = max((i for i, stay in enumerate(stays) if i > 0 and stay.room == room), default=None)
-        if last is not None:
-            answer = stays[last - 1].room
-            support = (touched[item], stays[last].move, stays[last - 1].move)
+        of_item = stays.get(item, [])
+        last = max((i for i, stay in enumerate(of_item) if stay.room == room), default=0)
+        if last > 0:
+            answer = of_item[last - 1].room
+            support = (touched[item], of_item[last].move, of_item[last - 1].move)
     else:
         raise ValueError(
             f"question {question!r} is none of 'Where is PERSON?', 'Where is the OBJECT?' and 'Where was the OBJECT "

@@ -3,9 +3,9 @@
 A small grammar over some eight hundred words draws sentences of 6 to 40 words: narration in several tenses, subordinate
 clauses, dialogue. Three of its sentences::
 
-    Before the carriage reached the ford, Sandra had already forgiven the impatient widow.
-    "You should never trust a lighthouse keeper," whispered John, and nobody in the village ever asked why.
-    The door of the kitchen was painted green, although the milk had turned sour by the evening.
+    Although my teacher spoke of the marriage to an impatient cousin, the barracks had always been cold.
+    "Why might I blame Winifred?" asked a timid painter.
+    There was a drum near the door of the hallway, and Daniel discarded a blanket because the milk smelled strange.
 
 It holds what makes books hard to read a bAbI story in: bAbI's persons (Mary, John, Daniel, Sandra), rooms (bathroom,
 bedroom, garden, hallway, kitchen, office), objects (apple, football, milk) and verbs (went, moved, travelled,
@@ -42,7 +42,7 @@ class Prose:
 
     def draw(self, count: int, generator: np.random.Generator) -> Pieces:
         """``count`` sentences as fragment indices; the next call continues the same text."""
-        slots = self._patterns.take(generator.integers(0, self._patterns.count, count))
+        slots = self._patterns.take(generator.integers(0, len(self._patterns), count))
         sizes = self._sizes[slots.tokens]
         words = (generator.random(len(sizes)) ** 1.5 * sizes).astype(np.int32)
         return Pieces(self._starts[slots.tokens] + np.minimum(words, sizes - 1), slots.offsets)
@@ -52,8 +52,8 @@ class Prose:
         generator = np.random.default_rng(seed)
         while True:
             block = self.draw(256, generator)
-            for index in range(block.count):
-                yield "".join(self.fragments[fragment] for fragment in block.piece(index)).strip()
+            for index in range(len(block)):
+                yield "".join(self.fragments[fragment] for fragment in block[index]).strip()
 
 
 @functools.cache

@@ -1,8 +1,8 @@
 """The words and the sentence shapes of the generated background prose (:mod:`mnesis.tasks.prose`).
 
 In a production a name of GRAMMAR is expanded, a name of LEXICON is filled with one of its words each time the sentence
-is used, and anything else stands for itself. A production written twice is drawn twice as often; earlier words of a list
-are drawn more often than later ones.
+is used, and anything else stands for itself. A production written twice is drawn twice as often; earlier words of a
+list are drawn more often than later ones.
 
 What keeps it free of bAbI facts: ``room`` and ``room_part`` are reached only through SCENE, and no SCENE follows "to",
 "in", "into", "inside" or "from"; ``babi_object`` is never the object of a verb of taking, giving or dropping.
@@ -183,7 +183,7 @@ GRAMMAR: dict[str, list[str]] = {
         """
         I frequency base THING | you modal_not person_base WHOM | we modal base THING before it is too late |
         THE_THING thing_did | SCENE scene_did | they say that CLAUSE | I have never participle such a_noun |
-        nobody can base THING better than WHOM | the topic has ruined more than one role | I am mood of the topic
+        nobody can base THING better than WHOM | the topic has ruined more than one role | I am tired of the topic
         """
     ),
     "QUESTION": _productions(
@@ -217,7 +217,7 @@ GRAMMAR: dict[str, list[str]] = {
         spoke of the topic to WHOM | had frequency person_participle WHOM | modal_not person_base WHOM |
         modal_not base SCENE | rested beside SCENE | went beyond SCENE | dreamed of SCENE | past the babi_object |
         spoke of the babi_object | manner past THING | took number nouns | was stared at by WHOM |
-        told WHOM that SCENE scene_did | asked WHOM about THING | took own time over the topic
+        told WHOM that SCENE scene_did | asked WHOM about THING | took great pains over the topic
         """
     ),
     "THING": _productions(

@@ -14,8 +14,8 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import tokenizers
@@ -26,25 +26,23 @@ END = "<|end|>"
 FILE = "tokenizer.json"
 
 
-class Pieces(NamedTuple):
+@dataclass(frozen=True)
+class Pieces:
     """Texts as one run of token ids: piece i is ``tokens[offsets[i] : offsets[i + 1]]``."""
 
     tokens: Int32[np.ndarray, " n"]
     offsets: Int64[np.ndarray, " pieces+1"]
 
-    @property
-    def count(self) -> int:
-        """Number of pieces."""
+    def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> Int32[np.ndarray, " n"]:
+        return self.tokens[self.offsets[index] : self.offsets[index + 1]]
 
     @property
     def lengths(self) -> Int64[np.ndarray, " pieces"]:
         """Tokens of each piece."""
         return np.diff(self.offsets)
-
-    def piece(self, index: int) -> Int32[np.ndarray, " n"]:
-        """A view of one piece."""
-        return self.tokens[self.offsets[index] : self.offsets[index + 1]]
 
     def take(self, indices: Int64[np.ndarray, " m"]) -> Pieces:
         """The named pieces, in the order given, repeated where named twice."""
@@ -59,7 +57,7 @@ class Pieces(NamedTuple):
         """Pack lists of ids."""
         offsets = np.zeros(len(lists) + 1, np.int64)
         np.cumsum([len(ids) for ids in lists], out=offsets[1:])
-        tokens = np.fromiter((token for ids in lists for token in ids), np.int32, int(offsets[-1]))
+        tokens = np.fromiter(itertools.chain.from_iterable(lists), np.int32, int(offsets[-1]))
         return cls(tokens, offsets)
 
 

@@ -1,0 +1,39 @@
+"""A causal depthwise convolution over the last few units, whose tail is carried."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class ShortConvolution(nn.Module):
+    """y_t = x_t + sum_j w_j * x_{t-j}, j = 0..width-1, each channel alone; starts as the identity with small weights.
+
+    A stream needs the last ``width - 1`` inputs: the tail ``[B width-1 D]``, zero before the first unit.
+
+    Args:
+        dim: channels.
+        width: units that one output sees, itself included.
+    """
+
+    def __init__(self, dim: int, width: int) -> None:
+        super().__init__()
+        if width < 2:
+            raise ValueError(f"a short convolution of width {width} sees no earlier unit; give width >= 2 or leave it out")
+        self.dim, self.width = dim, width
+        self.weight = nn.Parameter(torch.empty(dim, width).normal_(std=width**-0.5))
+
+    def initial_tail(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "B W-1 D"]:
+        return torch.zeros(batch, self.width - 1, self.dim, device=device, dtype=dtype)
+
+    def forward(
+        self, x: Float[Tensor, "B T D"], tail: Float[Tensor, "B W-1 D"] | None = None
+    ) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "B W-1 D"]]:
+        """Outputs and the new tail; no tail means the start of a sequence."""
+        if tail is None:
+            tail = x.new_zeros(x.shape[0], self.width - 1, self.dim)
+        padded = torch.cat([tail.to(x.dtype), x], 1)
+        y = F.conv1d(padded.mT, self.weight.to(x.dtype)[:, None], groups=self.dim).mT
+        return x + y, padded[:, x.shape[1] :].to(tail.dtype).clone()

@@ -1,0 +1,126 @@
+"""Associative Recurrent Memory Transformer: every layer keeps a matrix that memory tokens write and all units read."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ...core.memory import Host
+from ...layers.transformer import Transformer
+from ...ops.associative import associative_read, associative_write, dpfp
+from .segments import SegmentMemory
+
+
+class Associations(NamedTuple):
+    """What one layer remembers; float32 or wider."""
+
+    matrix: Float[Tensor, "B K D"]
+    normaliser: Float[Tensor, "B K"]
+
+
+class AssociativeLayer(nn.Module):
+    """Queries, keys, values and write gates of one layer.
+
+    Args:
+        dim: width of the host.
+        memory_dim: width of queries and keys before the feature map.
+        gate_bias: start of the write gates' bias; negative starts with closed gates.
+    """
+
+    def __init__(self, dim: int, *, memory_dim: int, gate_bias: float) -> None:
+        super().__init__()
+        self.query, self.key = nn.Linear(dim, memory_dim, bias=False), nn.Linear(dim, memory_dim, bias=False)
+        self.value, self.gate = nn.Linear(dim, dim, bias=False), nn.Linear(dim, 1)
+        nn.init.zeros_(self.value.weight)  # a new memory adds nothing: training starts from the plain host
+        if gate_bias:
+            nn.init.constant_(self.gate.bias, gate_bias)
+
+    def read(self, h: Float[Tensor, "B T D"], stored: Associations) -> Float[Tensor, "B T D"]:
+        wide = stored.matrix.dtype
+        with torch.autocast(h.device.type, enabled=False):
+            query = dpfp(self.query(h.to(self.query.weight.dtype)).to(wide))
+            return h + associative_read(query, *stored).to(h.dtype)
+
+    def write(self, h: Float[Tensor, "B M D"], stored: Associations, correction: bool) -> Associations:
+        wide = stored.matrix.dtype
+        with torch.autocast(h.device.type, enabled=False):
+            h = h.to(self.key.weight.dtype)
+            key, value = dpfp(self.key(h).to(wide)), self.value(h).to(wide)
+            strength = self.gate(h).to(wide).sigmoid().squeeze(-1)
+            return Associations(*associative_write(key, value, strength, *stored, correction=correction))
+
+
+class ARMT(SegmentMemory):
+    """Associative Recurrent Memory Transformer (Rodkin et al. 2024, arXiv 2407.04841).
+
+    The same m learned tokens stand behind every segment. Before layer l all units read its matrix,
+    x <- x + A^T phi(W_q x) / (z . phi(W_q x)); after it the memory tokens' outputs write it with a delta rule whose
+    normaliser does not count a rewritten key twice (gamma correction); phi is DPFP-3. The state is
+    layers * 6 memory_dim * (dim + 1) numbers in float32, and the keys and values of the present segment.
+
+    Args:
+        dim: width.
+        segment: units in a segment.
+        memory_tokens: m.
+        memory_dim: width of keys before the feature map (32 in the paper, 64 in the released scripts).
+        correction: the gamma correction; False is the paper's ablation.
+        gate_bias: start of the write gates' bias (0 in the paper).
+        layers, heads, hidden, convolution, rotary: of the native Transformer; without effect on a host handed in.
+        host: any causal stack of layers instead.
+        checkpoint: recompute activations in the backward pass (see :class:`SegmentMemory`).
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        segment: int = 512,
+        memory_tokens: int = 10,
+        memory_dim: int = 32,
+        correction: bool = True,
+        gate_bias: float = 0.0,
+        layers: int = 2,
+        heads: int = 4,
+        hidden: int | None = None,
+        convolution: int | None = None,
+        rotary: bool = True,
+        host: Host | None = None,
+        checkpoint: bool = False,
+    ) -> None:
+        native = dict(layers=layers, heads=heads, hidden=hidden, convolution=convolution, rotary=rotary)
+        super().__init__(Transformer(dim, **native) if host is None else host, segment=segment, checkpoint=checkpoint)
+        self.dim = dim if host is None else None
+        self.width, self.memory_dim, self.correction = dim, memory_dim, correction
+        self.memory = nn.Parameter(torch.randn(memory_tokens, dim) * dim**-0.5)
+        self.associative = nn.ModuleList(
+            AssociativeLayer(dim, memory_dim=memory_dim, gate_bias=gate_bias) for _ in self.host.layers
+        )
+
+    def initial_carried(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> tuple[Associations, ...]:
+        wide = torch.promote_types(dtype, torch.float32)
+        features = 6 * self.memory_dim
+        return tuple(
+            Associations(
+                torch.zeros(batch, features, self.width, device=device, dtype=wide),
+                torch.zeros(batch, features, device=device, dtype=wide),
+            )
+            for _ in self.associative
+        )
+
+    def read(self, layer: int, h: Tensor, carried: tuple[Associations, ...]) -> Tensor:
+        return self.associative[layer].read(h, carried[layer])
+
+    def opening(self, carried: tuple[Associations, ...]) -> None:
+        return None
+
+    def closing(self, carried: tuple[Associations, ...]) -> Tensor:
+        return self.memory.expand(carried[0].matrix.shape[0], -1, -1)
+
+    def write(self, outputs: list[Tensor], carried: tuple[Associations, ...]) -> tuple[Associations, ...]:
+        return tuple(
+            layer.write(h, stored, self.correction)
+            for layer, h, stored in zip(self.associative, outputs, carried, strict=True)
+        )

@@ -1,0 +1,87 @@
+"""Recurrent Memory Transformer: the last hidden states of memory tokens open the next segment."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ...core.memory import Host
+from ...layers.transformer import Transformer
+from .segments import SegmentMemory
+
+
+class RMTCarried(NamedTuple):
+    """What passes from segment to segment."""
+
+    memory: Float[Tensor, "B M D"]
+
+
+class RMT(SegmentMemory):
+    """Recurrent Memory Transformer (Bulatov et al. 2022, arXiv 2207.06881).
+
+    Every segment runs as [M; X; M]: the same m vectors stand in front, to be read, and behind, to be written; what the
+    host's last layer and final norm make of the ones behind is the next segment's M (section 3). The state is m dim
+    numbers, and the keys and values of the present segment.
+
+    The paper's memory tokens see one another in both directions inside a block; the authors' code for pretrained hosts
+    (``memory_mask="causal"``) keeps the plain causal mask.
+
+    Args:
+        dim: width.
+        segment: units in a segment.
+        memory_tokens: m.
+        memory_mask: "bidirectional" as in the paper, "causal" as in the authors' code.
+        layers, heads, hidden, convolution, rotary: of the native Transformer; without effect on a host handed in.
+        host: any causal stack of layers instead.
+        checkpoint: recompute activations in the backward pass (see :class:`SegmentMemory`).
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        segment: int = 512,
+        memory_tokens: int = 10,
+        memory_mask: Literal["bidirectional", "causal"] = "bidirectional",
+        layers: int = 2,
+        heads: int = 4,
+        hidden: int | None = None,
+        convolution: int | None = None,
+        rotary: bool = True,
+        host: Host | None = None,
+        checkpoint: bool = False,
+    ) -> None:
+        if memory_mask not in ("bidirectional", "causal"):
+            raise ValueError(f"memory_mask={memory_mask!r} is unknown; give 'bidirectional' or 'causal'")
+        native = dict(layers=layers, heads=heads, hidden=hidden, convolution=convolution, rotary=rotary)
+        super().__init__(
+            Transformer(dim, **native) if host is None else host,
+            segment=segment,
+            read_tokens=memory_tokens,
+            checkpoint=checkpoint,
+        )
+        self.dim = dim if host is None else None
+        self.memory_mask = memory_mask
+        self.memory = nn.Parameter(torch.randn(memory_tokens, dim) * dim**-0.5)
+
+    @property
+    def both_ways(self) -> bool:
+        return self.memory_mask == "bidirectional"
+
+    def initial_carried(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> RMTCarried:
+        return RMTCarried(self.memory.to(dtype).expand(batch, -1, -1).clone())
+
+    def read(self, layer: int, h: Tensor, carried: RMTCarried) -> Tensor:
+        return h
+
+    def opening(self, carried: RMTCarried) -> Tensor:
+        return carried.memory.to(self.memory.dtype)
+
+    def closing(self, carried: RMTCarried) -> Tensor:
+        return carried.memory.to(self.memory.dtype)
+
+    def write(self, outputs: list[Tensor], carried: RMTCarried) -> RMTCarried:
+        return RMTCarried(self.host.norm(outputs[-1]).to(carried.memory.dtype))

@@ -1,0 +1,210 @@
+"""What memories between segments share: an absolute grid, partial segments as legal state, recomputation."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple, TypeVar, cast
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from ...core.memory import Host, Memory
+from ...core.record import silent
+from ...core.state import tree_map
+
+Carried = TypeVar("Carried")
+
+
+class SegmentState(NamedTuple):
+    """Where a reader stands between and inside segments."""
+
+    carried: Any
+    """What passes from segment to segment."""
+    caches: tuple[Any, ...]
+    """Of each host layer, for the present segment; zero at its start."""
+    position: Int[Tensor, " B"]
+    """Units read of the present segment."""
+
+
+class SegmentMemory(Memory[SegmentState]):
+    """Runs a host segment by segment. A mechanism says what is carried and how a segment reads and writes it.
+
+    Every unit is answered at once, also in a segment that is not full yet: its keys and values wait in the caches, and
+    the writing tokens run when the segment closes.
+
+    Args:
+        host: an ordered list of causal layers (:class:`mnesis.core.memory.Host`).
+        segment: units in a segment.
+        read_tokens: memory tokens that stand before the units of every segment.
+        checkpoint: recompute activations in the backward pass; kept are those of one segment and, of n segments, the
+            carried states of 2 sqrt(n).
+    """
+
+    def __init__(self, host: Host, *, segment: int, read_tokens: int = 0, checkpoint: bool = False) -> None:
+        super().__init__()
+        if segment < 1:
+            raise ValueError(f"segment={segment} holds no unit; give at least 1")
+        self.host = cast(Any, host)
+        self.period, self.checkpoint, self.read_tokens = segment, checkpoint, read_tokens
+
+    @abstractmethod
+    def initial_carried(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Any:
+        """What the first segment reads."""
+
+    @abstractmethod
+    def read(self, layer: int, h: Float[Tensor, "B T D"], carried: Any) -> Float[Tensor, "B T D"]:
+        """What units see of the carried state before a layer runs."""
+
+    @abstractmethod
+    def opening(self, carried: Any) -> Float[Tensor, "B R D"] | None:
+        """The memory tokens that stand before the units."""
+
+    @abstractmethod
+    def closing(self, carried: Any) -> Float[Tensor, "B M D"]:
+        """The memory tokens that stand after the units."""
+
+    @abstractmethod
+    def write(self, outputs: list[Float[Tensor, "B M D"]], carried: Any) -> Any:
+        """The new carried state, from what every layer made of the closing tokens."""
+
+    @property
+    def both_ways(self) -> bool:
+        """Whether the memory tokens of a block see one another in both directions."""
+        return False
+
+    def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> SegmentState:
+        capacity = self.read_tokens + cast(int, self.period)
+        caches = tuple(layer.initial_cache(batch, capacity, device=device, dtype=dtype) for layer in self.host.layers)
+        carried = self.initial_carried(batch, device=device, dtype=dtype)
+        return SegmentState(carried, caches, torch.zeros(batch, dtype=torch.long, device=device))
+
+    def phase_of(self, state: SegmentState) -> Int[Tensor, " B"]:
+        return state.position % self.period
+
+    def scan(self, x: Tensor, state: SegmentState, phase: int = 0) -> tuple[Tensor, SegmentState]:
+        h = self.host.embed(x)
+        carried, caches, position = state
+        segment, time, outputs = cast(int, self.period), h.shape[1], []
+        head = min(segment - phase, time) if phase else 0
+        whole = (time - head) // segment * segment
+        first, middle, last = h.split([head, whole, time - head - whole], 1)
+        empty = None
+        if head:
+            y, caches = self._part(first, carried, caches, phase)
+            outputs.append(y)
+            if phase + head == segment:
+                carried, empty = self._close(carried, caches), tree_map(torch.zeros_like, caches)
+                caches = empty
+        if whole:
+            y, carried = self._segments(middle.split(segment, 1), carried)
+            outputs.extend(y)
+        if last.shape[1]:
+            y, caches = self._part(last, carried, caches, 0)
+            outputs.append(y)
+        h = torch.cat(outputs, 1) if len(outputs) > 1 else outputs[0]
+        return self.host.head(h), SegmentState(carried, caches, (position + time) % segment)
+
+    def step(self, x: Tensor, state: SegmentState) -> tuple[Tensor, SegmentState]:
+        h = self.host.embed(x.unsqueeze(1))
+        carried, caches, position = state
+        position = position % self.period
+        if self.read_tokens and _happens(opens := position == 0):
+            _, opened = self._layers(self.opening(carried), carried, caches, 0, opening=True)
+            caches = _where(opens, opened, caches)
+        h, caches = self._layers(h, carried, caches, position + self.read_tokens)
+        position = position + 1
+        if _happens(closes := position == self.period):
+            carried = _where(closes, self._close(carried, caches), carried)
+            caches = _where(closes, tree_map(torch.zeros_like, caches), caches)
+        y = self.host.head(self.host.norm(h)).squeeze(1)
+        return y, SegmentState(carried, caches, position % self.period)
+
+    def _layers(
+        self, h: Tensor, carried: Any, caches: tuple[Any, ...], position: int | Tensor, *, opening: bool = False
+    ) -> tuple[Tensor, tuple[Any, ...]]:
+        block = (self.read_tokens if opening and self.both_ways else 0, 0)
+        kept = []
+        for index, (layer, cache) in enumerate(zip(self.host.layers, caches, strict=True)):
+            h, cache = layer(self.read(index, h, carried), cache, position, block)
+            kept.append(cache)
+        return h, tuple(kept)
+
+    def _part(self, h: Tensor, carried: Any, caches: tuple[Any, ...], phase: int) -> tuple[Tensor, tuple[Any, ...]]:
+        """Some units of a segment, from its start (phase 0) or in the middle."""
+        opening = self.opening(carried) if phase == 0 else None
+        if opening is None:
+            h, caches = self._layers(h, carried, caches, self.read_tokens + phase if phase else 0)
+        else:
+            h, caches = self._layers(torch.cat([opening, h], 1), carried, caches, 0, opening=True)
+            h = h[:, self.read_tokens :]
+        return self.host.norm(h), caches
+
+    def _close(self, carried: Any, caches: tuple[Any, ...]) -> Any:
+        """Run the closing tokens behind a full cache and write."""
+        h = self.closing(carried)
+        full, block = self.read_tokens + cast(int, self.period), (0, h.shape[1] if self.both_ways else 0)
+        outputs = []
+        for index, (layer, cache) in enumerate(zip(self.host.layers, caches, strict=True)):
+            h, _ = layer(self.read(index, h, carried), cache, full, block)
+            outputs.append(h)
+        return self.write(outputs, carried)
+
+    def _segment(self, h: Tensor, carried: Any) -> tuple[Tensor, Any]:
+        """A whole segment in one pass."""
+        opening, closing = self.opening(carried), self.closing(carried)
+        units, tokens = h.shape[1], closing.shape[1]
+        h = torch.cat([h, closing] if opening is None else [opening, h, closing], 1)
+        block = (self.read_tokens, tokens) if self.both_ways else (0, 0)
+        outputs = []
+        for index, layer in enumerate(self.host.layers):
+            h, _ = layer(self.read(index, h, carried), None, 0, block)
+            outputs.append(h[:, -tokens:])
+        y = self.host.norm(h[:, self.read_tokens : self.read_tokens + units])
+        return y, self.write(outputs, carried)
+
+    def _segments(self, pieces: tuple[Tensor, ...], carried: Any) -> tuple[list[Tensor], Any]:
+        if not (self.checkpoint and torch.is_grad_enabled()):
+            return _in_turn(self._segment, pieces, carried)
+        group = math.isqrt(len(pieces) - 1) + 1
+        outputs: list[Tensor] = []
+        for start in range(0, len(pieces), group):
+            y, carried = _recomputed(self._group, pieces[start : start + group], carried)
+            outputs.extend(y)
+        return outputs, carried
+
+    def _group(self, pieces: tuple[Tensor, ...], carried: Any) -> tuple[list[Tensor], Any]:
+        return _in_turn(lambda h, carried: _recomputed(self._segment, h, carried), pieces, carried)
+
+
+def _in_turn(
+    segment: Callable[[Tensor, Any], tuple[Tensor, Any]], pieces: tuple[Tensor, ...], carried: Any
+) -> tuple[list[Tensor], Any]:
+    outputs = []
+    for piece in pieces:
+        y, carried = segment(piece, carried)
+        outputs.append(y)
+    return outputs, carried
+
+
+def _recomputed(function: Callable[..., Any], *arguments: Any) -> Any:
+    # Recorded in the forward pass alone: the second pass repeats the same values.
+    contexts: Callable[[], tuple[AbstractContextManager[Any], AbstractContextManager[Any]]]
+    contexts = lambda: (nullcontext(), silent())  # noqa: E731
+    return checkpoint(function, *arguments, use_reentrant=False, context_fn=contexts)
+
+
+def _happens(rows: Bool[Tensor, " B"]) -> bool:
+    """Whether any row is concerned; a compiled step computes both branches and chooses."""
+    return torch.compiler.is_compiling() or bool(rows.any())
+
+
+def _where(rows: Bool[Tensor, " B"], chosen: Any, otherwise: Any) -> Any:
+    return tree_map(
+        lambda a, b: torch.where(rows.reshape(-1, *[1] * (a.ndim - 1)), a.to(b.dtype), b), chosen, otherwise
+    )
+
