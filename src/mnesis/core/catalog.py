@@ -149,7 +149,7 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
         Card(
             "armt", "memories.segment.armt:ARMT", "segment", "a matrix per layer, written by memory tokens with a delta rule",
             papers=("rodkin2024armt",), cost="layers * 6 memory_dim * (dim + 1) + segment cache",
-            example={"dim": 16, "segment": 8, "memory_tokens": 3, "memory_dim": 5, "heads": 2, "hidden": 24, "convolution": 3},
+            example={"dim": 16, "segment": 32, "memory_tokens": 6, "memory_dim": 16, "heads": 2, "hidden": 24, "convolution": 3},
         ),
     ),
     "tasks": (),

@@ -175,8 +175,8 @@ def _graded(subject: Subject, run: Run, x: Any, state: Any, seed: int = 1) -> tu
     generator = torch.Generator().manual_seed(seed)
     scalar = torch.zeros((), dtype=torch.float64)
     for tensor in results:
+        weight = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
         if tensor.is_floating_point() and tensor.requires_grad:
-            weight = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
             scalar = scalar + (tensor.double() * weight).sum()
     wanted = [p for p in memory.parameters() if p.requires_grad] + [leaf for leaf in leaves(state) if leaf.requires_grad]
     wanted += leaves(x) if differentiable else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast, final
 
@@ -55,6 +56,13 @@ class Memory(nn.Module, Generic[S]):
         """Class and constructor arguments as text, to be kept beside a saved state (``save_state(about=...)``)."""
         name = f"{type(self).__module__}:{type(self).__qualname__}"
         return {"memory": name, "arguments": json.dumps(self.config, sort_keys=True, default=_describe)}
+
+    def parts(self) -> tuple[Memory[S], Callable[[Any], Any]]:
+        """The recurrence, and the part of the output that needs no state (a head over the vocabulary).
+
+        ``forward`` applies both; training applies the second only to the units that are asked about.
+        """
+        return self, lambda y: y
 
     @property
     def backend(self) -> str:

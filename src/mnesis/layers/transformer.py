@@ -68,7 +68,7 @@ class TransformerLayer(nn.Module):
         """Run T more units of a segment; see :class:`mnesis.core.memory.HostLayer`."""
         x, tail = self.attention_norm(h), None
         if self.convolution is not None:
-            x, tail = self.convolution(x, cache.tail if cache is not None else None)
+            x, tail = self.convolution(x, _tail(cache, position))
         q, k, v = rearrange(self.query_key_value(x), "b t (three h k) -> three b t h k", three=3, h=self.heads)
         if self.rotary:
             units = torch.arange(h.shape[1], device=h.device)
@@ -100,13 +100,23 @@ class TransformerLayer(nn.Module):
         """One unit a row, rows at positions of their own: written and read under a mask."""
         slots = torch.arange(cache.key.shape[1], device=q.device)
         here = (slots[None] == position[:, None])[..., None, None]
+        before = (slots[None] < position[:, None])[..., None, None]
         cache = cache._replace(
-            key=torch.where(here, k.to(cache.key.dtype), cache.key),
-            value=torch.where(here, v.to(cache.value.dtype), cache.value),
+            key=torch.where(here, k.to(cache.key.dtype), torch.where(before, cache.key, 0.0)),
+            value=torch.where(here, v.to(cache.value.dtype), torch.where(before, cache.value, 0.0)),
         )
         seen: Bool[Tensor, "B 1 1 C"] = (slots[None] <= position[:, None])[:, None, None]
         context = _attend(q, cache.key.to(q.dtype), cache.value.to(q.dtype), mask=seen)
         return cache, context
+
+
+def _tail(cache: SegmentCache | None, position: int | Int[Tensor, " B"]) -> Tensor | None:
+    """The convolution's tail; a segment starts without one, whatever stands in the cache."""
+    if cache is None or (isinstance(position, int) and position == 0):
+        return None
+    if isinstance(position, Tensor):
+        return torch.where((position > 0)[:, None, None], cache.tail, torch.zeros_like(cache.tail))
+    return cache.tail
 
 
 def _sized(units: Float[Tensor, "B T H K"], like: Float[Tensor, "B C H K"]) -> Float[Tensor, "B C H K"]:

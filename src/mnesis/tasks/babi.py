@@ -124,7 +124,11 @@ def _check_task(task: int) -> None:
 
 def _find(names: Iterable[str], path: Path, task: int, split: str, variant: str) -> str:
     files = [name for name in names if re.search(rf"(^|/)qa{task}_([^/]*_)?\w+\.txt$", name)]
-    found = [name for name in files if re.search(rf"(^|/){re.escape(variant)}/qa{task}_([^/]*_)?{re.escape(split)}\.txt$", name)]
+    found = [
+        name
+        for name in files
+        if re.search(rf"(^|/){re.escape(variant)}/qa{task}_([^/]*_)?{re.escape(split)}\.txt$", name)
+    ]
     if not found:
         there = ", ".join(sorted("/".join(name.split("/")[-2:]) for name in files)) or "no file of this task"
         raise FileNotFoundError(

@@ -1,7 +1,7 @@
 """Background text that facts are hidden in: sentences as token ids, without end, fast enough for millions of tokens.
 
 Every background tokenises once (each sentence with the space before it) and then slices. Sentences of fewer than
-``minimum_tokens`` tokens are left out, as in BABILong (Kuratov et al. 2024, arXiv 2406.10149), whose background is books.
+``minimum_tokens`` tokens are left out, as in BABILong (Kuratov et al. 2024, arXiv 2406.10149), which reads books.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Background(ABC):
 
 
 class ProseBackground(Background):
-    """Generated prose (:mod:`mnesis.tasks.prose`): needs no file, never repeats, holds bAbI's words but never a fact."""
+    """Generated prose (:mod:`mnesis.tasks.prose`): needs no file, never ends, holds bAbI's words but no fact."""
 
     def __init__(self, tokenizer: Tokenizer, *, minimum_tokens: int = MINIMUM_TOKENS):
         self.tokenizer = tokenizer
@@ -82,9 +82,7 @@ class CorpusBackground(Background):
         first = 0 if seed is None else int(np.random.default_rng(seed).integers(count))
         while True:
             last = min(first + BLOCK, count)
-            yield Pieces(
-                self.pieces.tokens[offsets[first] : offsets[last]], offsets[first : last + 1] - offsets[first]
-            )
+            yield Pieces(self.pieces.tokens[offsets[first] : offsets[last]], offsets[first : last + 1] - offsets[first])
             first = last % count
 
 
@@ -146,7 +144,7 @@ class HubBackground(CorpusBackground):
             import datasets  # pyright: ignore[reportMissingImports]
         except ImportError as error:
             raise ImportError(
-                'HubBackground reads data sets of the Hugging Face hub; install them with: pip install "mnesis[datasets]"'
+                'HubBackground reads the Hugging Face hub and needs the extra: pip install "mnesis[datasets]"'
             ) from error
         books = []
         for row in islice(datasets.load_dataset(dataset, split=split, streaming=True), documents):

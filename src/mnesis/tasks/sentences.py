@@ -7,14 +7,17 @@ from pathlib import Path
 
 _START = re.compile(r"^\*\*\* ?START OF (?:THE|THIS) PROJECT GUTENBERG.*$", re.MULTILINE | re.IGNORECASE)
 _END = re.compile(
-    r"^(?:\*\*\* ?END OF (?:THE|THIS) PROJECT GUTENBERG|End of (?:the )?Project Gutenberg)", re.MULTILINE | re.IGNORECASE
+    r"^(?:\*\*\* ?END OF (?:THE|THIS) PROJECT GUTENBERG|End of (?:the )?Project Gutenberg)",
+    re.MULTILINE | re.IGNORECASE,
 )
-_BOUNDARY = re.compile(r"""[.!?]+["'”’)\]_*]*\s+(?=["'“‘(\[_*-]*[A-ZÀ-Þ0-9])""")
-_LAST_WORD = re.compile(r"[^\s(\[\"'“‘_]+$")
-_ABBREVIATIONS = frozenset(
-    "Mr Mrs Ms Messrs Mme Mlle Dr Prof Rev Hon St Sr Jr Capt Col Gen Lieut Lt Sgt Gov Esq "
-    "Vol Chap Fig pp p vol viz cf etc i.e e.g Co Bros Mt Ave".split()
+_QUOTES = "\"'\u2018\u2019\u201c\u201d"
+_BOUNDARY = re.compile(rf"[.!?]+[{_QUOTES})\]_*]*\s+(?=[{_QUOTES}(\[_*-]*[A-ZÀ-Þ0-9])")
+_LAST_WORD = re.compile(rf"[^\s(\[{_QUOTES}_]+$")
+_WITHOUT_LAST_STOP = (
+    "Mr Mrs Ms Messrs Mme Mlle Dr Prof Rev Hon St Sr Jr Capt Col Gen Lieut Lt Sgt Gov Esq Vol "
+    "Chap Fig pp p vol viz cf etc i.e e.g Co Bros Mt Ave"
 )
+_ABBREVIATIONS = frozenset(_WITHOUT_LAST_STOP.split())
 
 
 def read_book(path: Path) -> str:

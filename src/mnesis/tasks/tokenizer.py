@@ -19,11 +19,13 @@ from pathlib import Path
 
 import numpy as np
 import tokenizers
-from jaxtyping import Int32, Int64
+from jaxtyping import Int, Int32, Int64
 from tokenizers import decoders, models, pre_tokenizers, trainers
+from torch import Tensor
 
 END = "<|end|>"
 FILE = "tokenizer.json"
+Ids = Iterable[int] | Int[np.ndarray, " n"] | Int[Tensor, " n"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Pieces:
     """Texts as one run of token ids: piece i is ``tokens[offsets[i] : offsets[i + 1]]``."""
 
     tokens: Int32[np.ndarray, " n"]
-    offsets: Int64[np.ndarray, " pieces+1"]
+    offsets: Int64[np.ndarray, " bounds"]
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -44,7 +46,7 @@ class Pieces:
         """Tokens of each piece."""
         return np.diff(self.offsets)
 
-    def take(self, indices: Int64[np.ndarray, " m"]) -> Pieces:
+    def take(self, indices: Int[np.ndarray, " m"]) -> Pieces:
         """The named pieces, in the order given, repeated where named twice."""
         starts = self.offsets[indices]
         offsets = np.zeros(len(indices) + 1, np.int64)
@@ -77,7 +79,7 @@ class Tokenizer(ABC):
         """``encode`` of many texts at once, packed; the way to tokenise books."""
 
     @abstractmethod
-    def decode(self, tokens: Iterable[int]) -> str:
+    def decode(self, tokens: Ids) -> str:
         """The text of the ids; end ids are left out, and bytes that are not UTF-8 become U+FFFD."""
 
     @abstractmethod
@@ -97,8 +99,8 @@ class Tokenizer(ABC):
         os.replace(temporary, path)
         return path
 
-    def _check(self, tokens: Iterable[int]) -> list[int]:
-        ids = [int(token) for token in tokens]
+    def _check(self, tokens: Ids) -> list[int]:
+        ids = tokens.tolist() if isinstance(tokens, (np.ndarray, Tensor)) else list(tokens)
         wrong = next((token for token in ids if not 0 <= token < self.vocabulary), None)
         if wrong is not None:
             raise ValueError(
@@ -123,7 +125,7 @@ class ByteTokenizer(Tokenizer):
         np.cumsum([len(piece) for piece in encoded], out=offsets[1:])
         return Pieces(np.frombuffer(b"".join(encoded), np.uint8).astype(np.int32), offsets)
 
-    def decode(self, tokens: Iterable[int]) -> str:
+    def decode(self, tokens: Ids) -> str:
         return bytes(token for token in self._check(tokens) if token != self.end).decode(errors="replace")
 
     def serialize(self) -> str:
@@ -180,7 +182,7 @@ class BPETokenizer(Tokenizer):
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return Pieces.join([encoding.ids for encoding in encodings])
 
-    def decode(self, tokens: Iterable[int]) -> str:
+    def decode(self, tokens: Ids) -> str:
         return self._tokenizer.decode(self._check(tokens), skip_special_tokens=True)
 
     def serialize(self) -> str:
@@ -244,12 +246,12 @@ def _complete(model: dict, words: list[list[str]], vocabulary: int) -> None:
         excess = base + len(ranks) - vocabulary
         if excess <= 0:
             break
-        dropped += excess
-        if dropped > len(trained):
+        if dropped == len(trained):
             raise ValueError(
                 f"vocabulary={vocabulary} has no room for the {len(words)} words beside 256 bytes and the end; "
                 "raise the vocabulary or name fewer words"
             )
+        dropped = min(dropped + excess, len(trained))
     tokens = sorted(model["vocab"], key=model["vocab"].__getitem__)[:base] + ["".join(merge) for merge in ranks]
     model["vocab"] = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
     model["merges"] = [list(merge) for merge in ranks]
