@@ -7,10 +7,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from mnesis.tasks.background import FolderBackground, HubBackground, ProseBackground, Reader
+from mnesis.tasks.background import CorpusBackground, FolderBackground, HubBackground, ProseBackground, Reader
 from mnesis.tasks.prose import Prose
 from mnesis.tasks.sentences import read_book, split_sentences
-from mnesis.tasks.tokenizer import BPETokenizer, ByteTokenizer
+from mnesis.tasks.tokenizer import BPETokenizer, ByteTokenizer, Pieces
 
 DATA = Path(os.environ.get("MNESIS_DATA", Path(__file__).resolve().parents[2].parent / "shared" / "data"))
 BYTES = ByteTokenizer()
@@ -64,6 +64,8 @@ def test_books_of_every_encoding_are_read_without_the_licence(tmp_path: Path, st
 def test_a_file_without_those_lines_is_taken_whole(tmp_path: Path):
     (tmp_path / "a.txt").write_text("One.\n*** a break ***\nTwo.")
     assert read_book(tmp_path / "a.txt") == "One.\n*** a break ***\nTwo."
+    (tmp_path / "b.txt").write_bytes("Zwölf.".encode("utf-8-sig"))
+    assert read_book(tmp_path / "b.txt") == "Zwölf."
 
 
 def test_books_follow_each_other_in_a_circle(tmp_path: Path):
@@ -77,6 +79,13 @@ def test_books_follow_each_other_in_a_circle(tmp_path: Path):
     starts = {text_of(background, 1, seed)[0] for seed in range(400)}
     assert len(starts) > 100, "a seed may start anywhere"
     assert text_of(background, 5, 3) == text_of(background, 5, 3)
+
+
+def test_a_corpus_larger_than_a_block_is_read_without_gaps():
+    ids = np.arange(9001, dtype=np.int32)
+    background = CorpusBackground(BYTES, Pieces(ids, np.arange(0, 9002)))
+    read = np.concatenate(list(islice(background.sentences(), 20_000)))
+    assert np.array_equal(read, np.arange(20_000) % 9001)
 
 
 def test_held_out_books(tmp_path: Path):

@@ -23,6 +23,7 @@ def sentences() -> list[str]:
 def test_no_sentence_states_a_babi_fact(sentences: list[str]):
     facts = {
         "a move": rf"{MOVE}\b(?: \w+)? (?:to|in|into|toward) (?:the )?(?:\w+ )?{ROOM}\b(?! \w*(?:door|window|wall))",
+        "a named person's move": rf"{PERSON} {MOVE}(?: back)? (?:to|in|into) ",
         "a place": rf"\b(?:to|in|into|inside|from|at) the (?:\w+ )?{ROOM}\b",
         "a person's place": rf"\b{PERSON} (?:is|was|went|moved) (?:\w+ )*(?:to|in) (?:\w+ ){{0,2}}{ROOM}\b",
         "a handled object": rf"\b{HANDLE}\b(?: (?:up|down))* (?:the|a|an|his|her|their|my|our) (?:\w+ )?{OBJECT}",

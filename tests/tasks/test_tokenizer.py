@@ -65,6 +65,13 @@ def test_guaranteed_words_are_one_token_even_if_the_text_never_has_them():
         assert tokenizer.decode(tokenizer.encode(TEXT)) == TEXT
 
 
+def test_guaranteed_words_are_one_token_whatever_their_parts_are(sentences: list[str]):
+    words = ["stationkitchen", "unrememberable", "therewith", "captainthe", "overanother", "windowing", "insidethe"]
+    tokenizer = BPETokenizer.train(sentences, 900, words=words)
+    assert [len(tokenizer.encode(" " + word)) for word in words] == [1] * len(words)
+    assert max(len(BPETokenizer.train(sentences, 900).encode(" " + word)) for word in words) > 3
+
+
 def test_guaranteed_words_do_not_change_how_other_text_of_trained_merges_is_split(sentences: list[str]):
     plain = BPETokenizer.train(sentences, 600)
     merges = len(json.loads(plain.serialize())["model"]["merges"])

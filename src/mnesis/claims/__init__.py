@@ -1,0 +1,1 @@
+"""One file a paper: its statement as an experiment."""

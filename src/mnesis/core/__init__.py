@@ -1,0 +1,1 @@
+"""The contract, states, laws, tasks and the catalog."""

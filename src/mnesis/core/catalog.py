@@ -51,6 +51,8 @@ class Card:
     """Keys into papers.json."""
     forms: tuple[str, ...] = ()
     bounded: bool = True
+    whole: bool = False
+    """A stack of layers by itself, not what stands in one block."""
     cost: str = ""
     """State numbers per row, in the constructor's own words."""
     example: Mapping[str, Any] = field(default_factory=dict)
@@ -85,7 +87,9 @@ def create(kind: str, name: str, **options: Any) -> Any:
     """An instance by name; options as the class takes them, unknown ones are errors."""
     cls = card(kind, name).load()
     accepted = signature(cls.__init__).parameters
-    known = [key for key, parameter in accepted.items() if key != "self" and parameter.kind is not Parameter.VAR_KEYWORD]
+    known = [
+        key for key, parameter in accepted.items() if key != "self" and parameter.kind is not Parameter.VAR_KEYWORD
+    ]
     for option in options:
         if option not in known:
             near = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
@@ -143,12 +147,12 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
         ),
         Card(
             "rmt", "memories.segment.rmt:RMT", "segment", "memory tokens read at the start and written at the end of a segment",
-            papers=("bulatov2022rmt",), cost="memory_tokens * dim + segment cache",
+            papers=("bulatov2022rmt",), whole=True, cost="memory_tokens * dim + segment cache",
             example={"dim": 16, "segment": 8, "memory_tokens": 3, "heads": 2, "hidden": 24},
         ),
         Card(
             "armt", "memories.segment.armt:ARMT", "segment", "a matrix per layer, written by memory tokens with a delta rule",
-            papers=("rodkin2024armt",), cost="layers * 6 memory_dim * (dim + 1) + segment cache",
+            papers=("rodkin2024armt",), whole=True, cost="layers * 6 memory_dim * (dim + 1) + segment cache",
             example={"dim": 16, "segment": 32, "memory_tokens": 6, "memory_dim": 16, "heads": 2, "hidden": 24, "convolution": 3},
         ),
     ),

@@ -1,8 +1,9 @@
 """The laws of memory, as functions that return measured gaps.
 
-``check(memory)`` runs all of them on any :class:`Memory`, ours or a stranger's, and yields one :class:`Gap` per law, form
-and dtype. A gap is max|a - b| / max(1, max|a|); tolerances are 1e-9 in float64, 1e-4 in float32 and 3e-2 in bfloat16
-(outputs only). Before anything is measured every parameter is redrawn, because a zero-initialised write obeys every law.
+``check(memory)`` runs all of them on any :class:`Memory`, ours or a stranger's, and yields one :class:`Gap` per law,
+form and dtype. A gap is max|a - b| / max(1, max|a|); tolerances are 1e-9 in float64, 1e-4 in float32 and 3e-2 in
+bfloat16 (outputs only). Before anything is measured every parameter is redrawn, because a
+zero-initialised write obeys every law.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import copy
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._dynamo.exc import TorchDynamoException
 
 from .memory import Memory, _first, _map_input
 from .record import silent
@@ -59,7 +62,7 @@ class Subject:
         return TOLERANCE[self.dtype]
 
     def redraw(self, shift: float = 0.0) -> None:
-        """Draw every parameter anew: matrices normal with deviation 1/sqrt(fan in), vectors spread around their values."""
+        """Draw every parameter anew: matrices normal, deviation 1/sqrt(fan in); vectors spread around their values."""
         with torch.no_grad():
             for parameter in self.memory.parameters():
                 noise = torch.randn(parameter.shape, generator=self.generator, dtype=torch.float64)
@@ -102,7 +105,7 @@ def check(
     """Measure a memory against the laws.
 
     Args:
-        memory: any memory; it is copied, never changed. Those with a ``form`` argument are rebuilt in each of ``forms``.
+        memory: any memory; it is copied, never changed. One with ``forms`` is rebuilt in each of them.
         name: what to call it in the results; the class name if None.
         dtypes: where to measure the numeric laws; the others are measured in the first.
         laws: names out of ``LAWS``; all if None.
@@ -178,7 +181,9 @@ def _graded(subject: Subject, run: Run, x: Any, state: Any, seed: int = 1) -> tu
         weight = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
         if tensor.is_floating_point() and tensor.requires_grad:
             scalar = scalar + (tensor.double() * weight).sum()
-    wanted = [p for p in memory.parameters() if p.requires_grad] + [leaf for leaf in leaves(state) if leaf.requires_grad]
+    wanted = [p for p in memory.parameters() if p.requires_grad] + [
+        leaf for leaf in leaves(state) if leaf.requires_grad
+    ]
     wanted += leaves(x) if differentiable else []
     if not scalar.requires_grad:
         return results, []
@@ -218,7 +223,7 @@ def _cuttings(time: int, generator: torch.Generator) -> list[list[int]]:
         return []
     random = (torch.randperm(time - 1, generator=generator)[: min(6, time - 1)] + 1).sort().values.tolist()
     edges = [0, *random, time]
-    return [[1] * time, [1, time - 1], [time - 1, 1], [b - a for a, b in zip(edges, edges[1:], strict=False)]]
+    return [[1] * time, [1, time - 1], [time - 1, 1], [b - a for a, b in pairwise(edges)]]
 
 
 def cuts(subject: Subject) -> float:
@@ -244,7 +249,9 @@ def remembers(subject: Subject) -> float:
         y_carried, _ = memory(later, memory(x)[1])
         y_fresh, _ = memory(later)
         moved = difference(y_carried, y_fresh)
-        if x.is_floating_point():
+        # A mechanism that ``truncates`` stops gradients at its grid by definition; inside a segment they must flow.
+        stopped = getattr(memory, "truncates", False) and before % period == 0
+        if x.is_floating_point() and not stopped:
             (gradient,) = torch.autograd.grad(_first(y_carried).double().square().sum(), x, allow_unused=True)
             moved = min(moved, 0.0 if gradient is None else float(gradient.abs().max()))
         worst = max(worst, 1 - moved / REMEMBERED)
@@ -257,7 +264,9 @@ def causality(subject: Subject) -> float:
     with torch.no_grad():
         for time, at in ((2, 1), (63, 20), (100, 64), (100, 99)):
             x, other = subject.draw(2, time), subject.draw(2, time)
-            changed = _joined([_map_input(x, lambda leaf, t=at: leaf[:, :t]), _map_input(other, lambda leaf, t=at: leaf[:, t:])])
+            changed = _joined(
+                [_map_input(x, lambda leaf, t=at: leaf[:, :t]), _map_input(other, lambda leaf, t=at: leaf[:, t:])]
+            )
             a, b = subject.memory(x)[0], subject.memory(changed)[0]
             early = lambda y, t=at: _map_input(y, lambda leaf: leaf[:, :t])  # noqa: E731
             worst = max(worst, difference(early(a), early(b)))
@@ -277,9 +286,11 @@ def resets(subject: Subject) -> float:
                 edges = [0, *[t for t in marks if t > 0], time]
                 row_state = subject.fresh(1) if marks[:1] == [0] else take(state, [row])
                 row_outputs = []
-                for index, (begin, end) in enumerate(zip(edges, edges[1:], strict=False)):
+                for index, (begin, end) in enumerate(pairwise(edges)):
                     row_state = subject.fresh(1) if index else row_state
-                    y, row_state = memory(_map_input(x, lambda leaf, r=row, a=begin, b=end: leaf[r : r + 1, a:b]), row_state)
+                    y, row_state = memory(
+                        _map_input(x, lambda leaf, r=row, a=begin, b=end: leaf[r : r + 1, a:b]), row_state
+                    )
                     row_outputs.append(y)
                 outputs.append(_joined(row_outputs))
                 states.append(row_state)
@@ -290,6 +301,10 @@ def resets(subject: Subject) -> float:
         for sizes in _cuttings(time, subject.generator)[-1:]:
             worst = max(worst, _compare(subject, together, _chunked(memory, sizes, reset=flags), x, state))
     return worst
+
+
+def _lengthened(leaf: Tensor, time: int) -> Tensor:
+    return torch.cat([leaf, leaf.new_zeros(1, time - leaf.shape[1], *leaf.shape[2:])], 1)
 
 
 def _stacked(states: list[Any]) -> Any:
@@ -325,10 +340,7 @@ def padding(subject: Subject) -> float:
                     y, row_state = memory(_map_input(x, lambda leaf, r=row, n=units: leaf[r : r + 1, :n]), row_state)
                 else:
                     y = _map_input(outputs[0], lambda leaf: torch.zeros_like(leaf[:, :0]))
-                missing = lambda leaf, n=units: torch.cat(  # noqa: E731
-                    [leaf, leaf.new_zeros(1, time - n, *leaf.shape[2:])], 1
-                )
-                outputs.append(_map_input(y, missing))
+                outputs.append(_map_input(y, lambda leaf, time=time: _lengthened(leaf, time)))
                 states.append(row_state)
             return _joined(outputs, 0), _stacked(states)
 
@@ -357,7 +369,9 @@ def rows(subject: Subject) -> float:
         other = _joined([_map_input(subject.draw(1, 63), lambda leaf: leaf), _map_input(x, lambda leaf: leaf[1:])], 0)
         y_other, after_other = subject.memory(other, state)
         tail = lambda tree: _map_input(tree, lambda leaf: leaf[1:])  # noqa: E731
-        independent = max(difference(tail(y), tail(y_other)), difference(take(after, [1, 2, 3]), take(after_other, [1, 2, 3])))
+        independent = max(
+            difference(tail(y), tail(y_other)), difference(take(after, [1, 2, 3]), take(after_other, [1, 2, 3]))
+        )
     return max(turned, independent)
 
 
@@ -459,11 +473,11 @@ def dtypes(subject: Subject) -> float:
             state = other.initial_state(2, device=torch.device("cpu"), dtype=compute)
             expected = [leaf.dtype for leaf in leaves(state)]
             for _ in range(2):
-                y, state = other(x, state)
+                _, state = other(x, state)
                 wrong += sum(a != leaf.dtype for a, leaf in zip(expected, leaves(state), strict=True))
             _, state = other.step(_map_input(x, lambda leaf: leaf[:, 0]), state)
             wrong += sum(a != leaf.dtype for a, leaf in zip(expected, leaves(state), strict=True))
-            if not autocast and _first(y).dtype != dtype:
+            if not autocast and _first(other(x, state)[0]).dtype != dtype:
                 wrong += 1
     return float(wrong)
 
@@ -521,7 +535,7 @@ def compiles(subject: Subject) -> float:
                 y, state = step(unit, state)
                 y_expected, expected = memory.step(unit, expected)
                 gap = max(gap, difference(y, y_expected))
-    except torch._dynamo.exc.TorchDynamoException:
+    except TorchDynamoException:
         return float("inf")
     finally:
         torch.compiler.reset()

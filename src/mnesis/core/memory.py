@@ -21,7 +21,7 @@ C = TypeVar("C")
 
 
 class Memory(nn.Module, Generic[S]):
-    """``x [B T ...], state -> y [B T ...], state``, with the same outputs, state and gradients for any cut of the stream.
+    """``x [B T ...], state -> y [B T ...], state``: the same outputs, state and gradients for any cut of the stream.
 
     An author writes ``initial_state`` and ``scan``; with a grid (segments, inner minibatches) also ``period`` and
     ``phase_of``. Callers use ``forward`` (any resets, ragged rows) and ``step`` (one unit). A fresh state stands at
@@ -44,7 +44,7 @@ class Memory(nn.Module, Generic[S]):
         except TypeError:
             return self  # __init__ is about to say what is wrong; copying an object passes no arguments at all
         bound.apply_defaults()
-        self.__dict__["_arguments"] = {k: v for k, v in list(bound.arguments.items())[1:]}
+        self.__dict__["_arguments"] = dict(list(bound.arguments.items())[1:])
         return self
 
     @property
@@ -155,10 +155,14 @@ class Memory(nn.Module, Generic[S]):
                 + (f"; build it with dim={leaf.shape[-1]}" if leaf.ndim == 3 else "")
             )
         if leaf.ndim < 2:
-            raise ValueError(f"{name} reads x of shape [batch, time, ...], not {list(leaf.shape)}; add the missing axes")
+            raise ValueError(
+                f"{name} reads x of shape [batch, time, ...], not {list(leaf.shape)}; add the missing axes"
+            )
         batch, time = leaf.shape[:2]
         if batch == 0 or time == 0:
-            raise ValueError(f"{name} reads at least one row and one unit, not x of shape {list(leaf.shape)}; skip the call")
+            raise ValueError(
+                f"{name} reads at least one row and one unit, not x of shape {list(leaf.shape)}; skip the call"
+            )
         return batch, time
 
     def _check_state(self, state: S, batch: int) -> None:
@@ -182,7 +186,8 @@ class Memory(nn.Module, Generic[S]):
         rows = batch_size(state)
         if rows is not None and rows != batch:
             raise ValueError(
-                f"{name} was given a state of {rows} rows for a batch of {batch}; choose rows with mnesis.take(state, rows)"
+                f"{name} was given a state of {rows} rows for a batch of {batch}; "
+                "choose rows with mnesis.take(state, rows)"
             )
         for leaf, shape in zip(leaves(state), expected[1], strict=True):
             if tuple(leaf.shape[1:]) != shape and self.bounded:
@@ -236,7 +241,7 @@ class Host(Protocol):
 
 
 def align_left(x: Tensor, length: Int[Tensor, " B"]) -> Tensor:
-    """Shift left-padded rows ``[B T ...]`` so that their ``length`` real units come first, as ``forward`` wants them."""
+    """Shift left-padded rows ``[B T ...]`` so that their ``length`` real units come first."""
     batch, time = x.shape[:2]
     shift = (time - length)[:, None]
     index = (torch.arange(time, device=x.device)[None] + shift) % time
@@ -411,7 +416,9 @@ def _check_mask(reset: Tensor | None, batch: int, time: int) -> Tensor | None:
     if reset is None:
         return None
     if tuple(reset.shape) != (batch, time):
-        raise ValueError(f"reset has shape {list(reset.shape)} where x has [{batch}, {time}, ...]; give one flag a unit")
+        raise ValueError(
+            f"reset has shape {list(reset.shape)} where x has [{batch}, {time}, ...]; give one flag a unit"
+        )
     if reset.dtype != torch.bool:
         raise ValueError(f"reset is {reset.dtype}, not torch.bool; write reset.bool()")
     return reset if bool(reset.any()) else None
@@ -421,7 +428,9 @@ def _check_length(length: Tensor | None, batch: int, time: int) -> Tensor | None
     if length is None:
         return None
     if tuple(length.shape) != (batch,) or length.is_floating_point():
-        raise ValueError(f"length has shape {list(length.shape)} and {length.dtype}; give one whole number a row: [{batch}]")
+        raise ValueError(
+            f"length has shape {list(length.shape)} and {length.dtype}; give one whole number a row: [{batch}]"
+        )
     if int(length.min()) < 0 or int(length.max()) > time:
         raise ValueError(f"length holds values {int(length.min())}..{int(length.max())}; they must lie in 0..{time}")
     return length if bool((length < time).any()) else None

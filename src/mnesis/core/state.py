@@ -71,7 +71,7 @@ def take(state: S, rows: Int[Tensor, " n"] | Sequence[int]) -> S:
 
 
 def put(state: S, rows: Int[Tensor, " n"] | Sequence[int], new: S) -> S:
-    """``state`` with some rows replaced. Where a leaf has grown along its second axis, the shorter one is zero-padded."""
+    """``state`` with some rows replaced; where leaves have grown to different lengths, the shorter is zero-padded."""
     tensors = leaves(state)
     if not tensors:
         return state
@@ -167,7 +167,9 @@ def load_state(path: str | os.PathLike[str], *, about: dict[str, str] | None = N
         )
     for key, expected in (about or {}).items():
         if (found := metadata.get(key)) != expected:
-            raise ValueError(f"{path} was made with {key} {found}, not {expected}; load it with the memory that made it")
+            raise ValueError(
+                f"{path} was made with {key} {found}, not {expected}; load it with the memory that made it"
+            )
     remaining = iter(tensors)
     return _rebuild(json.loads(metadata["structure"]), remaining, path)
 

@@ -70,8 +70,10 @@ class Task(ABC):
 
     def stream(self, length: int, seed: int) -> Stream:
         """A stream of ``length`` units with questions at its end; tasks without a streaming form raise TypeError."""
-        raise TypeError(f"task {type(self).__name__} has no streaming form; use episodes() at a length that fits memory")
+        raise TypeError(
+            f"task {type(self).__name__} has no streaming form; use episodes() at a length that fits memory"
+        )
 
     def correct(self, question: Question, output: Sequence[int]) -> bool:
-        """Whether the generated tokens answer the question: exact match of the whole answer unless a task says otherwise."""
+        """Whether the generated tokens answer the question: exact match of the whole answer by default."""
         return list(output) == question.answer.tolist()

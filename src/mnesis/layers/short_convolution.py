@@ -21,7 +21,9 @@ class ShortConvolution(nn.Module):
     def __init__(self, dim: int, width: int) -> None:
         super().__init__()
         if width < 2:
-            raise ValueError(f"a short convolution of width {width} sees no earlier unit; give width >= 2 or leave it out")
+            raise ValueError(
+                f"a short convolution of width {width} sees no earlier unit; give width >= 2 or leave it out"
+            )
         self.dim, self.width = dim, width
         self.weight = nn.Parameter(torch.empty(dim, width).normal_(std=width**-0.5))
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..ops.rotary import rotate
 from .mlp import MLP
+from .norm import RMSNorm
 from .short_convolution import ShortConvolution
 
 
@@ -26,7 +27,7 @@ class SegmentCache(NamedTuple):
 
 
 class TransformerLayer(nn.Module):
-    """Pre-norm causal attention with rotary positions and an MLP; optionally a short convolution before the projections.
+    """Pre-norm causal attention with rotary positions, then an MLP; optionally a short convolution first.
 
     Args:
         dim: width.
@@ -37,13 +38,21 @@ class TransformerLayer(nn.Module):
     """
 
     def __init__(
-        self, dim: int, *, heads: int = 4, hidden: int | None = None, convolution: int | None = None, rotary: bool = True
+        self,
+        dim: int,
+        *,
+        heads: int = 4,
+        hidden: int | None = None,
+        convolution: int | None = None,
+        rotary: bool = True,
     ) -> None:
         super().__init__()
         if dim % heads or dim // heads % 2:
-            raise ValueError(f"dim={dim} does not split into {heads} heads of even width; make dim a multiple of {2 * heads}")
+            raise ValueError(
+                f"dim={dim} does not split into {heads} heads of even width; make dim a multiple of {2 * heads}"
+            )
         self.dim, self.heads, self.rotary = dim, heads, rotary
-        self.attention_norm, self.mlp_norm = nn.RMSNorm(dim), nn.RMSNorm(dim)
+        self.attention_norm, self.mlp_norm = RMSNorm(dim), RMSNorm(dim)
         self.convolution = ShortConvolution(dim, convolution) if convolution else None
         self.query_key_value = nn.Linear(dim, 3 * dim, bias=False)
         self.output = nn.Linear(dim, dim, bias=False)
@@ -182,9 +191,10 @@ class Transformer(nn.Module):
         super().__init__()
         self.dim = dim
         self.layers = nn.ModuleList(
-            TransformerLayer(dim, heads=heads, hidden=hidden, convolution=convolution, rotary=rotary) for _ in range(layers)
+            TransformerLayer(dim, heads=heads, hidden=hidden, convolution=convolution, rotary=rotary)
+            for _ in range(layers)
         )
-        self.final_norm = nn.RMSNorm(dim)
+        self.final_norm = RMSNorm(dim)
 
     def embed(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         return x

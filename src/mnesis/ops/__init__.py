@@ -1,0 +1,1 @@
+"""Pure tensor functions: each fast form beside its naive twin."""

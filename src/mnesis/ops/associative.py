@@ -1,4 +1,4 @@
-"""A matrix of associations with a normaliser: reading and writing with the delta rule (Rodkin et al. 2024, arXiv 2407.04841)."""
+"""A matrix of associations with a normaliser, read and written as ARMT does (arXiv 2407.04841)."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def associative_write(
 ) -> tuple[Float[Tensor, "B K D"], Float[Tensor, "B K"]]:
     """Store M associations at once, all against the old matrix (equations 5-8 of ARMT).
 
-    A += sum b k (v - vbar)^T with vbar what k reads now; z += sum g k with g the share of k that z does not hold yet, so
-    that rewriting a key does not inflate the denominator. As in the authors' code g is clipped to 0..1 and detached, has
-    1e-5 in both halves, and is 1 while z is empty.
+    A += sum b k (v - vbar)^T with vbar what k reads now; z += sum g k with g the share of k that z does not hold yet,
+    so that rewriting a key does not inflate the denominator. As in the authors' code g is clipped to 0..1 and detached,
+    has 1e-5 in both halves, and is 1 while z is empty.
 
     Args:
         key: features, non-negative.

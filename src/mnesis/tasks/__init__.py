@@ -1,0 +1,1 @@
+"""What must be remembered: generators and corpora."""

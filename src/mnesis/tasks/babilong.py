@@ -18,11 +18,9 @@ Example (task 1, T = 40 words)::
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Literal
 
 import numpy as np
 import torch
@@ -54,9 +52,8 @@ class BABILong(Task):
         maximum_facts: longer stories are not drawn; None = all. (The official ``max_n_facts`` counts the question as
             one more: its n is n - 1 here.)
         place: where the facts may stand, as two parts of the length; None = anywhere.
-        questions: how many questions are asked at the end of a stream: about so many different persons or objects,
-            fewer where the story has no more to ask, and with more than one also about what was told long ago
-            (simulated stories only).
+        questions: how many different questions are asked at the end of a stream, fewer where the story has no more to
+            ask; with more than one, about anything told, however long ago (simulated stories only). Episodes ask one.
         questions_between: probability that each fact is followed by a question inside the sample, before the next fact
             (of a story read from files: probability of each of its own earlier questions). They are placed like facts
             and counted in the length.
@@ -73,13 +70,13 @@ class BABILong(Task):
         *,
         tokenizer: Tokenizer,
         background: Background,
-        stories: Literal["simulated"] | Sequence[Story] = "simulated",
+        stories: str | Sequence[Story] = "simulated",
         maximum_facts: int | None = None,
         place: tuple[float, float] | None = None,
         questions: int = 1,
         questions_between: float = 0.0,
         show_answers: float = 0.1,
-        scorer: Literal["whole_word", "official"] = "whole_word",
+        scorer: str = "whole_word",
     ):
         self.task = task
         self.choices = answer_choices(task)
@@ -95,7 +92,7 @@ class BABILong(Task):
         self.wording = Wording(tokenizer)
         self._check(stories)
         self._asked: list[tuple[Story, int]] | None = None
-        if stories == "simulated":
+        if isinstance(stories, str):
             self._simulated(torch.Generator().manual_seed(0))
             self.chance = 1 / len(self.choices)  # the simulated rooms are exchangeable
         else:
@@ -191,9 +188,8 @@ class BABILong(Task):
             (question.after - 1, self.wording.asked(question, bool(numbers.random() < self.show_answers)))
             for question in between
         ]
-        pieces = [
-            piece for _, piece in heapq.merge(facts, asked, key=lambda item: item[0])
-        ]  # a question after its fact
+        # the sort is stable: a question stands behind its fact
+        pieces = [piece for _, piece in sorted([*facts, *asked], key=lambda item: item[0])]
         return lay_out(pieces, final, length, self.background, self.place, numbers)
 
     def _row(
@@ -240,19 +236,16 @@ class BABILong(Task):
 
     def _simulated(self, generator: torch.Generator) -> Story:
         """A story up to one of its questions, of at most maximum_facts."""
-        for _ in range(1000):
-            slices = [
-                story
-                for story in simulate(self.task, generator).slices()
-                if self.maximum_facts is None or len(story.sentences) <= self.maximum_facts
-            ]
-            if slices:
-                return slices[int(torch.randint(len(slices), (), generator=generator))]
+        for _ in range(10_000):
+            slices = list(simulate(self.task, generator).slices())
+            story = slices[int(torch.randint(len(slices), (), generator=generator))]
+            if self.maximum_facts is None or len(story.sentences) <= self.maximum_facts:
+                return story
         raise ValueError(
-            f"maximum_facts={self.maximum_facts}: of 1000 stories of task {self.task} none has so few; allow more"
+            f"maximum_facts={self.maximum_facts}: of 10,000 stories of task {self.task} none has so few; allow more"
         )
 
-    def _check(self, stories: Literal["simulated"] | Sequence[Story]) -> None:
+    def _check(self, stories: str | Sequence[Story]) -> None:
         if isinstance(stories, str) and stories != "simulated":
             raise ValueError(
                 f"stories={stories!r} is neither 'simulated' nor a list of stories; read one with read_stories"
@@ -266,7 +259,7 @@ class BABILong(Task):
             raise ValueError(f"place={self.place} must be two parts of the length, 0 <= first < second <= 1")
         if self.questions < 1:
             raise ValueError(f"questions={self.questions}: a stream without a question cannot be scored; ask for 1")
-        if stories != "simulated" and self.questions > 1:
+        if not isinstance(stories, str) and self.questions > 1:
             raise ValueError(
                 f"questions={self.questions}: a story from files has one question at its end; give 1, or simulate"
             )

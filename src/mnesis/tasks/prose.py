@@ -11,7 +11,7 @@ It holds what makes books hard to read a bAbI story in: bAbI's persons (Mary, Jo
 bedroom, garden, hallway, kitchen, office), objects (apple, football, milk) and verbs (went, moved, travelled,
 journeyed, took, dropped, ...). But it never states a fact of a bAbI story. By construction no room ever follows "to",
 "in", "into", "inside" or "from", and no bAbI object is ever the object of a verb of taking, giving or dropping, so
-nobody is ever said to be in a room or to hold such an object.
+nobody is ever said to be in a room or to hold such an object; and only nameless people go "to" a place at all.
 
 Sentences are drawn as fragments (a word or a short phrase with its space before and its punctuation after), so that a
 tokenizer sees each fragment once, and whole blocks of sentences are numpy gathers.

@@ -5,7 +5,8 @@ is used, and anything else stands for itself. A production written twice is draw
 list are drawn more often than later ones.
 
 What keeps it free of bAbI facts: ``room`` and ``room_part`` are reached only through SCENE, and no SCENE follows "to",
-"in", "into", "inside" or "from"; ``babi_object`` is never the object of a verb of taking, giving or dropping.
+"in", "into", "inside" or "from"; ``babi_object`` is never the object of a verb of taking, giving or dropping; only
+nameless people go "to" a place.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ LEXICON: dict[str, list[str]] = {
     "thought": _words(
         "thought knew believed said feared hoped swore suspected noticed dreamed pretended wrote decided"
     ),
-    "toward": _words("to toward past beyond across through near behind along"),
+    "toward": _words("toward past beyond across through near behind along"),
     "beside": _words("near behind beyond beside above below outside opposite"),
     "because": _words("because although when while since until after before as though whenever"),
     "conjunction": _words("and but so yet for"),
@@ -195,6 +196,7 @@ GRAMMAR: dict[str, list[str]] = {
     "CLAUSE": _productions(
         """
         WHO ACT | WHO ACT | WHO ACT | WHO ACT | SCENE scene_did | THE_THING thing_did | the babi_object object_did |
+        the temper role went to the place | a_role went to the place with WHOM |
         WHO thought that SCENE scene_did | WHO thought that THE_THING thing_did |
         the topic frequency looked degree ADJECTIVE_ONLY | there were number nouns beside SCENE
         """

@@ -1,0 +1,1 @@
+"""Memory passed between segments."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Float
@@ -90,9 +90,10 @@ class ARMT(SegmentMemory):
         host: Host | None = None,
         checkpoint: bool = False,
     ) -> None:
-        native = dict(layers=layers, heads=heads, hidden=hidden, convolution=convolution, rotary=rotary)
-        super().__init__(Transformer(dim, **native) if host is None else host, segment=segment, checkpoint=checkpoint)
-        self.dim = dim if host is None else None
+        if host is None:
+            host = Transformer(dim, layers=layers, heads=heads, hidden=hidden, convolution=convolution, rotary=rotary)
+        super().__init__(host, segment=segment, checkpoint=checkpoint)
+        self.dim = dim if isinstance(host, Transformer) else None
         self.width, self.memory_dim, self.correction = dim, memory_dim, correction
         self.memory = nn.Parameter(torch.randn(memory_tokens, dim) * dim**-0.5)
         self.associative = nn.ModuleList(
@@ -111,7 +112,7 @@ class ARMT(SegmentMemory):
         )
 
     def read(self, layer: int, h: Tensor, carried: tuple[Associations, ...]) -> Tensor:
-        return self.associative[layer].read(h, carried[layer])
+        return cast(AssociativeLayer, self.associative[layer]).read(h, carried[layer])
 
     def opening(self, carried: tuple[Associations, ...]) -> None:
         return None
@@ -121,6 +122,6 @@ class ARMT(SegmentMemory):
 
     def write(self, outputs: list[Tensor], carried: tuple[Associations, ...]) -> tuple[Associations, ...]:
         return tuple(
-            layer.write(h, stored, self.correction)
+            cast(AssociativeLayer, layer).write(h, stored, self.correction)
             for layer, h, stored in zip(self.associative, outputs, carried, strict=True)
         )

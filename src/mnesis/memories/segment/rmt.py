@@ -56,14 +56,15 @@ class RMT(SegmentMemory):
     ) -> None:
         if memory_mask not in ("bidirectional", "causal"):
             raise ValueError(f"memory_mask={memory_mask!r} is unknown; give 'bidirectional' or 'causal'")
-        native = dict(layers=layers, heads=heads, hidden=hidden, convolution=convolution, rotary=rotary)
+        if host is None:
+            host = Transformer(dim, layers=layers, heads=heads, hidden=hidden, convolution=convolution, rotary=rotary)
         super().__init__(
-            Transformer(dim, **native) if host is None else host,
+            host,
             segment=segment,
             read_tokens=memory_tokens,
             checkpoint=checkpoint,
         )
-        self.dim = dim if host is None else None
+        self.dim = dim if isinstance(host, Transformer) else None
         self.memory_mask = memory_mask
         self.memory = nn.Parameter(torch.randn(memory_tokens, dim) * dim**-0.5)
 

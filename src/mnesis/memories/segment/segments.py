@@ -50,7 +50,8 @@ class SegmentMemory(Memory[SegmentState]):
         if segment < 1:
             raise ValueError(f"segment={segment} holds no unit; give at least 1")
         self.host = cast(Any, host)
-        self.period, self.checkpoint, self.read_tokens = segment, checkpoint, read_tokens
+        self.period = self.segment = segment
+        self.checkpoint, self.read_tokens = checkpoint, read_tokens
 
     @abstractmethod
     def initial_carried(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Any:
@@ -78,28 +79,26 @@ class SegmentMemory(Memory[SegmentState]):
         return False
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> SegmentState:
-        capacity = self.read_tokens + cast(int, self.period)
+        capacity = self.read_tokens + self.segment
         caches = tuple(layer.initial_cache(batch, capacity, device=device, dtype=dtype) for layer in self.host.layers)
         carried = self.initial_carried(batch, device=device, dtype=dtype)
         return SegmentState(carried, caches, torch.zeros(batch, dtype=torch.long, device=device))
 
     def phase_of(self, state: SegmentState) -> Int[Tensor, " B"]:
-        return state.position % self.period
+        return state.position % self.segment
 
     def scan(self, x: Tensor, state: SegmentState, phase: int = 0) -> tuple[Tensor, SegmentState]:
         h = self.host.embed(x)
         carried, caches, position = state
-        segment, time, outputs = cast(int, self.period), h.shape[1], []
+        segment, time, outputs = self.segment, h.shape[1], []
         head = min(segment - phase, time) if phase else 0
         whole = (time - head) // segment * segment
         first, middle, last = h.split([head, whole, time - head - whole], 1)
-        empty = None
         if head:
             y, caches = self._part(first, carried, caches, phase)
             outputs.append(y)
             if phase + head == segment:
-                carried, empty = self._close(carried, caches), tree_map(torch.zeros_like, caches)
-                caches = empty
+                carried, caches = self._close(carried, caches), tree_map(torch.zeros_like, caches)
         if whole:
             y, carried = self._segments(middle.split(segment, 1), carried)
             outputs.extend(y)
@@ -112,17 +111,18 @@ class SegmentMemory(Memory[SegmentState]):
     def step(self, x: Tensor, state: SegmentState) -> tuple[Tensor, SegmentState]:
         h = self.host.embed(x.unsqueeze(1))
         carried, caches, position = state
-        position = position % self.period
-        if self.read_tokens and _happens(opens := position == 0):
-            _, opened = self._layers(self.opening(carried), carried, caches, 0, opening=True)
+        position = position % self.segment
+        opening = self.opening(carried)
+        if opening is not None and _happens(opens := position == 0):
+            _, opened = self._layers(opening, carried, caches, 0, opening=True)
             caches = _where(opens, opened, caches)
         h, caches = self._layers(h, carried, caches, position + self.read_tokens)
         position = position + 1
-        if _happens(closes := position == self.period):
+        if _happens(closes := position == self.segment):
             carried = _where(closes, self._close(carried, caches), carried)
             caches = _where(closes, tree_map(torch.zeros_like, caches), caches)
         y = self.host.head(self.host.norm(h)).squeeze(1)
-        return y, SegmentState(carried, caches, position % self.period)
+        return y, SegmentState(carried, caches, position % self.segment)
 
     def _layers(
         self, h: Tensor, carried: Any, caches: tuple[Any, ...], position: int | Tensor, *, opening: bool = False
@@ -147,7 +147,7 @@ class SegmentMemory(Memory[SegmentState]):
     def _close(self, carried: Any, caches: tuple[Any, ...]) -> Any:
         """Run the closing tokens behind a full cache and write."""
         h = self.closing(carried)
-        full, block = self.read_tokens + cast(int, self.period), (0, h.shape[1] if self.both_ways else 0)
+        full, block = self.read_tokens + self.segment, (0, h.shape[1] if self.both_ways else 0)
         outputs = []
         for index, (layer, cache) in enumerate(zip(self.host.layers, caches, strict=True)):
             h, _ = layer(self.read(index, h, carried), cache, full, block)
@@ -207,4 +207,3 @@ def _where(rows: Bool[Tensor, " B"], chosen: Any, otherwise: Any) -> Any:
     return tree_map(
         lambda a, b: torch.where(rows.reshape(-1, *[1] * (a.ndim - 1)), a.to(b.dtype), b), chosen, otherwise
     )
-

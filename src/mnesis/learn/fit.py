@@ -1,0 +1,192 @@
+"""Training a memory on a task: windows of truncated back-propagation, curricula, exact resumption, many processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.tracking import GeneralTracker
+from accelerate.utils import DistributedType
+
+from ..core.memory import Memory
+from ..core.task import Task
+from . import checkpoint
+from . import folder as folders
+from .journal import Journal
+from .loss import Learner
+from .position import Position, StageResult
+from .recipe import Recipe
+from .signals import StopSignals
+from .trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Training:
+    """What ``fit`` leaves."""
+
+    folder: Path
+    finished: bool
+    """False: a signal stopped it; the same call goes on from there."""
+    signal: int | None
+    """The number of that signal; programs exit with 128 + signal, by custom."""
+    updates: int
+    units: int
+    """Units read, over all rows."""
+    seconds: float
+    """Of training, over all sittings."""
+    loss: float | None
+    """Running loss at the end (see ``Stage.promote`` for what it runs over)."""
+    accuracy: float | None
+    """Running accuracy at the end; None where targets are numbers."""
+    stages: tuple[StageResult, ...]
+
+
+def fit(
+    memory: Memory[Any],
+    task: Task,
+    recipe: Recipe,
+    folder: str | os.PathLike[str],
+    *,
+    config: Mapping[str, Any] | None = None,
+    resume: bool = True,
+    overwrite: bool = False,
+    progress: bool = True,
+    trackers: Sequence[str | GeneralTracker] = (),
+) -> Training:
+    """Train a memory (a whole network is one) in a folder.
+
+    The folder holds config.json (config, recipe and the memory's own description), metrics.jsonl (see
+    :class:`~mnesis.learn.journal.Journal`), the latest checkpoint, and in the end model.safetensors and training.json.
+    Called again, ``fit`` continues from the checkpoint, with the same weights bit for bit on the CPU as without the
+    interruption; a finished run is read back and not trained again. Either way ``memory`` holds the trained weights.
+
+    Under torchrun or ``accelerate launch`` the processes share each batch: every one draws the whole of it and takes
+    its rows. Losses are divided by the weight of all targets of the update, whoever holds them, so the gradients are
+    those of one process with the whole batch. FSDP (version 2) leaves the memory's parameters sharded.
+
+    SIGINT and SIGTERM end training after the present update, with a checkpoint; a second SIGINT aborts at once. Global
+    random generators are seeded from the recipe and restored. Threads are the caller's business.
+
+    Args:
+        memory: what to train; it is moved to the device that accelerate chooses (``ACCELERATE_USE_CPU=1`` keeps it).
+        task: what to train it on.
+        recipe: how.
+        folder: of the run; made if missing. Several processes must see the same one.
+        config: what else describes the run, as plain JSON; a run is continued only under the config it began with.
+        resume: continue an existing run; False refuses one.
+        overwrite: discard an existing run, whatever it is, and start anew.
+        progress: a progress bar, or a plain line now and then where there is no terminal.
+        trackers: accelerate's names ("tensorboard", "trackio", ...) or its tracker objects.
+
+    Raises:
+        ValueError: the folder holds a run that must not be continued, half a run, or one of another config; the task's
+            episodes do not fit the memory or ask nothing; the message names the mend.
+        FloatingPointError: the loss or the gradient is not a finite number; the last checkpoint stays.
+    """
+    folder = Path(folder)
+    description = folders.describe(memory, recipe, config)
+    ddp = DistributedDataParallelKwargs(find_unused_parameters=True)
+    # Autocast is opened in Learner: accelerate's own would turn the states' bfloat16 leaves into float32.
+    accelerator = Accelerator(mixed_precision="no", log_with=list(trackers), project_dir=folder, kwargs_handlers=[ddp])
+    standing = folders.examine(folder, description, resume=resume, overwrite=overwrite)
+    _check_processes(accelerator, recipe)
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        folders.prepare(folder, description, standing)
+    accelerator.wait_for_everyone()
+    if standing == "finished":
+        checkpoint.load_model(folder / "model.safetensors", memory)
+        return _read_result(folder)
+    was_training = memory.training
+    devices = [accelerator.device] if accelerator.device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices), StopSignals() as signals:
+            torch.manual_seed(recipe.seed + accelerator.process_index)
+            trainer = _trainer(memory, task, recipe, folder, accelerator, progress)
+            _start_trackers(accelerator, trackers, description)
+            stopped = trainer.run(signals, resume=standing == "begun")
+    finally:
+        memory.train(was_training)
+        for tracker in accelerator.trackers:
+            tracker.finish()
+    result = _result(folder, trainer.position, stopped)
+    if result.finished:
+        _finish(folder, accelerator, memory, result)
+    return result
+
+
+def _trainer(
+    memory: Memory[Any], task: Task, recipe: Recipe, folder: Path, accelerator: Accelerator, progress: bool
+) -> Trainer:
+    autocast = torch.bfloat16 if recipe.precision == "bfloat16" else None
+    trained = [parameter for parameter in memory.parameters() if parameter.requires_grad]
+    if not trained:
+        raise ValueError(
+            f"{type(memory).__name__} has no parameter that takes a gradient; give one that can be trained"
+        )
+    groups = [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=recipe.betas)
+    learner, prepared = accelerator.prepare(Learner(memory, autocast=autocast), optimiser)
+    journal = Journal(folder / "metrics.jsonl", accelerator, recipe, progress=progress)
+    return Trainer(learner, memory, prepared.optimizer, task, recipe, folder, accelerator, journal)
+
+
+def _check_processes(accelerator: Accelerator, recipe: Recipe) -> None:
+    world = accelerator.num_processes
+    if (smallest := min(stage.batch for stage in recipe.stages)) < world:
+        raise ValueError(
+            f"a batch of {smallest} rows cannot be shared by {world} processes; give batch={world} or more"
+        )
+    if accelerator.distributed_type == DistributedType.FSDP and not accelerator.is_fsdp2:
+        raise ValueError("FSDP version 1 flattens parameters out of sight; launch with --fsdp_version 2")
+
+
+def _start_trackers(
+    accelerator: Accelerator, trackers: Sequence[str | GeneralTracker], description: dict[str, Any]
+) -> None:
+    if not trackers:
+        return
+    flat = {key: str(value) for key, value in description.items()}
+    accelerator.init_trackers("mnesis", config=flat)
+    if accelerator.is_main_process and len(accelerator.trackers) < len(trackers):
+        raise ValueError(f"not all of trackers={list(trackers)} are installed here; pip install the missing one")
+
+
+def _finish(folder: Path, accelerator: Accelerator, memory: Memory[Any], result: Training) -> None:
+    """Final weights first, then the file that says so; only then the checkpoint goes."""
+    tensors = checkpoint.model_tensors(memory)
+    if accelerator.is_main_process:
+        checkpoint.write_model(folder / "model.safetensors", tensors)
+        values = asdict(result)
+        folders.write_json(folder / "training.json", {key: values[key] for key in _KEPT})
+        while (last := checkpoint.latest(folder)) is not None:
+            checkpoint.remove(last)
+    accelerator.wait_for_everyone()
+
+
+_KEPT = ("updates", "units", "seconds", "loss", "accuracy", "stages")
+
+
+def _result(folder: Path, position: Position, stopped: int | None) -> Training:
+    last = position.stages[-1] if position.stages and not position.recent else None
+    loss = last.loss if last else position.running_loss
+    accuracy = last.accuracy if last else position.running_accuracy
+    finished = stopped is None
+    stages = tuple(position.stages)
+    return Training(
+        folder, finished, stopped, position.update, position.units, position.seconds, loss, accuracy, stages
+    )
+
+
+def _read_result(folder: Path) -> Training:
+    values = folders.read_json(folder / "training.json")
+    stages = tuple(StageResult(**stage) for stage in values.pop("stages"))
+    return Training(folder=folder, finished=True, signal=None, stages=stages, **values)

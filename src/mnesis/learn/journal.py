@@ -1,0 +1,121 @@
+"""What a training tells: metrics.jsonl always, trackers when asked, a progress bar on a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ..core.state import atomic_path
+from .position import Outcome, Position, Sums
+from .recipe import Recipe
+
+_QUIET_SECONDS = 30.0
+"""Between two plain lines where there is no terminal."""
+
+
+class Journal:
+    """Writes one line for every ``log_every`` updates and at the end of a stage; only the main process does anything.
+
+    A line holds update, stage (from 0), length (as last drawn), loss (mean over its updates), accuracy (over its
+    answers), learning_rate, gradient_norm (of its last update), units (seen so far), units_per_second and seconds
+    (of training, over all sittings). What had no answer is null.
+    """
+
+    def __init__(self, path: Path, accelerator: Accelerator, recipe: Recipe, *, progress: bool) -> None:
+        self.path, self.accelerator, self.recipe = path, accelerator, recipe
+        self.main = accelerator.is_main_process
+        self.console = Console(stderr=True)
+        self.speaks = progress and self.main
+        self.bar = None
+        self.spoke = -_QUIET_SECONDS
+        if self.speaks and self.console.is_terminal:
+            columns = (
+                TextColumn("stage {task.fields[stage]}"), BarColumn(), MofNCompleteColumn(),
+                TextColumn("{task.fields[figures]}"), TimeRemainingColumn(),
+            )  # fmt: skip
+            self.bar = Progress(*columns, console=self.console)
+
+    def open(self, position: Position) -> None:
+        """Begin, or go on: lines written after the checkpoint, or torn by a kill, are dropped."""
+        if not self.main:
+            return
+        kept = [line for line in _lines(self.path) if json.loads(line)["update"] <= position.update]
+        with atomic_path(self.path) as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in kept))
+        self.file = self.path.open("a")
+        if self.bar is not None:
+            self.bar.start()
+            self.task = self.bar.add_task("", total=self.recipe.steps, completed=position.update, stage="", figures="")
+
+    def close(self) -> None:
+        if self.main and hasattr(self, "file"):
+            self.file.close()
+        if self.bar is not None:
+            self.bar.stop()
+
+    def flush(self) -> None:
+        """Put the lines on disk, before a checkpoint that counts on them."""
+        if self.main:
+            self.file.flush()
+            os.fsync(self.file.fileno())
+
+    def update(self, position: Position, outcome: Outcome, *, length: int, line: bool) -> None:
+        """Tell of one update; ``line`` closes a line of metrics."""
+        if self.bar is not None:
+            total = position.update + position.left(self.recipe)
+            stage = f"{position.stage + 1}/{len(self.recipe.stages)}"
+            speed = position.line.units / max(position.line.seconds, 1e-9)
+            figures = _figures(position.running_loss, position.running_accuracy, speed)
+            self.bar.update(self.task, completed=position.update, total=total, stage=stage, figures=figures)
+        if line:
+            self._line(position, outcome, length)
+            position.line = Sums()
+
+    def _line(self, position: Position, outcome: Outcome, length: int) -> None:
+        if not self.main:
+            return
+        sums = position.line
+        values: dict[str, Any] = {
+            "update": position.update,
+            "stage": position.stage,
+            "length": length,
+            "loss": sums.loss / sums.learned if sums.learned else None,
+            "accuracy": sums.correct / sums.asked if sums.asked and position.graded else None,
+            "learning_rate": outcome.rate,
+            "gradient_norm": outcome.norm,
+            "units": position.units,
+            "units_per_second": sums.units / max(sums.seconds, 1e-9),
+            "seconds": position.seconds,
+        }
+        self.file.write(json.dumps(values) + "\n")
+        self.file.flush()
+        self.accelerator.log({key: value for key, value in values.items() if value is not None}, step=position.update)
+        if self.speaks and self.bar is None and time.monotonic() - self.spoke >= _QUIET_SECONDS:
+            self.spoke = time.monotonic()
+            figures = _figures(values["loss"], values["accuracy"], values["units_per_second"])
+            budget = position.update + position.left(self.recipe)
+            self.console.print(
+                f"update {position.update} of {budget}, stage {position.stage + 1}, length {length}, {figures}",
+                soft_wrap=True,
+            )
+
+
+def _figures(loss: float | None, accuracy: float | None, speed: float) -> str:
+    shown = [] if loss is None else [f"loss {loss:.4f}"]
+    shown += [] if accuracy is None else [f"accuracy {accuracy:.3f}"]
+    return ", ".join([*shown, f"{speed:,.0f} units/s"])
+
+
+def _lines(path: Path) -> list[str]:
+    """The whole lines of a file that may have been torn in its last one."""
+    if not path.exists():
+        return []
+    *whole, _torn = path.read_text().split("\n")
+    return whole

@@ -1,0 +1,140 @@
+"""Where a training stands: counters, running figures, and the results of the stages behind it. Kept as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+from .recipe import Recipe, Stage
+
+PROMOTION_ANSWERS = 1024
+"""Answers that a running accuracy is taken over at least: its standard error is then 0.016 or less."""
+PROMOTION_UPDATES = 16
+"""Updates that they come from at least: the answers of one batch are not independent."""
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """How a stage ended."""
+
+    updates: int
+    promoted: bool
+    """Ended by its accuracy; False: its steps were used up."""
+    loss: float | None
+    """Running loss at its end; None if nothing was asked."""
+    accuracy: float | None
+    """Running accuracy at its end; None where targets are numbers."""
+
+
+class Outcome(NamedTuple):
+    """What one update gave, over all processes."""
+
+    loss: float | None
+    """None: there was nothing to learn."""
+    correct: int
+    asked: int
+    graded: bool
+    """False where targets are numbers: there is no accuracy."""
+    units: int
+    rate: float
+    norm: float | None
+    """Of the gradient, before clipping."""
+    signal: int
+    """Received during the update by any process; 0 = none."""
+    seconds: float
+
+
+@dataclass
+class Sums:
+    """Sums over the updates of one line of metrics."""
+
+    loss: float = 0.0
+    learned: int = 0
+    """Updates that had something to learn."""
+    correct: int = 0
+    asked: int = 0
+    units: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Position:
+    """Counters of a training; a checkpoint holds them as they stand between two updates."""
+
+    update: int = 0
+    stage: int = 0
+    stage_update: int = 0
+    window: int = 0
+    """Updates done within the present episode (``update="window"``)."""
+    progress: float = 0.0
+    """Share of the budget of updates used up, 0..1, promotions counted as a smaller budget for what is left."""
+    units: int = 0
+    seconds: float = 0.0
+    graded: bool = True
+    """False where targets are numbers: there is no accuracy."""
+    line: Sums = field(default_factory=Sums)
+    recent: list[tuple[float, int, int]] = field(default_factory=list)
+    """Loss, right answers and answers of the latest updates of this stage; as many as promotion looks at."""
+    stages: list[StageResult] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Position:
+        return cls(**{
+            **values,
+            "line": Sums(**values["line"]),
+            "recent": [tuple(entry) for entry in values["recent"]],
+            "stages": [StageResult(**stage) for stage in values["stages"]],
+        })  # fmt: skip
+
+    def current(self, recipe: Recipe) -> Stage | None:
+        """The stage to go on with; None when the training is done."""
+        return recipe.stages[self.stage] if self.stage < len(recipe.stages) else None
+
+    def left(self, recipe: Recipe) -> int:
+        """Updates that may still come."""
+        return sum(stage.steps for stage in recipe.stages[self.stage :]) - self.stage_update
+
+    def count(self, recipe: Recipe, outcome: Outcome) -> None:
+        """Count one update."""
+        self.progress += (1 - self.progress) / self.left(recipe)
+        self.update, self.stage_update = self.update + 1, self.stage_update + 1
+        self.units, self.seconds = self.units + outcome.units, self.seconds + outcome.seconds
+        self.graded, line = outcome.graded, self.line
+        line.correct, line.asked = line.correct + outcome.correct, line.asked + outcome.asked
+        line.units, line.seconds = line.units + outcome.units, line.seconds + outcome.seconds
+        if outcome.loss is None:
+            return
+        line.loss, line.learned = line.loss + outcome.loss, line.learned + 1
+        self.recent.append((outcome.loss, outcome.correct, outcome.asked))
+        while _enough(self.recent[1:]) or len(self.recent) > PROMOTION_ANSWERS:
+            del self.recent[0]
+
+    def promoted(self, stage: Stage) -> bool:
+        """Whether the running accuracy ends the stage."""
+        accuracy = self.running_accuracy
+        return stage.promote is not None and _enough(self.recent) and accuracy is not None and accuracy >= stage.promote
+
+    def next_stage(self, promoted: bool) -> None:
+        """Close the present stage."""
+        self.stages.append(StageResult(self.stage_update, promoted, self.running_loss, self.running_accuracy))
+        self.stage, self.stage_update, self.window = self.stage + 1, 0, 0
+        self.recent = []
+
+    @property
+    def running_loss(self) -> float | None:
+        """Mean loss of the latest updates of this stage."""
+        return sum(loss for loss, _, _ in self.recent) / len(self.recent) if self.recent else None
+
+    @property
+    def running_accuracy(self) -> float | None:
+        """Share of right answers in the latest updates of this stage."""
+        asked = sum(asked for _, _, asked in self.recent)
+        return sum(correct for _, correct, _ in self.recent) / asked if asked and self.graded else None
+
+
+def _enough(recent: list[tuple[float, int, int]]) -> bool:
+    return len(recent) >= PROMOTION_UPDATES and sum(asked for _, _, asked in recent) >= PROMOTION_ANSWERS

@@ -1,0 +1,159 @@
+"""What a training is: stages of a curriculum, and the numbers of the optimiser. Plain values, kept as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, cast
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a curriculum: episodes of one length (or a range of lengths) for so many updates.
+
+    Args:
+        length: of the episodes, in the task's own unit; a pair ``(low, high)`` draws one for each episode, both ends
+            included.
+        batch: rows of an episode, over all processes together.
+        steps: updates of the stage at most.
+        truncation: units in a window of truncated back-propagation. Each window's loss is back-propagated at once and
+            the state is detached there, so training needs the memory of one window. None = the whole episode.
+        promote: running accuracy at which the stage ends before its ``steps`` are used up. It is taken over the latest
+            updates of this stage that hold at least ``PROMOTION_ANSWERS`` answers and are at least
+            ``PROMOTION_UPDATES`` in number; before there are as many, no stage ends early.
+        carry: pass the (detached) state of each row on to the next episode of the stage, instead of starting fresh;
+            the episode's own ``reset`` flags hold either way.
+        update: "episode" adds the gradients of all windows of an episode and updates once; "window" updates after every
+            window (endless streams). An update that has nothing to learn counts, and leaves the weights as they are.
+
+    Raises:
+        ValueError: a number out of its range; the message names it and the mend.
+    """
+
+    length: int | tuple[int, int]
+    batch: int
+    steps: int
+    truncation: int | None = None
+    promote: float | None = None
+    carry: bool = False
+    update: Literal["episode", "window"] = "episode"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.length, int):
+            object.__setattr__(self, "length", tuple(self.length))
+        low, high = self.lengths
+        if not 1 <= low <= high:
+            raise ValueError(f"length={self.length} is no range of lengths; give a number >= 1 or (low, high)")
+        for name in ("batch", "steps", "truncation"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"{name}={value} leaves nothing to train on; give 1 or more")
+        if self.promote is not None and not 0 < self.promote <= 1:
+            raise ValueError(f"promote={self.promote} is no accuracy; give a number above 0 and up to 1, or None")
+        if self.update not in ("episode", "window"):
+            raise ValueError(f"update={self.update!r} is unknown; give 'episode' or 'window'")
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """The shortest and the longest episode."""
+        return (self.length, self.length) if isinstance(self.length, int) else cast(tuple[int, int], self.length)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train: the stages in order, AdamW's numbers, the seed, and how often to save.
+
+    Args:
+        stages: the curriculum.
+        learning_rate: the highest one.
+        schedule: "cosine" falls from it to zero over the whole budget (the sum of all ``steps``); "constant" stays.
+            When a stage is promoted, the rest of the curve is stretched over the updates that are left: the rate never
+            jumps and still reaches zero with the last update. (Promotion out of the last stage ends the training
+            wherever the curve stands.)
+        warm_up: updates over which the rate rises linearly from zero, as a factor on the schedule.
+        clip: largest norm of the whole gradient; None = unlimited.
+        weight_decay: of AdamW, on parameters of two or more axes only.
+        betas: of AdamW.
+        seed: of everything that training draws (lengths, episodes, dropout).
+        precision: "bfloat16" runs the arithmetic under autocast; parameters and losses stay float32.
+        save_every: updates between checkpoints.
+        log_every: updates in one line of metrics.jsonl.
+
+    Raises:
+        ValueError: a number out of its range; the message names it and the mend.
+    """
+
+    stages: tuple[Stage, ...]
+    learning_rate: float = 1e-3
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warm_up: int = 0
+    clip: float | None = 1.0
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.999)
+    seed: int = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    save_every: int = 500
+    log_every: int = 20
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stages", tuple(self.stages))
+        object.__setattr__(self, "betas", tuple(self.betas))
+        if not self.stages:
+            raise ValueError("a recipe without stages trains nothing; give at least one Stage(length, batch, steps)")
+        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
+            raise ValueError(f"learning_rate={self.learning_rate} does not train; give a number above 0, such as 1e-3")
+        if self.schedule not in ("cosine", "constant"):
+            raise ValueError(f"schedule={self.schedule!r} is unknown; give 'cosine' or 'constant'")
+        if self.precision not in ("float32", "bfloat16"):
+            raise ValueError(f"precision={self.precision!r} is unknown; give 'float32' or 'bfloat16'")
+        if self.clip is not None and not self.clip > 0:
+            raise ValueError(f"clip={self.clip} would erase every gradient; give a number above 0, or None")
+        if self.warm_up < 0 or self.weight_decay < 0:
+            raise ValueError(f"warm_up={self.warm_up}, weight_decay={self.weight_decay}: neither is below 0")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas={self.betas} are AdamW's two decays; give two numbers in [0, 1)")
+        if self.save_every < 1 or self.log_every < 1:
+            raise ValueError(
+                f"save_every={self.save_every}, log_every={self.log_every}: both count updates; give 1 or more"
+            )
+
+    @property
+    def steps(self) -> int:
+        """Updates of all stages together, at most."""
+        return sum(stage.steps for stage in self.stages)
+
+    def rate(self, update: int, progress: float) -> float:
+        """The learning rate of an update (counted from 0) that finds this share of the budget used up."""
+        warm = min(1.0, (update + 1) / self.warm_up) if self.warm_up else 1.0
+        curve = 0.5 * (1 + math.cos(math.pi * progress)) if self.schedule == "cosine" else 1.0
+        return self.learning_rate * warm * curve
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values that ``from_json`` reads back."""
+        values = asdict(self)
+        lists = [{key: _plain(value) for key, value in stage.items()} for stage in values["stages"]]
+        return {key: _plain(value) for key, value in values.items()} | {"stages": lists}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Recipe:
+        """The recipe that ``as_json`` described.
+
+        Raises:
+            ValueError: a name that recipes or stages do not have, or one that is missing.
+        """
+        stages = tuple(Stage(**_known(Stage, stage)) for stage in values.get("stages", ()))
+        return cls(**{**_known(cls, values), "stages": stages})
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _known(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    names = [field.name for field in fields(cls)]
+    if unknown := [name for name in values if name not in names]:
+        raise ValueError(f"a {cls.__name__} has no {unknown[0]!r}; it takes {', '.join(names)}")
+    required = ("length", "batch", "steps") if cls is Stage else ()
+    if missing := [name for name in required if name not in values]:
+        raise ValueError(f"a Stage needs {missing[0]!r}; write Stage(length=..., batch=..., steps=...)")
+    return dict(values)

@@ -1,0 +1,239 @@
+"""The loop: draw an episode, read it window by window, update, tell, save."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule, register_fsdp_forward_method
+from torch.distributed.tensor import DTensor
+
+from ..core.memory import Memory
+from ..core.state import take, to
+from ..core.task import Task
+from . import checkpoint
+from .checkpoint import Restored
+from .journal import Journal
+from .loss import WindowLoss
+from .position import Outcome, Position
+from .recipe import Recipe, Stage
+from .signals import StopSignals
+from .windows import Window, cut, draw
+
+_SILENT_UPDATES = 100
+"""Updates without anything to learn after which a stage is taken for a mistake."""
+
+
+class Trainer:
+    """One process's part of a training.
+
+    Args:
+        learner: the :class:`~mnesis.learn.loss.Learner`, as accelerate prepared it.
+        memory: the memory inside it.
+        optimiser: torch's own, over the learner's parameters.
+        task, recipe, folder: as ``fit`` takes them.
+        accelerator: devices and processes.
+        journal: whom to tell.
+    """
+
+    def __init__(
+        self,
+        learner: nn.Module,
+        memory: Memory[Any],
+        optimiser: torch.optim.Optimizer,
+        task: Task,
+        recipe: Recipe,
+        folder: Path,
+        accelerator: Accelerator,
+        journal: Journal,
+    ) -> None:
+        self.learner, self.memory, self.optimiser = learner, memory, optimiser
+        self.task, self.recipe, self.folder = task, recipe, folder
+        self.accelerator, self.journal, self.device = accelerator, journal, accelerator.device
+        self.nested = _register_forward_methods(learner)
+        self.position = Position()
+        self.generator = torch.Generator().manual_seed(recipe.seed)
+        self.draws = self.generator.get_state()
+        self.state: Any = None
+        self.saved = -1
+
+    def run(self, signals: StopSignals, *, resume: bool) -> int | None:
+        """Train from the latest checkpoint, or from the start, to the end.
+
+        Returns:
+            The signal that stopped it before the end; None = trained to the end.
+        """
+        if resume:
+            self._restore()
+        else:
+            self._save()  # a run begins from saved weights: who restarts it may have built the memory differently
+        self.learner.train()
+        self.journal.open(self.position)
+        try:
+            while (stage := self.position.current(self.recipe)) is not None:
+                stopped = self._episode(stage, signals)
+                if stopped and self.position.current(self.recipe) is not None:
+                    return stopped
+        finally:
+            self.journal.close()
+        return None
+
+    def _episode(self, stage: Stage, signals: StopSignals) -> int | None:
+        """Train on one episode, or on what is left of it; returns a signal that asks to stop."""
+        self.generator.set_state(self.draws)
+        length, episode = draw(self.task, stage, self.generator)
+        windows = cut(episode, stage.truncation, self._rows(stage))
+        groups = [windows] if stage.update == "episode" else [[window] for window in windows]
+        number = self.position.stage
+        while self.position.stage == number and self.position.window < len(groups):
+            group = groups[self.position.window]
+            outcome = self._update(group, signals)
+            self._advance(stage, outcome, length, len(groups))
+            if outcome.signal:
+                self._save()
+                return outcome.signal
+            if self.position.update % self.recipe.save_every == 0:
+                self._save()
+        return None
+
+    def _rows(self, stage: Stage) -> slice:
+        """This process's rows of a batch."""
+        world, rank = self.accelerator.num_processes, self.accelerator.process_index
+        return slice(stage.batch * rank // world, stage.batch * (rank + 1) // world)
+
+    def _update(self, group: list[Window], signals: StopSignals) -> Outcome:
+        """Read the windows of one update, back-propagate each, and step."""
+        started = time.perf_counter()
+        weight = sum(window.total_weight for window in group)
+        units = sum(window.total_units for window in group)
+        totals = torch.zeros(3, device=self.device, dtype=torch.float32 if self.device.type == "mps" else torch.float64)
+        learns, several = False, self.accelerator.num_processes > 1
+        self.optimiser.zero_grad(set_to_none=True)
+        for index, window in enumerate(group):
+            last = index == len(group) - 1
+            with nullcontext() if last or self.nested is not None else self.accelerator.no_sync(self.learner):
+                result = self._read(window)
+                loss = result.answers / weight if weight else result.answers
+                if result.extra is not None:
+                    loss = loss + result.extra / max(units, 1)
+                teaches = window.total_asked > 0 or (result.extra is not None and result.extra.requires_grad)
+                # Processes wait for one another in the last backward pass, so it runs even if nothing was asked there.
+                if teaches or (last and several):
+                    self.accelerator.backward(loss * self.accelerator.num_processes)  # they average their gradients
+            learns = learns or teaches
+            totals[:2] += torch.stack([loss.detach(), result.correct]).to(totals)
+        totals[2] = signals.received or 0
+        loss_sum, correct, signal = self._gather(totals)
+        rate = self.recipe.rate(self.position.update, self.position.progress)
+        norm = self._step(loss_sum, rate) if learns else None
+        asked = sum(window.total_asked for window in group)
+        graded = not group[0].targets.is_floating_point()
+        seconds = time.perf_counter() - started
+        loss_or_none = loss_sum if learns else None
+        return Outcome(loss_or_none, int(correct), asked, graded, units, rate, norm, int(signal), seconds)
+
+    def _step(self, loss: float, rate: float) -> float:
+        """Clip and update; returns the norm of the gradient."""
+        self._check(loss, "loss")
+        norm = self.accelerator.clip_grad_norm_(self.learner.parameters(), self.recipe.clip or math.inf)
+        norm = float(norm.full_tensor() if isinstance(norm, DTensor) else cast(Tensor, norm))
+        self._check(norm, "gradient's norm")
+        for parameters in self.optimiser.param_groups:
+            parameters["lr"] = rate
+        self.optimiser.step()
+        return norm
+
+    def _read(self, window: Window) -> WindowLoss:
+        if self.nested and (window.reset is not None or window.length is not None):
+            raise ValueError(
+                "FSDP around inner layers needs every process to run them equally often, which resets and ragged rows "
+                "prevent; launch with --fsdp_auto_wrap_policy NO_WRAP"
+            )
+        x, reset, length, targets, weight = window.on(self.device)
+        result = self.learner(x, self.state, reset, length, targets, weight)
+        self.state = result.state
+        return result
+
+    def _gather(self, totals: Tensor) -> list[float]:
+        """Sum over processes; of the signals, the last entry, any one counts for all."""
+        if self.accelerator.num_processes > 1:
+            signal = totals[-1].clone()
+            torch.distributed.all_reduce(totals)
+            torch.distributed.all_reduce(signal, torch.distributed.ReduceOp.MAX)
+            totals[-1] = signal
+        return totals.tolist()
+
+    def _check(self, value: float, name: str) -> None:
+        if math.isfinite(value):
+            return
+        recipe, position = self.recipe, self.position
+        raise FloatingPointError(
+            f"update {position.update + 1} (stage {position.stage + 1}): the {name} is {value}; lower "
+            f"learning_rate={recipe.learning_rate} or clip={recipe.clip}"
+            + (", or use precision='float32'" if recipe.precision == "bfloat16" else "")
+            + f" (the weights of update {self.saved} stay in {self.folder})"
+        )
+
+    def _advance(self, stage: Stage, outcome: Outcome, length: int, groups: int) -> None:
+        """Count an update and move on to the next window, episode or stage."""
+        position = self.position
+        if stage.promote is not None and not outcome.graded:
+            raise ValueError(f"promote={stage.promote} is an accuracy and the targets are numbers; use promote=None")
+        position.count(self.recipe, outcome)
+        if not position.recent and position.stage_update in (_SILENT_UPDATES, stage.steps):
+            raise ValueError(
+                f"{type(self.task).__name__} asked nothing in {position.stage_update} updates at length "
+                f"{stage.length}; give some targets a weight above 0"
+            )
+        promoted = position.promoted(stage)
+        ends = promoted or position.stage_update == stage.steps
+        line = ends or position.update % self.recipe.log_every == 0
+        self.journal.update(position, outcome, length=length, line=line)
+        position.window += 1
+        if ends or position.window == groups:
+            position.window, self.draws = 0, self.generator.get_state()
+            self.state = self.state if stage.carry and not ends else None
+        if ends:
+            position.next_stage(promoted)
+
+    def _save(self) -> None:
+        """Write a checkpoint of this moment, between two updates."""
+        if self.saved == self.position.update:
+            return
+        if self.saved >= 0:
+            self.journal.flush()
+        restored = Restored(self.position, self.draws, self.state)
+        checkpoint.save(self.folder, self.accelerator, self.memory, self.optimiser, restored)
+        self.saved = self.position.update
+
+    def _restore(self) -> None:
+        path = checkpoint.latest(self.folder)
+        assert path is not None
+        self.position, self.draws, state = checkpoint.load(path, self.accelerator, self.memory, self.optimiser)
+        self.saved = self.position.update
+        stage = self.position.current(self.recipe)
+        if state is not None and stage is not None:
+            if self.accelerator.num_processes > 1:
+                rows = self._rows(stage)
+                state = take(state, range(rows.start, rows.stop))
+            self.state = to(state, self.device)
+
+
+def _register_forward_methods(learner: nn.Module) -> bool | None:
+    """Let FSDP gather weights for a memory's other ways in.
+
+    Returns:
+        Whether layers inside the learner are wrapped on their own; None = no FSDP.
+    """
+    wrapped = [module for module in learner.modules() if isinstance(module, FSDPModule)]
+    for module in wrapped:
+        if isinstance(module, Memory):
+            for name in ("scan", "step", "initial_state"):
+                register_fsdp_forward_method(module, name)
+    return len(wrapped) > 1 if wrapped else None

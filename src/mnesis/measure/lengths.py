@@ -1,0 +1,41 @@
+"""Lengths as people write them: ``1k,4k,1M``. 1k = 1000 and 1M = 1,000,000 units, as in BABILong's nominal lengths."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+_FACTORS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
+
+
+def parse_lengths(text: str) -> list[int]:
+    """Whole numbers of units from a list such as ``"0,512,1k,4k,1.5M"``: sorted, each once.
+
+    Args:
+        text: numbers parted by commas or spaces; ``k``, ``M`` and ``G`` (either case) multiply by 10^3, 10^6 and 10^9.
+
+    Raises:
+        ValueError: no number, something that is none, or a length that is not a whole number of units.
+    """
+    words = [word for word in re.split(r"[,\s]+", text) if word]
+    if not words:
+        raise ValueError("no length was given; write some such as 1k,4k,16k (1k = 1000, 1M = 1,000,000)")
+    return sorted({_parse(word) for word in words})
+
+
+def _parse(word: str) -> int:
+    match = re.fullmatch(r"(\d[\d_]*(?:\.\d+)?)([kKmMgG]?)", word)
+    if match is None:
+        raise ValueError(f"{word!r} is not a length; write a number such as 512, 4k or 1M (1k = 1000, 1M = 1,000,000)")
+    value = Decimal(match[1].replace("_", "")) * _FACTORS[match[2].lower()]
+    if value != int(value):
+        raise ValueError(f"{word!r} is {value} units, which is not whole; write a whole number such as 512 or 1.5k")
+    return int(value)
+
+
+def format_length(length: float) -> str:
+    """The short form that ``parse_lengths`` reads back exactly: 1000 is "1k", 1_500_000 "1.5M", 1024 "1024"."""
+    for factor, letter in ((1_000_000, "M"), (1_000, "k")):
+        if length >= factor and length % (factor // 10) == 0:
+            return f"{length / factor:.12g}{letter}"
+    return f"{length:g}" if length < 1_000_000 else f"{length:.0f}"

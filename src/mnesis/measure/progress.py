@@ -1,0 +1,53 @@
+"""A bar with the time left, for anything that takes longer than two seconds."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+PATIENCE = 2.0
+
+
+class Bar:
+    """Counts work done; appears on standard error after two seconds and vanishes at the end.
+
+    Args:
+        total: the work, in any unit.
+        show: False = silent.
+    """
+
+    def __init__(self, total: float, show: bool) -> None:
+        self._show, self._began, self._visible = show, time.monotonic(), False
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            speed_estimate_period=120,
+        )
+        self._task = self._progress.add_task("", total=total)
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._visible:
+            self._progress.stop()
+
+    def describe(self, text: str) -> None:
+        """What is being done now."""
+        self._progress.update(self._task, description=text)
+
+    def advance(self, amount: float) -> None:
+        """So much more of the work is done."""
+        self._progress.advance(self._task, amount)
+        if self._show and not self._visible and time.monotonic() - self._began > PATIENCE:
+            self._visible = True
+            self._progress.start()

@@ -1,0 +1,232 @@
+"""One page for a run, or for several side by side, that opens anywhere: no network, no scripts."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from mnesis.core.state import atomic_path
+
+from . import figures
+from .lengths import format_length
+from .runs import Run, load_run
+
+TEMPLATE = "report.html.jinja"
+MOST_BYTES = 1_000_000
+"""Larger files are named on the page, not carried in it."""
+
+
+def write_report(
+    folders: Sequence[str | Path],
+    path: str | Path | None = None,
+    *,
+    labels: Sequence[str] | None = None,
+    title: str | None = None,
+) -> Path:
+    """Write report.html and its figures (SVG and PNG), and return the page's path.
+
+    Args:
+        folders: of runs; several are compared side by side. A run that is not evaluated, or half written, is shown as
+            far as it goes, with a sentence that says what is missing.
+        path: of the page; ``report.html`` in the folder of a single run if None. Figures go to ``figures/`` beside the
+            page of a single run, to ``<page's name>-figures/`` beside a comparison.
+        labels: names of the runs; those of their folders if None.
+        title: of the page.
+
+    Raises:
+        ValueError: no folder, a folder that holds no run, labels that do not fit, a comparison without a path.
+    """
+    runs = _load(folders, labels)
+    if path is None:
+        if len(runs) > 1:
+            raise ValueError(f"a comparison of {len(runs)} runs belongs to none of their folders; give path=...")
+        path = runs[0].folder / "report.html"
+    path = Path(path)
+    beside = path.parent / ("figures" if len(runs) == 1 else f"{path.stem}-figures")
+    drawn = draw(runs)
+    for name, figure in drawn.items():
+        figures.save(figure, beside / name)
+    with atomic_path(path) as temporary:
+        temporary.write_text(render(runs, drawn, title), encoding="utf-8")
+    return path
+
+
+def draw(runs: Sequence[Run]) -> dict[str, Figure]:
+    """Every figure that the runs have numbers for, by name."""
+    evaluated, drawn = [run for run in runs if run.lengths], {}
+    if evaluated:
+        drawn["accuracy"] = figures.accuracy_by_length(evaluated)
+        drawn["cost"] = figures.cost_by_length(evaluated)
+    for index, run in enumerate(runs):
+        suffix = "" if len(runs) == 1 else f"-{index + 1}"
+        if any(row.get("depth") for row in run.lengths):
+            drawn[f"depth{suffix}"] = figures.accuracy_by_depth(run)
+        if any(line.get("units") is not None for line in run.metrics):
+            drawn[f"training{suffix}"] = figures.training_curve(run)
+    return drawn
+
+
+def render(runs: Sequence[Run], drawn: Mapping[str, Figure], title: str | None = None) -> str:
+    """The page's text."""
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    environment.filters |= {
+        "length": format_length,
+        "percent": lambda value: f"{value:.0%}",
+        "bytes": format_bytes,
+        "short": _short,
+        "duration": _duration,
+    }
+    template = environment.from_string(files("mnesis.measure").joinpath(TEMPLATE).read_text(encoding="utf-8"))
+    return template.render(
+        title=title or ("Memory report: " + " and ".join(run.label for run in runs)),
+        runs=[_View(run, f"-{i + 1}" if len(runs) > 1 else "") for i, run in enumerate(runs)],
+        figures={name: Markup(_inline(figure, name)) for name, figure in drawn.items()},
+        lengths=sorted({row["length"] for run in runs for row in run.lengths}),
+        light=Markup(figures.palette(False)),
+        dark=Markup(figures.palette(True)),
+    )
+
+
+@dataclass
+class _View:
+    """A run as the template wants it."""
+
+    run: Run
+    suffix: str
+    commands: list[str] = field(init=False)
+    settings: list[tuple[str, str]] = field(init=False)
+    stages: list[dict[str, Any]] = field(init=False)
+    downloads: list[tuple[str, str | None]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        about = self.run.results.get("about", {})
+        found = [self.run.config.get("command"), about.get("command")]
+        self.commands = list(dict.fromkeys(_command(command) for command in found if command))
+        settings = {"config": self.run.config, "evaluation": {**about, **self.run.results.get("settings", {})}}
+        self.settings = [pair for pair in _flat(settings) if not pair[0].endswith(".command")]
+        self.stages = list(_stages(self.run.metrics))
+        self.downloads = list(_downloads(self.run))
+
+    def at(self, length: int) -> dict[str, Any] | None:
+        """The summary of one length."""
+        return next((row for row in self.run.lengths if row["length"] == length), None)
+
+
+def format_bytes(count: float) -> str:
+    """Bytes as people read them: 512 B, 1.5 KiB, 22 MiB."""
+    sign, count = "-" * (count < 0), abs(count)
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{sign}{count:.3g} {unit}" if count < 1000 else f"{sign}{count:.0f} {unit}"
+        count /= 1024
+    return f"{sign}{count:.3g} GiB"
+
+
+def _load(folders: Sequence[str | Path], labels: Sequence[str] | None) -> list[Run]:
+    if not folders:
+        raise ValueError("a report is about runs; give at least one run's folder")
+    if labels is not None and len(labels) != len(folders):
+        raise ValueError(f"{len(labels)} labels for {len(folders)} runs; give one label a run")
+    runs = [load_run(folder, label) for folder, label in zip(folders, labels or [None] * len(folders), strict=True)]
+    names = [run.label for run in runs]
+    for run in runs:
+        if names.count(run.label) > 1:
+            run.label = str(run.folder)
+    return runs
+
+
+def _inline(figure: Figure, name: str) -> str:
+    described = re.sub(r"[-\d]+$", "", name)
+    label = {
+        "accuracy": "Accuracy against length; the numbers are in the table below",
+        "cost": "Units read a second and memory against length; the numbers are in the table below",
+        "depth": "Accuracy by length and by the place of the last supporting fact, as numbers in cells",
+        "training": "Training accuracy and loss against units seen; the stages are in the table below",
+    }[described]
+    return figures.svg(figure, name).replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+
+
+def _command(command: Any) -> str:
+    return command if isinstance(command, str) else " ".join(map(str, command))
+
+
+def _flat(tree: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Leaves of nested dictionaries as (dotted name, text)."""
+    if not isinstance(tree, dict):
+        yield prefix, tree if isinstance(tree, str) else json.dumps(tree, default=str)
+        return
+    for key, value in tree.items():
+        yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+
+
+def _stages(metrics: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """What every stage of training came to: its last line, and what it took."""
+    for index, line in enumerate(metrics):
+        following = metrics[index + 1] if index + 1 < len(metrics) else {}
+        if not following or following.get("stage") != line.get("stage"):
+            keys = ("stage", "length", "update", "units", "loss", "accuracy", "seconds")
+            yield {key: line.get(key) for key in keys}
+
+
+def _downloads(run: Run) -> Iterator[tuple[str, str | None]]:
+    """Names and data addresses of what may be taken along; the address of a file too large to carry is None."""
+    if run.lengths:
+        yield "lengths.csv", _data("text/csv", _table(run).encode())
+    for name, kind in (
+        ("results.json", "application/json"),
+        ("config.json", "application/json"),
+        ("metrics.jsonl", "application/x-ndjson"),
+        ("evaluation.jsonl", "application/x-ndjson"),
+    ):
+        file = run.folder / name
+        if file.is_file():
+            yield name, _data(kind, file.read_bytes()) if file.stat().st_size <= MOST_BYTES else None
+
+
+def _data(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _table(run: Run) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    plain = ("length", "units", "streams", "questions", "chance", "above_chance")
+    cost = ("state_bytes", "tokens_per_second", "peak_bytes", "growth_bytes", "device_bytes")
+    parts = (("accuracy", "share"), ("control", "share"), ("bits", "mean"))
+    writer.writerow([*plain, *(f"{n}{end}" for n, _ in parts for end in ("", "_low", "_high")), *cost])
+    for row in run.lengths:
+        values = [value for n, key in parts for value in (row[n][key], *(row[n]["interval"] or ("", "")))]
+        writer.writerow([*(row[key] for key in plain), *values, *(row[key] for key in cost)])
+    return buffer.getvalue()
+
+
+def _short(value: float | None) -> str:
+    """A number with three digits that count: 1.2M, 45.6k, 0.123."""
+    if value is None:
+        return ""
+    for factor, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= factor:
+            return f"{value / factor:.3g}{letter}"
+    return f"{value:.3g}"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds // 3600:.0f} h {seconds % 3600 / 60:.0f} min"

@@ -1,0 +1,1 @@
+"""Addressed stores: slots that are written and looked up."""

@@ -1,0 +1,99 @@
+"""Sliding window: the keys and values of the last few units, forgotten all at once."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from ...core.memory import Memory
+from ...layers.short_convolution import ShortConvolution
+from ...ops.window_attention import naive_window_attention, push, window_attention
+
+
+class WindowState(NamedTuple):
+    """The units that a later one can still see, the latest last; zero where there are none yet."""
+
+    key: Float[Tensor, "B W-1 H K"]
+    """Not rotated."""
+    value: Float[Tensor, "B W-1 H K"]
+    tail: Float[Tensor, "B C-1 D"]
+    """Of the short convolution; C = 1 without one."""
+    count: Int[Tensor, " B"]
+    """Units read."""
+
+
+class Window(Memory[WindowState]):
+    """Sliding-window attention (Child et al. 2019, arXiv 1904.10509; Beltagy et al. 2020, arXiv 2004.05150).
+
+    Every unit attends to the last W, itself included: y_t = W_o sum_j softmax_j(R q_t . R k_j / sqrt(K)) v_j over
+    j = t-W+1..t, with rotary positions R relative to the window. A unit is remembered exactly for W-1 more and then
+    not at all. The state is 2 (W - 1) dim numbers; a step costs as much as W keys.
+
+    Args:
+        dim: width of inputs and outputs.
+        heads: attention heads; dim / heads must be even.
+        window: W, at least 2.
+        convolution: width of a causal convolution before the projections; None = without.
+        form: "block" attends block by block, linear in time; "naive" is its twin with one dense mask.
+    """
+
+    forms: ClassVar[tuple[str, ...]] = ("naive", "block")
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        heads: int = 4,
+        window: int = 512,
+        convolution: int | None = None,
+        form: Literal["block", "naive"] = "block",
+    ) -> None:
+        super().__init__()
+        if dim % heads or dim // heads % 2:
+            raise ValueError(
+                f"dim={dim} does not split into {heads} heads of even width; make dim a multiple of {2 * heads}"
+            )
+        if window < 2:
+            raise ValueError(f"window={window} sees no earlier unit and remembers nothing; give at least 2")
+        if form not in self.forms:
+            raise ValueError(f"form={form!r} is unknown; give 'block' or 'naive'")
+        self.dim, self.heads, self.window, self.form = dim, heads, window, form
+        self.convolution = ShortConvolution(dim, convolution) if convolution else None
+        self.query_key_value = nn.Linear(dim, 3 * dim, bias=False)
+        self.output = nn.Linear(dim, dim, bias=False)
+
+    def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> WindowState:
+        shape = (batch, self.window - 1, self.heads, self.output.in_features // self.heads)
+        width = self.convolution.width if self.convolution else 1
+        return WindowState(
+            torch.zeros(shape, device=device, dtype=dtype),
+            torch.zeros(shape, device=device, dtype=dtype),
+            torch.zeros(batch, width - 1, self.output.in_features, device=device, dtype=dtype),
+            torch.zeros(batch, dtype=torch.long, device=device),
+        )
+
+    def scan(self, x: Float[Tensor, "B T D"], state: WindowState, phase: int = 0) -> tuple[Tensor, WindowState]:
+        tail = state.tail
+        if self.convolution is not None:
+            x, tail = self.convolution(x, tail)
+        query, key, value = rearrange(
+            self.query_key_value(x), "b t (three h k) -> three b t h k", three=3, h=self.heads
+        )
+        slots = torch.arange(1 - self.window, 0, device=x.device)
+        real = (slots >= -state.count[:, None])[..., None, None]
+        # Chosen, not multiplied: what stands in an empty slot reaches no output and gets no gradient.
+        keys, values = (torch.where(real, slot, torch.zeros_like(slot)) for slot in state[:2])
+        attend = window_attention if self.form == "block" else naive_window_attention
+        context = attend(
+            query,
+            torch.cat([keys.to(key.dtype), key], 1),
+            torch.cat([values.to(value.dtype), value], 1),
+            state.count,
+            self.window,
+        )
+        state = WindowState(push(keys, key), push(values, value), tail.to(state.tail.dtype), state.count + x.shape[1])
+        return self.output(context.flatten(2)), state

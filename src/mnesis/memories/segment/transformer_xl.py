@@ -1,0 +1,246 @@
+"""Transformer-XL: every layer attends to its own inputs of the segments before, which are kept and not trained through."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from ...core.memory import Memory
+from ...ops.relative_attention import relative_attention, relative_lookup, sinusoids
+from ...ops.window_attention import push
+
+
+class TransformerXLState(NamedTuple):
+    """The inputs of every layer for the units that can still be seen; zero where there are none."""
+
+    memory: tuple[Float[Tensor, "B M D"], ...]
+    """Of the segments before, the latest last; without gradient."""
+    present: tuple[Float[Tensor, "B L D"], ...]
+    """Of the present segment, from its start."""
+    position: Int[Tensor, " B"]
+    """Units read."""
+
+
+class TransformerXLLayer(nn.Module):
+    """Relative attention and an MLP, each with a residual and a norm after (or before) it.
+
+    Args:
+        dim: width.
+        heads: attention heads.
+        hidden: width of the MLP.
+        norm: "post" or "pre".
+    """
+
+    def __init__(self, dim: int, *, heads: int, hidden: int, norm: Literal["post", "pre"]) -> None:
+        super().__init__()
+        self.heads, self.norm = heads, norm
+        self.query, self.key, self.value, self.position, self.output = (
+            nn.Linear(dim, dim, bias=False) for _ in range(5)
+        )
+        self.rise, self.fall = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
+        self.attention_norm, self.mlp_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
+
+    def forward(
+        self,
+        h: Float[Tensor, "B S*Q D"],
+        earlier: Float[Tensor, "B P D"],
+        memory: Float[Tensor, "B M+(S-1)*L D"],
+        sinusoid: Float[Tensor, "N+1 D"],
+        biases: tuple[Float[Tensor, "H K"], Float[Tensor, "H K"]],
+        seen: Bool[Tensor, "B*S Q N"],
+    ) -> Float[Tensor, "B S*Q D"]:
+        """Some units of one segment, or S whole segments side by side.
+
+        Args:
+            h: the layer's inputs.
+            earlier: its inputs for the units before these in the segment; S = 1 if there are any.
+            memory: its inputs for the M units before the first segment and for all segments but the last.
+            sinusoid: R for the distances N..0, N = M + P + Q.
+            biases: u and v.
+            seen: which of the N units each one may attend to.
+        """
+        segments = seen.shape[0] // h.shape[0]
+        length = h.shape[1] // segments
+        remembered = seen.shape[2] - earlier.shape[1] - length
+        inputs, earlier, memory = (self._before(t, self.attention_norm) for t in (h, earlier, memory.detach()))
+        own = torch.cat([earlier, inputs], 1)
+
+        def project(linear: nn.Linear) -> Float[Tensor, "B*S N H K"]:
+            # W SG(h): the weights learn from the memory, the layers below do not. h~ = [SG(memory), own] (section 3.2)
+            before = linear(memory).unfold(1, remembered, length)
+            both = torch.cat([before.mT, linear(own).unflatten(1, (segments, -1))], 2)
+            return rearrange(both, "b s n (h k) -> (b s) n h k", h=self.heads)
+
+        query = rearrange(self.query(inputs), "b (s q) (h k) -> (b s) q h k", s=segments, h=self.heads)
+        position = rearrange(self.position(sinusoid), "n (h k) -> n h k", h=self.heads)
+        context = relative_attention(query, project(self.key), project(self.value), position, *biases, seen)
+        return self._after(h, rearrange(context, "(b s) q h k -> b (s q) (h k)", s=segments))
+
+    def one(
+        self,
+        h: Float[Tensor, "B D"],
+        units: Float[Tensor, "B N D"],
+        sinusoid: Float[Tensor, "N D"],
+        biases: tuple[Float[Tensor, "H K"], Float[Tensor, "H K"]],
+        distance: Int[Tensor, "B N"],
+        seen: Bool[Tensor, "B N"],
+    ) -> Float[Tensor, "B D"]:
+        """One unit a row, its own input among the stored ones."""
+        query = self.query(self._before(h, self.attention_norm)).unflatten(1, (self.heads, -1))
+        weights = (linear.weight.unflatten(0, (self.heads, -1)) for linear in (self.key, self.value, self.position))
+        units = self._before(units, self.attention_norm)
+        return self._after(h, relative_lookup(query, units, *weights, sinusoid, *biases, distance, seen).flatten(1))
+
+    def _before(self, h: Tensor, norm: nn.LayerNorm) -> Tensor:
+        return norm(h) if self.norm == "pre" else h
+
+    def _after(self, h: Float[Tensor, "... D"], context: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
+        h = h + self.output(context)
+        if self.norm == "pre":
+            return h + self.fall(F.relu(self.rise(self.mlp_norm(h))))
+        h = self.attention_norm(h)
+        return self.mlp_norm(h + self.fall(F.relu(self.rise(h))))
+
+
+class TransformerXL(Memory[TransformerXLState]):
+    """Transformer-XL (Dai et al. 2019, arXiv 1901.02860): segment-level recurrence with relative positions.
+
+    In a segment of L units, layer n attends causally to its own segment and to its inputs of the M units before the
+    segment, through which no gradient flows: h~ = [SG(memory), h], q, k, v = h W_q, h~ W_kE, h~ W_v and
+    score_ij = (q_i + u) . k_j + (q_i + v) . W_kR R_{i-j}. What a unit sees reaches layers * M units back. The state is
+    layers * (M + L) * dim numbers.
+
+    Layers need only their own inputs of earlier segments, so whole segments run side by side, layer by layer.
+
+    Args:
+        dim: width of inputs and outputs; even.
+        segment: L, also the grid at which gradients end.
+        memory_length: M; the paper trains with L and evaluates with more.
+        layers: how many.
+        heads: attention heads.
+        hidden: width of the MLPs; 4 dim if None.
+        norm: "post" as in the paper; "pre" trains without warm-up, and its output wants a norm.
+    """
+
+    truncates: ClassVar[bool] = True
+    """No gradient passes the grid: the paper's own stop-gradient at the start of every segment."""
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        segment: int = 512,
+        memory_length: int = 512,
+        layers: int = 2,
+        heads: int = 4,
+        hidden: int | None = None,
+        norm: Literal["post", "pre"] = "post",
+    ) -> None:
+        super().__init__()
+        if dim % heads or dim % 2:
+            raise ValueError(f"dim={dim} must be even and split into {heads} heads; make dim a multiple of {2 * heads}")
+        if segment < 1 or memory_length < 1:
+            raise ValueError(f"segment={segment} and memory_length={memory_length} must be at least 1")
+        if norm not in ("post", "pre"):
+            raise ValueError(f"norm={norm!r} is unknown; give 'post' or 'pre'")
+        self.dim = self.width = dim
+        self.period = self.segment = segment
+        self.memory_length = memory_length
+        self.layers = nn.ModuleList(
+            TransformerXLLayer(dim, heads=heads, hidden=hidden or 4 * dim, norm=norm) for _ in range(layers)
+        )
+        # u and v are one for all layers.
+        self.content_bias = nn.Parameter(torch.randn(heads, dim // heads) * 0.02)
+        self.position_bias = nn.Parameter(torch.randn(heads, dim // heads) * 0.02)
+
+    def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> TransformerXLState:
+        memory, present = (
+            tuple(torch.zeros(batch, units, self.width, device=device, dtype=dtype) for _ in self.layers)
+            for units in (self.memory_length, self.segment)
+        )
+        return TransformerXLState(memory, present, torch.zeros(batch, dtype=torch.long, device=device))
+
+    def phase_of(self, state: TransformerXLState) -> Int[Tensor, " B"]:
+        return state.position % self.segment
+
+    def scan(
+        self, x: Float[Tensor, "B T D"], state: TransformerXLState, phase: int = 0
+    ) -> tuple[Tensor, TransformerXLState]:
+        time, outputs = x.shape[1], []
+        head = min(self.segment - phase, time) if phase else 0
+        whole = (time - head) // self.segment * self.segment
+        for part, start in zip(x.split([head, whole, time - head - whole], 1), (phase, 0, 0), strict=True):
+            if part.shape[1]:
+                y, state = self._part(part, state, start)
+                outputs.append(y)
+        return torch.cat(outputs, 1) if len(outputs) > 1 else outputs[0], state
+
+    def step(self, x: Float[Tensor, "B D"], state: TransformerXLState) -> tuple[Tensor, TransformerXLState]:
+        position = state.position
+        phase = (position % self.segment)[:, None]
+        slots = torch.arange(self.segment, device=x.device)
+        seen = torch.cat([self._real(position - phase[:, 0]), slots <= phase], 1)
+        every = torch.arange(self.memory_length + self.segment, device=x.device)
+        distance = (self.memory_length + phase - every).clamp(min=0)
+        sinusoid = sinusoids(every, self.width, x.dtype)
+        here, before, closes = (rows[..., None] for rows in (slots == phase, slots < phase, phase + 1 == self.segment))
+        closing = torch.compiler.is_compiling() or bool(closes.any())
+        memories, presents, h = [], [], x
+        for layer, memory, present in zip(self.layers, state.memory, state.present, strict=True):
+            memory, new = memory.detach(), h[:, None].to(present.dtype)
+            present = torch.where(here, new, torch.where(before, present, torch.zeros_like(present)))
+            units = torch.cat([memory, present], 1)
+            h = layer.one(h, units.to(h.dtype), sinusoid, self._biases, distance, seen)
+            if closing:
+                memory = torch.where(closes, units[:, self.segment :].detach(), memory)
+                present = torch.where(closes, torch.zeros_like(present), present)
+            memories.append(memory)
+            presents.append(present)
+        return h, TransformerXLState(tuple(memories), tuple(presents), position + 1)
+
+    @property
+    def _biases(self) -> tuple[Float[Tensor, "H K"], Float[Tensor, "H K"]]:
+        return self.content_bias, self.position_bias
+
+    def _part(
+        self, h: Float[Tensor, "B T D"], state: TransformerXLState, phase: int
+    ) -> tuple[Float[Tensor, "B T D"], TransformerXLState]:
+        """Some units of one segment, or whole segments."""
+        time = h.shape[1]
+        segments = max(1, time // self.segment)
+        length = time // segments
+        seen = self._seen(state.position - phase, phase, segments, length)
+        distance = torch.arange(seen.shape[2], -1, -1, device=h.device)
+        sinusoid = sinusoids(distance, self.width, h.dtype)
+        memories, presents = [], []
+        for layer, memory, present in zip(self.layers, state.memory, state.present, strict=True):
+            earlier = present[:, :phase].to(h.dtype)
+            own = torch.cat([earlier, h], 1)
+            if phase + length == self.segment:
+                memories.append(push(memory, own).detach())
+                presents.append(torch.zeros_like(present))
+            else:
+                memories.append(memory.detach())
+                presents.append(F.pad(own, (0, 0, 0, self.segment - own.shape[1])).to(present.dtype))
+            memory = torch.cat([memory.to(h.dtype), h[:, : time - length]], 1)
+            h = layer(h, earlier, memory, sinusoid, self._biases, seen)
+        return h, TransformerXLState(tuple(memories), tuple(presents), state.position + time)
+
+    def _real(self, before: Int[Tensor, "..."]) -> Bool[Tensor, "... M"]:
+        """Which slots of the memory hold a unit, with so many units before the segment."""
+        slots = torch.arange(-self.memory_length, 0, device=before.device)
+        return slots >= -before[..., None]
+
+    def _seen(
+        self, before: Int[Tensor, " B"], phase: int, segments: int, length: int
+    ) -> Bool[Tensor, "B*S Q N"]:
+        """What units phase..phase+length-1 of consecutive segments see: the memory that there is, and no later unit."""
+        starts = before[:, None] + self.segment * torch.arange(segments, device=before.device)
+        remembered = self._real(starts).flatten(0, 1)[:, None].expand(-1, length, -1)
+        causal = torch.ones(length, phase + length, dtype=torch.bool, device=before.device).tril(phase)
+        return torch.cat([remembered, causal.expand(remembered.shape[0], -1, -1)], 2)

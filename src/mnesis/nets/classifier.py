@@ -1,0 +1,69 @@
+"""Vectors in, class logits out, at every unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from ..core.memory import Memory
+from .stack import network
+
+
+class Classifier(Memory[Any]):
+    """Linear map, memory, linear map: ``logits [B T C], state = model(x [B T F], state)``.
+
+    The logits at a unit judge all units so far; those at the last real one judge the sequence (:meth:`classify`).
+
+    Args:
+        features: width of the inputs.
+        classes: how many.
+        dim: width of the memory.
+        memory: name in the catalog.
+        depth, hidden, convolution, options: as in :class:`mnesis.nets.LanguageModel`.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        classes: int,
+        *,
+        dim: int = 128,
+        memory: str = "gru",
+        depth: int = 2,
+        hidden: int | None = None,
+        convolution: int | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        body = network(dim, memory=memory, depth=depth, hidden=hidden, convolution=convolution, options=options)
+        self.dim, self.period, self.body = features, body.period, body
+        self.rise, self.head = nn.Linear(features, dim), nn.Linear(dim, classes)
+
+    @property
+    def bounded(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the state keeps its size: as the memory inside."""
+        return self.body.bounded
+
+    def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Any:
+        return self.body.initial_state(batch, device=device, dtype=dtype)
+
+    def phase_of(self, state: Any) -> Int[Tensor, " B"] | None:
+        return self.body.phase_of(state)
+
+    def scan(self, x: Float[Tensor, "B T F"], state: Any, phase: int = 0) -> tuple[Float[Tensor, "B T C"], Any]:
+        y, state = self.body.scan(self.rise(x), state, phase)
+        return self.head(y), state
+
+    def step(self, x: Float[Tensor, "B F"], state: Any) -> tuple[Float[Tensor, "B C"], Any]:
+        y, state = self.body.step(self.rise(x), state)
+        return self.head(y), state
+
+    def classify(self, x: Float[Tensor, "B T F"], length: Int[Tensor, " B"] | None = None) -> Float[Tensor, "B C"]:
+        """Logits after the last real unit of each row."""
+        y, _ = self(x, length=length)
+        last = torch.full((x.shape[0],), x.shape[1], device=x.device) if length is None else length
+        return y[torch.arange(x.shape[0], device=x.device), last - 1]

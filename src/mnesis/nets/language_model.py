@@ -1,0 +1,151 @@
+"""Token in, logits out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from ..core.memory import Memory
+from .stack import network
+
+
+class Reader(Memory[Any]):
+    """An embedding and the body behind it: token ids in, hidden vectors out."""
+
+    def __init__(self, vocabulary: int, body: Memory) -> None:
+        super().__init__()
+        if body.dim is None:
+            raise ValueError(f"{type(body).__name__} does not read vectors, so no embedding can stand before it")
+        self.vocabulary, self.body, self.period = vocabulary, body, body.period
+        self.embedding = nn.Embedding(vocabulary, body.dim)
+        nn.init.normal_(self.embedding.weight, std=0.5)
+
+    @property
+    def bounded(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the state keeps its size: as the body."""
+        return self.body.bounded
+
+    def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Any:
+        return self.body.initial_state(batch, device=device, dtype=dtype)
+
+    def phase_of(self, state: Any) -> Int[Tensor, " B"] | None:
+        return self.body.phase_of(state)
+
+    def scan(self, x: Int[Tensor, "B T"], state: Any, phase: int = 0) -> tuple[Float[Tensor, "B T D"], Any]:
+        return self.body.scan(self.embedding(x), state, phase)
+
+    def step(self, x: Int[Tensor, " B"], state: Any) -> tuple[Float[Tensor, "B D"], Any]:
+        return self.body.step(self.embedding(x), state)
+
+
+class LanguageModel(Memory[Any]):
+    """Embedding, memory, head: ``logits [B T V], state = model(tokens [B T], state)``.
+
+    Args:
+        vocabulary: number of token ids.
+        dim: width.
+        memory: name in the catalog; a whole stack of layers (``armt``) or what stands in every block (``gru``).
+        depth: layers or blocks.
+        hidden: width of the MLPs; 4 dim if None.
+        convolution: width of a causal convolution in every layer or block; None = without.
+        options: further arguments of the memory.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        *,
+        dim: int = 128,
+        memory: str = "armt",
+        depth: int = 2,
+        hidden: int | None = None,
+        convolution: int | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        if vocabulary < 2:
+            raise ValueError(f"vocabulary={vocabulary} leaves nothing to predict; give the tokenizer's size")
+        body = network(dim, memory=memory, depth=depth, hidden=hidden, convolution=convolution, options=options)
+        self.vocabulary, self.period = vocabulary, body.period
+        self.reader = Reader(vocabulary, body)
+        self.head = nn.Linear(dim, vocabulary, bias=False)
+
+    @property
+    def bounded(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the state keeps its size: as the memory inside."""
+        return self.reader.bounded
+
+    def parts(self) -> tuple[Memory[Any], Callable[[Any], Any]]:
+        return self.reader, self.head
+
+    def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Any:
+        return self.reader.initial_state(batch, device=device, dtype=dtype)
+
+    def phase_of(self, state: Any) -> Int[Tensor, " B"] | None:
+        return self.reader.phase_of(state)
+
+    def scan(self, x: Int[Tensor, "B T"], state: Any, phase: int = 0) -> tuple[Float[Tensor, "B T V"], Any]:
+        y, state = self.reader.scan(x, state, phase)
+        return self.head(y), state
+
+    def step(self, x: Int[Tensor, " B"], state: Any) -> tuple[Float[Tensor, "B V"], Any]:
+        y, state = self.reader.step(x, state)
+        return self.head(y), state
+
+    @torch.no_grad()
+    def generate(
+        self,
+        prompt: Int[Tensor, "B T"],
+        state: Any = None,
+        *,
+        tokens: int,
+        temperature: float = 0.0,
+        top_k: int | None = None,
+        end: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Int[Tensor, "B N"], Any]:
+        """Continue a prompt from a state.
+
+        Args:
+            prompt: at least one token a row.
+            state: where the reader stands; None = fresh.
+            tokens: how many to generate at most.
+            temperature: 0 = the likeliest token each time.
+            top_k: sample among the k likeliest.
+            end: a row that has generated this token repeats it; generation ends when all rows have.
+            generator: of the sampling.
+
+        Returns:
+            Generated tokens, and the state after reading all of them but the last.
+        """
+        if temperature < 0 or tokens < 1:
+            raise ValueError(f"temperature={temperature} and tokens={tokens}; give temperature >= 0 and tokens >= 1")
+        body, readout = self.parts()
+        y, state = body(prompt, state)
+        logits, generated = readout(y[:, -1]), []
+        ended = torch.zeros(prompt.shape[0], dtype=torch.bool, device=prompt.device)
+        while True:
+            token = _choose(logits, temperature, top_k, generator)
+            if end is not None:
+                token = torch.where(ended, end, token)
+                ended = ended | (token == end)
+            generated.append(token)
+            if len(generated) == tokens or bool(ended.all()):
+                return torch.stack(generated, 1), state
+            logits, state = self.step(token, state)
+
+
+def _choose(
+    logits: Float[Tensor, "B V"], temperature: float, top_k: int | None, generator: torch.Generator | None
+) -> Int[Tensor, " B"]:
+    if temperature == 0:
+        return logits.argmax(-1)
+    if top_k is not None:
+        least = logits.topk(min(top_k, logits.shape[-1])).values[:, -1:]
+        logits = logits.masked_fill(logits < least, float("-inf"))
+    weights = (logits.double() / temperature).softmax(-1)
+    return torch.multinomial(weights, 1, generator=generator).squeeze(-1)

@@ -1,0 +1,164 @@
+"""A stack of memories, itself a memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from ..core.catalog import card, create_memory
+from ..core.memory import Memory
+from ..layers.mlp import MLP
+from ..layers.norm import RMSNorm
+from ..layers.short_convolution import ShortConvolution
+
+
+class BlockState(NamedTuple):
+    """What one block carries."""
+
+    memory: Any
+    tail: Float[Tensor, "B W-1 D"]
+    """Of the short convolution; W = 1 without one."""
+
+
+class Block(Memory[BlockState]):
+    """h + memory(convolution(norm(h))), then h + MLP(norm(h)).
+
+    Args:
+        memory: any memory of width ``dim``.
+        hidden: width of the MLP; 4 dim if None.
+        convolution: width of a causal convolution before the memory; None = without.
+    """
+
+    def __init__(self, memory: Memory, *, hidden: int | None = None, convolution: int | None = None) -> None:
+        super().__init__()
+        if memory.dim is None:
+            raise ValueError(f"{type(memory).__name__} has no width of its own, so no block can stand around it")
+        self.dim, self.period, self.memory = memory.dim, memory.period, memory
+        self.memory_norm, self.mlp_norm = RMSNorm(self.dim), RMSNorm(self.dim)
+        self.convolution = ShortConvolution(self.dim, convolution) if convolution else None
+        self.mlp = MLP(self.dim, hidden=hidden)
+
+    @property
+    def bounded(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the state keeps its size: as the memory inside."""
+        return self.memory.bounded
+
+    def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> BlockState:
+        width, dim = self.convolution.width if self.convolution else 1, cast(int, self.dim)
+        tail = torch.zeros(batch, width - 1, dim, device=device, dtype=dtype)
+        return BlockState(self.memory.initial_state(batch, device=device, dtype=dtype), tail)
+
+    def phase_of(self, state: BlockState) -> Int[Tensor, " B"] | None:
+        return self.memory.phase_of(state.memory)
+
+    def scan(self, x: Float[Tensor, "B T D"], state: BlockState, phase: int = 0) -> tuple[Tensor, BlockState]:
+        h, tail = self._before(x, state.tail)
+        y, memory = self.memory.scan(h, state.memory, phase)
+        return self._after(x + y), BlockState(memory, tail)
+
+    def step(self, x: Float[Tensor, "B D"], state: BlockState) -> tuple[Tensor, BlockState]:
+        h, tail = self._before(x[:, None], state.tail)
+        y, memory = self.memory.step(h[:, 0], state.memory)
+        return self._after(x + y), BlockState(memory, tail)
+
+    def _before(self, x: Tensor, tail: Tensor) -> tuple[Tensor, Tensor]:
+        h = self.memory_norm(x)
+        return (h, tail.clone()) if self.convolution is None else self.convolution(h, tail)
+
+    def _after(self, h: Tensor) -> Tensor:
+        return h + self.mlp(self.mlp_norm(h))
+
+
+class StackState(NamedTuple):
+    """What a stack carries."""
+
+    blocks: tuple[BlockState, ...]
+    position: Int[Tensor, " B"] | tuple[()]
+    """On the common grid; empty where no block has one."""
+
+
+class Stack(Memory[StackState]):
+    """Blocks one above the other and a final norm. Its grid is the least common multiple of theirs.
+
+    Args:
+        dim: width.
+        memory: name of the memory in every block, or one name (or Memory) per block.
+        depth: blocks, where one name is given.
+        hidden: width of the blocks' MLPs; 4 dim if None.
+        convolution: width of a causal convolution before every memory; None = without.
+        options: further arguments of the named memories.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        memory: str | Sequence[str | Memory] = "gru",
+        depth: int = 2,
+        hidden: int | None = None,
+        convolution: int | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        chosen = [memory] * depth if isinstance(memory, str) else list(memory)
+        if not chosen:
+            raise ValueError(f"a stack of depth {depth} holds nothing; give depth >= 1")
+        self.dim = dim
+        built = [create_memory(m, dim=dim, **(options or {})) if isinstance(m, str) else m for m in chosen]
+        self.blocks = nn.ModuleList(Block(m, hidden=hidden, convolution=convolution) for m in built)
+        self.final_norm = RMSNorm(dim)
+        periods = [m.period for m in built if m.period is not None]
+        self.period = math.lcm(*periods) if periods else None
+
+    @property
+    def bounded(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the state keeps its size: if every block's does."""
+        return all(block.bounded for block in self._blocks())
+
+    def _blocks(self) -> list[Block]:
+        return [cast(Block, block) for block in self.blocks]
+
+    def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> StackState:
+        blocks = tuple(block.initial_state(batch, device=device, dtype=dtype) for block in self._blocks())
+        return StackState(blocks, () if self.period is None else torch.zeros(batch, dtype=torch.long, device=device))
+
+    def phase_of(self, state: StackState) -> Int[Tensor, " B"] | None:
+        return None if self.period is None else cast(Tensor, state.position) % self.period
+
+    def scan(self, x: Float[Tensor, "B T D"], state: StackState, phase: int = 0) -> tuple[Tensor, StackState]:
+        kept = []
+        for block, block_state in zip(self._blocks(), state.blocks, strict=True):
+            x, block_state = block.scan(x, block_state, phase % block.period if block.period else 0)
+            kept.append(block_state)
+        return self.final_norm(x), StackState(tuple(kept), self._moved(state, x.shape[1]))
+
+    def step(self, x: Float[Tensor, "B D"], state: StackState) -> tuple[Tensor, StackState]:
+        kept = []
+        for block, block_state in zip(self._blocks(), state.blocks, strict=True):
+            x, block_state = block.step(x, block_state)
+            kept.append(block_state)
+        return self.final_norm(x), StackState(tuple(kept), self._moved(state, 1))
+
+    def _moved(self, state: StackState, units: int) -> Tensor | tuple[()]:
+        return () if self.period is None else (cast(Tensor, state.position) + units) % self.period
+
+
+def network(
+    dim: int,
+    *,
+    memory: str,
+    depth: int,
+    hidden: int | None,
+    convolution: int | None,
+    options: Mapping[str, Any] | None,
+) -> Memory:
+    """The body of a network: the memory itself where it is a whole stack of layers, else a :class:`Stack` of it."""
+    if card("memories", memory).whole:
+        given = {"layers": depth, "hidden": hidden, "convolution": convolution}
+        return create_memory(memory, dim=dim, **given, **(options or {}))
+    return Stack(dim, memory=memory, depth=depth, hidden=hidden, convolution=convolution, options=options)

@@ -1,0 +1,44 @@
+"""Every catalogued memory obeys every law, and every deliberately broken one fails the law that it breaks."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mnesis.core.catalog import create_memory, list_memories
+from mnesis.core.laws import LAWS, check, in_form
+
+from .broken import BREAKS, Leaky
+
+
+@pytest.mark.parametrize("card", list_memories(), ids=lambda card: card.name)
+def test_every_memory_obeys_every_law(card) -> None:
+    torch.manual_seed(0)
+    gaps = list(check(create_memory(card.name, **card.example), name=card.name))
+    assert {gap.law for gap in gaps} >= set(LAWS) - ({"bounded"} if not card.bounded else set())
+    assert not [gap for gap in gaps if not gap.holds]
+
+
+def test_the_plain_memory_obeys_every_law() -> None:
+    assert not [gap for gap in check(Leaky(6)) if not gap.holds]
+
+
+@pytest.mark.parametrize(("broken", "law"), BREAKS.items(), ids=lambda value: getattr(value, "__name__", value))
+def test_a_broken_memory_fails_its_law(broken, law) -> None:
+    gaps = list(check(broken(6), laws=[law], dtypes=[torch.float64]))
+    assert gaps
+    assert any(not gap.holds for gap in gaps)
+
+
+def test_every_law_has_a_memory_that_breaks_it() -> None:
+    assert set(BREAKS.values()) == set(LAWS)
+
+
+def test_an_unknown_law_is_refused() -> None:
+    with pytest.raises(ValueError, match="no law is called 'cutz'"):
+        list(check(Leaky(6), laws=["cutz"]))
+
+
+def test_forms_share_weights() -> None:
+    memory = BREAKS and list(BREAKS)[-1](6)
+    assert torch.equal(in_form(memory, "fast").rise.weight, memory.rise.weight)

@@ -1,0 +1,260 @@
+import json
+
+import pytest
+import torch
+
+from mnesis.core.state import detach
+from mnesis.learn import Recipe, Stage, fit
+from mnesis.learn.checkpoint import read_tensors
+
+from .tiny import Echo, Numbers, Penalised, Silent, Sparse, TokenModel, Uneven, model, recipe, same, weights
+
+
+def metrics(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_learns(tmp_path, precision):
+    memory = model(dim=24)
+    result = fit(
+        memory, Echo(), recipe(Stage(12, 16, 150), learning_rate=2e-2, precision=precision, save_every=1000), tmp_path
+    )
+    told = metrics(tmp_path)
+    assert result.finished and result.signal is None and result.updates == 150
+    assert told[0]["loss"] > 1.5 and result.loss < 0.3 * told[0]["loss"]
+    assert result.accuracy > 0.9
+    assert [line["update"] for line in told] == list(range(1, 151))
+    assert told[-1]["units"] == result.units == 150 * 16 * 12
+    assert all(parameter.dtype == torch.float32 for parameter in memory.parameters())
+    assert same(weights(memory), read_tensors(tmp_path / "model.safetensors"))
+
+
+@pytest.mark.parametrize("name", ["rmt", "armt"])
+def test_a_memory_with_a_grid(tmp_path, name):
+    memory = model(name, segment=4, memory_tokens=2, heads=2, hidden=24, layers=1)
+    result = fit(memory, Echo(), recipe(Stage(10, 8, 40, truncation=7), learning_rate=1e-2), tmp_path)
+    told = metrics(tmp_path)
+    assert result.loss < told[0]["loss"] - 0.3
+
+
+def test_numbers(tmp_path):
+    memory = model(outputs=2)
+    result = fit(memory, Numbers(), recipe(Stage(8, 16, 100), learning_rate=2e-2, save_every=1000), tmp_path)
+    told = metrics(tmp_path)
+    assert result.accuracy is None and told[-1]["accuracy"] is None
+    assert result.loss < 0.3 * told[0]["loss"]
+
+
+def test_promotion(tmp_path):
+    """The first stage ends early, its successor does not, and the learning rate still falls to the end, without a jump."""
+    stages = (Stage(8, 16, 2000, promote=0.9), Stage(12, 8, 10), Stage(12, 8, 10, promote=1.0))
+    result = fit(model(dim=24), Echo(), recipe(*stages, learning_rate=2e-2, save_every=1000), tmp_path)
+    first, second, third = result.stages
+    assert first.promoted and 16 <= first.updates < 500 and first.accuracy >= 0.9
+    assert not second.promoted and second.updates == third.updates == 10
+    rates = [line["learning_rate"] for line in metrics(tmp_path)]
+    assert rates[first.updates] == pytest.approx(rates[first.updates - 1], rel=1e-2)
+    assert rates[-1] < 0.03 * max(rates)
+    assert [line["stage"] for line in metrics(tmp_path)] == [0] * first.updates + [1] * 10 + [2] * 10
+
+
+def test_a_schedule_without_promotion_is_the_plain_cosine(tmp_path):
+    fit(model(), Echo(), recipe(Stage(4, 2, 6), Stage(4, 2, 4), warm_up=4), tmp_path)
+    rates = torch.tensor([line["learning_rate"] for line in metrics(tmp_path)], dtype=torch.float64)
+    update = torch.arange(10, dtype=torch.float64)
+    expected = 1e-2 * ((update + 1) / 4).clamp(max=1) * 0.5 * (1 + (torch.pi * update / 10).cos())
+    torch.testing.assert_close(rates, expected)
+
+
+@pytest.fixture
+def gradients(monkeypatch):
+    """The gradients of every update, as the optimiser sees them."""
+    seen = []
+    step = torch.optim.AdamW.step
+
+    def spy(self, closure=None):
+        seen.append([p.grad.clone() for group in self.param_groups for p in group["params"]])
+        return step(self, closure)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spy)
+    return seen
+
+
+def by_hand(memory, episode, truncation):
+    """Whole episodes by torch's own autograd, windows by a loop anyone would write."""
+    total, state, time = episode.weight.sum(), None, episode.inputs.shape[1]
+    losses = []
+    for start in range(0, time, truncation or time):
+        part = slice(start, start + (truncation or time))
+        y, state = memory(episode.inputs[:, part], state)
+        loss = torch.nn.functional.cross_entropy(y.transpose(1, 2), episode.targets[:, part], reduction="none")
+        losses.append((loss * episode.weight[:, part]).sum() / total)
+        state = detach(state)
+    trained = list(memory.parameters())
+    grads = torch.autograd.grad(sum(losses), trained)
+    order = [p for p in trained if p.ndim >= 2] + [p for p in trained if p.ndim < 2]
+    return sum(losses).item(), [grads[[p is q for q in trained].index(True)] for p in order]
+
+
+@pytest.mark.parametrize("task", [Echo(), Sparse()])
+@pytest.mark.parametrize("truncation", [None, 4, 5, 100])
+def test_gradients(tmp_path, gradients, task, truncation):
+    memory, reference = model().double(), model().double()
+    memory.body.dropout.p = reference.body.dropout.p = 0
+    once = recipe(Stage(14, 3, 1, truncation=truncation), clip=None)
+    fit(memory, task, once, tmp_path)
+    loss, expected = by_hand(reference, task.episodes(3, 14, torch.Generator().manual_seed(3)), truncation)
+    assert metrics(tmp_path)[0]["loss"] == pytest.approx(loss, abs=1e-6)
+    for found, wanted in zip(gradients[0], expected, strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-5)
+
+
+def test_updates_within_an_episode(tmp_path):
+    """``update="window"`` takes as many steps as there are windows, each from the weights that the last one left."""
+    memory, reference = model(), model()
+    memory.body.dropout.p = reference.body.dropout.p = 0
+    fit(memory, Echo(), recipe(Stage(12, 3, 3, truncation=4, update="window"), schedule="constant", clip=None), tmp_path)
+    episode, state = Echo().episodes(3, 12, torch.Generator().manual_seed(3)), None
+    optimiser = torch.optim.AdamW(reference.parameters(), weight_decay=0.0)
+    for index, part in enumerate((slice(0, 4), slice(4, 8), slice(8, 12))):
+        optimiser.zero_grad()
+        y, state = reference(episode.inputs[:, part], state)
+        loss = torch.nn.functional.cross_entropy(y.transpose(1, 2), episode.targets[:, part], reduction="none")
+        ((loss * episode.weight[:, part]).sum() / episode.weight[:, part].sum()).backward()
+        optimiser.param_groups[0]["lr"] = 1e-2 * (index + 1) / 3
+        optimiser.step()
+        state = detach(state)
+    for name, value in reference.state_dict().items():
+        torch.testing.assert_close(memory.state_dict()[name], value)
+
+
+def peak_of_saved_tensors(tmp_path, length, truncation):
+    live, peak = 0, 0
+
+    class Held:
+        def __init__(self, tensor):
+            nonlocal live, peak
+            self.tensor = tensor
+            live, peak = live + 1, max(peak, live + 1)
+
+        def __del__(self):
+            nonlocal live
+            live -= 1
+
+    folder = tmp_path / f"{length}-{truncation}"
+    memory = model("rmt", segment=4, memory_tokens=2, heads=2, hidden=24, layers=1)
+    with torch.autograd.graph.saved_tensors_hooks(Held, lambda held: held.tensor):
+        fit(memory, Echo(), recipe(Stage(length, 2, 2, truncation=truncation)), folder)
+    return peak
+
+
+def test_truncated_training_takes_flat_memory(tmp_path):
+    assert peak_of_saved_tensors(tmp_path, 128, 8) == peak_of_saved_tensors(tmp_path, 32, 8)
+    assert peak_of_saved_tensors(tmp_path, 64, None) > 1.8 * peak_of_saved_tensors(tmp_path, 32, None)
+
+
+def test_carry_reads_on_where_the_last_episode_ended(tmp_path):
+    """Two carried episodes move the state that reads the third one; without carry every episode starts fresh."""
+    seen = {}
+    for carry in (True, False):
+        memory = model()
+        starts = seen[carry] = []
+        inner = memory.body.memory
+        scan = inner.scan
+        inner.scan = lambda x, state, phase=0, scan=scan, starts=starts: (
+            starts.append(state.hidden.abs().sum().item()),
+            scan(x, state, phase),
+        )[1]
+        fit(memory, Echo(), recipe(Stage(6, 2, 3, carry=carry)), tmp_path / str(carry))
+    assert seen[True][0] == 0 and min(seen[True][1:]) > 0
+    assert seen[False] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("truncation", [None, 3])
+def test_recorded_losses_are_added(tmp_path, gradients, truncation):
+    torch.manual_seed(0)
+    memory = Penalised()
+    memory.body.dropout.p = 0
+    fit(memory, Silent(), recipe(Stage(8, 3, 1, truncation=truncation), clip=None), tmp_path)
+    torch.manual_seed(0)
+    reference = TokenModel()
+    reference.body.dropout.p = 0
+    y, _ = reference.body(Silent().episodes(3, 8, torch.Generator().manual_seed(3)).inputs)
+    assert metrics(tmp_path)[0]["loss"] == pytest.approx(y.square().mean().item(), abs=1e-5)
+    assert gradients[0][0].abs().max() > 0
+
+
+def test_weight_decay_touches_matrices_alone(tmp_path):
+    plain, decayed = model(), model()
+    for memory, decay in ((plain, 0.0), (decayed, 0.5)):
+        fit(memory, Echo(), recipe(Stage(6, 2, 1), weight_decay=decay, warm_up=0), tmp_path / str(decay))
+    for (name, first), (_, second) in zip(plain.named_parameters(), decayed.named_parameters(), strict=True):
+        assert torch.equal(first, second) == (first.ndim < 2), name
+
+
+def test_ragged_rows_read_as_they_would_alone(tmp_path):
+    """What stands beyond a row's length teaches nothing: filling it with other tokens changes no bit."""
+
+    class Filled(Uneven):
+        def episodes(self, batch, length, generator):
+            episode = super().episodes(batch, length, generator)
+            beyond = torch.arange(length)[None] >= episode.length[:, None]
+            return episode._replace(
+                inputs=episode.inputs.masked_fill(beyond, 5), weight=episode.weight.masked_fill(beyond, 7.0)
+            )
+
+    memories = model(), model()
+    for memory, task in zip(memories, (Uneven(), Filled()), strict=True):
+        fit(memory, task, recipe(Stage(15, 4, 5, truncation=4)), tmp_path / type(task).__name__)
+    assert same(weights(memories[0]), weights(memories[1]))
+
+
+def test_the_callers_generators_are_left_alone(tmp_path):
+    torch.manual_seed(11)
+    memory = TokenModel()
+    memory.eval()
+    before = torch.get_rng_state()
+    fit(memory, Echo(), recipe(Stage(6, 2, 2)), tmp_path)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not memory.training
+
+
+def test_trackers(tmp_path):
+    from accelerate.tracking import GeneralTracker, on_main_process
+
+    class Kept(GeneralTracker):
+        name, requires_logging_directory = "kept", False
+
+        def __init__(self):
+            super().__init__()
+            self.values, self.config, self.finished = [], None, False
+
+        tracker = property(lambda self: self.values)
+
+        @on_main_process
+        def store_init_configuration(self, values):
+            self.config = values
+
+        @on_main_process
+        def log(self, values, step=None, **options):
+            self.values.append((step, values))
+
+        def finish(self):
+            self.finished = True
+
+    kept = Kept()
+    fit(model(), Echo(), recipe(Stage(6, 2, 4), log_every=2), tmp_path, trackers=[kept], config={"name": "tiny"})
+    assert [step for step, _ in kept.values] == [2, 4] and "tiny" in kept.config["config"] and kept.finished
+
+
+def test_recipes_are_json():
+    first = Recipe((Stage((3, 9), 4, 10, truncation=2, promote=0.9), Stage(5, 2, 1)), learning_rate=1e-3, clip=None)
+    assert Recipe.from_json(json.loads(json.dumps(first.as_json()))) == first
+
+
+def test_what_is_told_without_a_terminal(tmp_path, capfd):
+    fit(model(), Echo(), recipe(Stage(6, 2, 4)), tmp_path / "spoken")
+    assert capfd.readouterr().err.startswith("update 1 of 4, stage 1, length 6, loss ")
+    fit(model(), Echo(), recipe(Stage(6, 2, 4)), tmp_path / "silent", progress=False)
+    assert capfd.readouterr().err == ""
