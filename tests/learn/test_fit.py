@@ -135,7 +135,7 @@ def peak_of_saved_tensors(tmp_path, length, truncation):
     class Held:
         def __init__(self, tensor):
             nonlocal live, peak
-            self.tensor = tensor
+            self.tensor = tensor.detach()  # with its grad_fn it would hold the node that holds it
             live, peak = live + 1, max(peak, live + 1)
 
         def __del__(self):

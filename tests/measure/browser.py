@@ -42,6 +42,8 @@ class Browser:
         self._url += f"/session/{session['sessionId']}"
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.command("Emulation.setEmulatedMedia", {"features": [scheme]})
+        self._post("/url", {"url": "about:blank"})
+        self.requests()  # those of the browser's own start page
 
     def __enter__(self) -> Browser:
         return self

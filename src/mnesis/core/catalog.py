@@ -142,6 +142,14 @@ def bibtex(kind: str) -> Iterator[str]:
 _CATALOG: dict[str, tuple[Card, ...]] = {
     "memories": (
         Card(
+            "elman", "memories.recurrent.elman:Elman", "recurrent", "a hidden vector, overwritten by every unit",
+            papers=("elman1990time",), cost="hidden", example={"dim": 12, "hidden": 16},
+        ),
+        Card(
+            "lstm", "memories.recurrent.lstm:LSTM", "recurrent", "a cell that is added to, behind three gates",
+            papers=("hochreiter1997lstm", "gers2000forget"), cost="2 hidden", example={"dim": 12, "hidden": 16},
+        ),
+        Card(
             "gru", "memories.recurrent.gru:GRU", "recurrent", "two gates over a hidden vector",
             papers=("cho2014gru",), cost="hidden", example={"dim": 12, "hidden": 16},
         ),
@@ -154,6 +162,19 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             "armt", "memories.segment.armt:ARMT", "segment", "a matrix per layer, written by memory tokens with a delta rule",
             papers=("rodkin2024armt",), whole=True, cost="layers * 6 memory_dim * (dim + 1) + segment cache",
             example={"dim": 16, "segment": 32, "memory_tokens": 6, "memory_dim": 16, "heads": 2, "hidden": 24, "convolution": 3},
+        ),
+        Card(
+            "linear_attention", "memories.linear.linear_attention:LinearAttention", "linear",
+            "a sum of outer products of keys and values, with a normaliser",
+            papers=("katharopoulos2020linear",), forms=("naive", "chunk"),
+            cost="dim^2 / heads + dim + 3 dim (convolution - 1)",
+            example={"dim": 12, "heads": 2, "convolution": 3, "chunk": 7},
+        ),
+        Card(
+            "delta_rule", "memories.plastic.delta_rule:DeltaRule", "plastic", "a matrix that corrects what it holds under a key",
+            papers=("yang2024deltanet", "schlag2021fast", "grazzi2024negative"), forms=("naive", "chunk"),
+            cost="dim^2 / heads + 3 dim (convolution - 1)",
+            example={"dim": 12, "heads": 2, "convolution": 3, "negative_eigenvalues": True, "chunk": 7},
         ),
     ),
     "tasks": (),

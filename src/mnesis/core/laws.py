@@ -252,7 +252,8 @@ def remembers(subject: Subject) -> float:
         # A mechanism that ``truncates`` stops gradients at its grid by definition; inside a segment they must flow.
         stopped = getattr(memory, "truncates", False) and before % period == 0
         if x.is_floating_point() and not stopped:
-            (gradient,) = torch.autograd.grad(_first(y_carried).double().square().sum(), x, allow_unused=True)
+            scalar = _first(y_carried).double().square().sum()
+            gradient = torch.autograd.grad(scalar, x, allow_unused=True)[0] if scalar.requires_grad else None
             moved = min(moved, 0.0 if gradient is None else float(gradient.abs().max()))
         worst = max(worst, 1 - moved / REMEMBERED)
     return max(0.0, worst)
@@ -425,7 +426,10 @@ def bounded(subject: Subject) -> float | None:
         state = clone(subject.fresh(2))
         expected, seen = nbytes(state), []
         for time in (1, 2, 63, 100):
-            _, state = subject.memory(subject.draw(2, time), state)
+            try:
+                _, state = subject.memory(subject.draw(2, time), state)
+            except ValueError:  # forward refuses a state that has changed its shape
+                return float("inf")
             seen.append(nbytes(state))
         for _ in range(3):
             _, state = subject.memory.step(_map_input(subject.draw(2, 1), lambda leaf: leaf[:, 0]), state)

@@ -7,7 +7,7 @@ import json
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast, final
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast, final, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -224,6 +224,7 @@ class HostLayer(Protocol[C]):
         ...
 
 
+@runtime_checkable
 class Host(Protocol):
     """What a segment memory wraps (an nn.Module): layers in order, an embedding in, a final norm and a head out.
 

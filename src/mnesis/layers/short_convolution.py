@@ -27,12 +27,12 @@ class ShortConvolution(nn.Module):
         self.dim, self.width = dim, width
         self.weight = nn.Parameter(torch.empty(dim, width).normal_(std=width**-0.5))
 
-    def initial_tail(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "B W-1 D"]:
+    def initial_tail(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "B tail D"]:
         return torch.zeros(batch, self.width - 1, self.dim, device=device, dtype=dtype)
 
     def forward(
-        self, x: Float[Tensor, "B T D"], tail: Float[Tensor, "B W-1 D"] | None = None
-    ) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "B W-1 D"]]:
+        self, x: Float[Tensor, "B T D"], tail: Float[Tensor, "B tail D"] | None = None
+    ) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "B tail D"]]:
         """Outputs and the new tail; no tail means the start of a sequence."""
         if tail is None:
             tail = x.new_zeros(x.shape[0], self.width - 1, self.dim)

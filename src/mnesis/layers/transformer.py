@@ -22,7 +22,7 @@ class SegmentCache(NamedTuple):
     key: Float[Tensor, "B C H K"]
     """Rotated: positions restart with each segment, so angles stay small."""
     value: Float[Tensor, "B C H K"]
-    tail: Float[Tensor, "B W-1 D"]
+    tail: Float[Tensor, "B tail D"]
     """Of the short convolution; W = 1 without one."""
 
 

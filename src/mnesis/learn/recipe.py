@@ -40,8 +40,6 @@ class Stage:
     update: Literal["episode", "window"] = "episode"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.length, int):
-            object.__setattr__(self, "length", tuple(self.length))
         low, high = self.lengths
         if not 1 <= low <= high:
             raise ValueError(f"length={self.length} is no range of lengths; give a number >= 1 or (low, high)")
@@ -96,8 +94,6 @@ class Recipe:
     log_every: int = 20
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "stages", tuple(self.stages))
-        object.__setattr__(self, "betas", tuple(self.betas))
         if not self.stages:
             raise ValueError("a recipe without stages trains nothing; give at least one Stage(length, batch, steps)")
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
@@ -156,4 +152,4 @@ def _known(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
     required = ("length", "batch", "steps") if cls is Stage else ()
     if missing := [name for name in required if name not in values]:
         raise ValueError(f"a Stage needs {missing[0]!r}; write Stage(length=..., batch=..., steps=...)")
-    return dict(values)
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

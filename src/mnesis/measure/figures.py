@@ -7,6 +7,7 @@ and dark follow the reader's setting), ``save`` writes SVG and PNG.
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,7 +73,9 @@ def accuracy_by_length(runs: Sequence[Run]) -> Figure:
                 _mark_training(axes, run.trained_length)
         first = runs[0].lengths
         chance = [row["chance"] for row in first]
-        axes.plot(_x(first), chance, color=SOFT, linestyle="--", linewidth=1.5, label="best constant answer")
+        alike = all(row["chance"] in (chance[i : i + 1] or [None]) for run in runs for i, row in enumerate(run.lengths))
+        label = "best constant answer" + ("" if alike else f" ({runs[0].label})")
+        axes.plot(_x(first), chance, color=SOFT, linestyle="--", linewidth=1.5, label=label)
         axes.set_ylim(-0.02, 1.04)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
         axes.set_ylabel("questions answered rightly")
@@ -84,26 +87,20 @@ def accuracy_by_length(runs: Sequence[Run]) -> Figure:
 def accuracy_by_depth(run: Run) -> Figure:
     """Heat map: how the accuracy depends on the length and on where in the stream the answer stood."""
     rows = [row for row in run.lengths if row.get("depth")]
-    grid = np.full((10, len(rows)), np.nan)
-    for column, row in enumerate(rows):
-        for place in row["depth"]:
-            grid[round(place["low"] * 10), column] = place["share"]
+    bins = max(round(1 / (place["high"] - place["low"])) for row in rows for place in row["depth"])
     with matplotlib.rc_context(STYLE):
         figure, (axes,) = _panels(1, 3.9)
         colors = matplotlib.colormaps["cividis"]
-        for (place, column), share in np.ndenumerate(grid):
-            if np.isnan(share):
-                continue
-            axes.fill_between(
-                [column, column + 1], place, place + 1, color=colors(share), linewidth=0.5, edgecolor=SOFT
-            )
-            ink = "#000000" if share > 0.55 else "#ffffff"
-            size = 10.5 if len(rows) < 9 else 8
-            axes.text(column + 0.5, place + 0.5, f"{share:.0%}", ha="center", va="center", color=ink, fontsize=size)
+        for column, place in [(column, place) for column, row in enumerate(rows) for place in row["depth"]]:
+            top, share, size = round(place["low"] * bins), place["share"], 10.5 if len(rows) < 9 else 8
+            axes.fill_between([column, column + 1], top, top + 1, color=colors(share), linewidth=0.5, edgecolor=PAPER)
+            style: Any = {"ha": "center", "va": "center", "color": "#000000" if share > 0.55 else "#ffffff"}
+            axes.text(column + 0.5, top + 0.42, f"{share:.0%}", fontsize=size, **style)
+            axes.text(column + 0.5, top + 0.75, f"of {place['questions']}", fontsize=size - 2, **style)
         axes.set_xlim(0, max(1, len(rows)))
-        axes.set_ylim(10, 0)
+        axes.set_ylim(bins, 0)
         axes.set_xticks(np.arange(len(rows)) + 0.5, [format_length(row["length"]) for row in rows])
-        axes.set_yticks([0, 5, 10], ["start", "middle", "end"])
+        axes.set_yticks([0, bins / 2, bins], ["start", "middle", "end"])
         axes.set_xlabel("units read")
         axes.set_ylabel("place of the last supporting fact")
         axes.tick_params(length=0)
@@ -122,7 +119,7 @@ def cost_by_length(runs: Sequence[Run]) -> Figure:
             memory.plot(x, growth, label=f"{run.label}: process grew", **style)
             state = [row["state_bytes"] / 2**20 for row in run.lengths]
             memory.plot(x, state, color=color, linestyle="--", linewidth=1.5, label=f"{run.label}: one state")
-        speed.set_ylim(bottom=0)
+        speed.set_ylim(0, 1.15 * max(row["tokens_per_second"] for run in runs for row in run.lengths))
         speed.set_ylabel("units read / s")
         speed.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
         memory.set_ylim(0, max(1.0, memory.get_ylim()[1]))
@@ -145,10 +142,12 @@ def training_curve(run: Run) -> Figure:
             if points:
                 x, y = _thinned(np.array(points, float))
                 axes.plot(x, y, color=color, linewidth=1.8)
+            named = -math.inf
             for units, length in _stages(lines):
                 axes.axvline(units, color=SOFT, linewidth=1, linestyle=":")
-                if name == "accuracy":
-                    axes.text(units, 1.06, f" {length}", color=SOFT, fontsize=9.5, va="bottom")
+                if name == "accuracy" and units - named > 0.07 * lines[-1]["units"]:
+                    axes.text(units, 1.06, length, color=INK, fontsize=9.5, ha="center", va="bottom")
+                    named = units
             axes.set_ylabel(name)
             axes.grid(axis="y")
             axes.xaxis.set_major_locator(MaxNLocator(5))

@@ -90,7 +90,7 @@ def render(runs: Sequence[Run], drawn: Mapping[str, Figure], title: str | None =
     }
     template = environment.from_string(files("mnesis.measure").joinpath(TEMPLATE).read_text(encoding="utf-8"))
     return template.render(
-        title=title or ("Memory report: " + " and ".join(run.label for run in runs)),
+        title=title or ("Memory report: " + ", ".join(run.label for run in runs)),
         runs=[_View(run, f"-{i + 1}" if len(runs) > 1 else "") for i, run in enumerate(runs)],
         figures={name: Markup(_inline(figure, name)) for name, figure in drawn.items()},
         lengths=sorted({row["length"] for run in runs for row in run.lengths}),

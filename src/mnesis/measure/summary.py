@@ -9,7 +9,7 @@ from typing import Any
 from .intervals import cluster_bootstrap, share_interval
 from .records import Judged, QuestionRecord, StreamRecord
 
-DEPTH_BINS = 10
+DEPTH_BINS = 5
 SAMPLES = 4
 
 
@@ -20,7 +20,7 @@ def summarize(records: Sequence[StreamRecord]) -> dict[str, Any]:
     same weights, state fresh before the question) and, in ``scorers`` by name, both again, each as ``{"share",
     "interval"}``; ``chance`` (the best constant answer to these very questions); ``above_chance`` = (a - c) / (1 - c),
     None where c = 1; ``bits`` and ``control_bits`` as ``{"mean", "interval"}``, unfloored means; ``depth``: a list of
-    tenths ``{"low", "high", "questions", "share", "interval"}``; ``state_bytes`` of one row, ``tokens_per_second`` (all
+    fifths ``{"low", "high", "questions", "share", "interval"}``; ``state_bytes`` of one row, ``tokens_per_second`` (all
     rows of a batch together, reading alone), ``peak_bytes``, ``growth_bytes``, ``device_bytes``.
     """
     by_length: dict[int, list[StreamRecord]] = {}

@@ -1,4 +1,4 @@
-"""Networks as folders: config.json and model.safetensors."""
+"""Networks as folders: config.json and model.safetensors; a run's folder is read too."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def load(folder: str | os.PathLike[str]) -> Memory:
             raise FileNotFoundError(f"{folder} has no {name}; it is no saved network, or a run that has not finished")
     try:
         description = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        network = build(description.get("model", description))
+        network = build(description if "network" in description else description["config"]["model"])
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{folder / CONFIG} does not describe a network ({error}); save it anew") from None
     load_weights(network, folder / WEIGHTS)

@@ -21,7 +21,7 @@ class BlockState(NamedTuple):
     """What one block carries."""
 
     memory: Any
-    tail: Float[Tensor, "B W-1 D"]
+    tail: Float[Tensor, "B tail D"]
     """Of the short convolution; W = 1 without one."""
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 EPSILON = 1e-5
 
 
-def dpfp(x: Float[Tensor, "... D"], nu: int = 3) -> Float[Tensor, "... 2*nu*D"]:
+def dpfp(x: Float[Tensor, "... D"], nu: int = 3) -> Float[Tensor, "... F"]:
     """Deterministic parameter-free projection (Schlag et al. 2021, arXiv 2102.11174): sparse non-negative features.
 
     r = [relu(x); relu(-x)], then r * roll(r, j) for j = 1..nu, side by side. 2 nu D features.

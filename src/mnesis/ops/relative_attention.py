@@ -1,4 +1,4 @@
-"""Attention with relative positions as in Transformer-XL (Dai et al. 2019, arXiv 1901.02860, section 3.3, appendix B)."""
+"""Attention with the relative positions of Transformer-XL (Dai et al. 2019, arXiv 1901.02860, 3.3 and appendix B)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def relative_attention(
     scale = query.shape[-1] ** -0.5
     content = torch.einsum("bthk,bjhk->bhtj", (query + content_bias) * scale, key)  # terms (a) and (c)
     places = torch.einsum("bthk,jhk->bhtj", (query + position_bias) * scale, position)  # terms (b) and (d)
-    scores = (content + _shift_left(places)).masked_fill(~seen[:, None], float("-inf"))
+    # Added in place, not filled: addition keeps nothing for the backward pass.
+    hidden = torch.zeros_like(seen, dtype=content.dtype).masked_fill(~seen, float("-inf"))
+    scores = (content + _shift_left(places)).add_(hidden[:, None])
     return torch.einsum("bhtj,bjhk->bthk", scores.softmax(-1).to(value.dtype), value)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -20,31 +19,32 @@ def window_attention(
 ) -> Float[Tensor, "B T H K"]:
     """y_t = sum_j softmax_j(R q_t . R k_j / sqrt(K)) v_j over the units j = t-W+1..t; time and memory are linear in T.
 
-    Units are taken in blocks of W, which are rows of one batch: each block attends to the one before it and to itself.
-    Positions are counted from the start of the block before.
+    Units are taken in blocks of half a window, which are rows of one batch: each attends to the two before it and to
+    itself. Rotary positions R are counted from the first of the three.
 
     Args:
         query: of T units.
         key: of the W-1 units before them and of themselves, not rotated.
         value: likewise.
-        filled: how many of the W-1 units before are real, the later ones first; the others weigh exactly nothing.
+        filled: how many of the W-1 units before are real, the later ones first (more than W-1 counts as W-1); the
+            others weigh exactly nothing.
         window: W, at least 2.
     """
-    first = min(query.shape[1], window)
-    real = _real(filled, window, window - 1 + first)
-    near = _near(first, window - 1 + first, window, query.device)
-    start = _attend(
-        query[:, :first], key[:, : window - 1 + first], value[:, : window - 1 + first], (near & real)[:, None]
-    )
-    if query.shape[1] <= window:
-        return start
-    queries, *earlier = (_blocks(t, window) for t in (query, key[:, window - 1 :], value[:, window - 1 :]))
-    shape = "b n w h k -> (b n) w h k"
-    both = (rearrange(torch.cat([t[:, :-1], t[:, 1:]], 2), shape) for t in earlier)
-    near = _near(window, 2 * window, window, query.device)
-    rest = _attend(rearrange(queries[:, 1:], shape), *both, near[None, None])
-    rest = rearrange(rest, "(b n) w h k -> b (n w) h k", b=query.shape[0])
-    return torch.cat([start, rest[:, : query.shape[1] - first]], 1)
+    time, half = query.shape[1], (window + 1) // 2
+    if time <= half:
+        seen = _near(time, key.shape[1], window, query.device) & _real(filled, window, window - 1, key.shape[1])
+        return _attend(query, key, value, seen)
+    before, beyond = 2 * half - (window - 1), -time % half
+    queries = F.pad(query, (0, 0, 0, 0, 0, beyond)).unflatten(1, (-1, half))
+    keys, values = (_triples(F.pad(units, (0, 0, 0, 0, before, beyond)), half) for units in (key, value))
+    near = _near(half, 3 * half, window, query.device)
+    # Only the first two blocks reach units from before the call, of which rows may have fewer.
+    real = _real(filled, window, 2 * half, 4 * half).unfold(2, 3 * half, half).transpose(1, 2)
+    first = _attend(queries[:, :2], keys[:, :2], values[:, :2], near & real)
+    if time <= 2 * half:
+        return first.flatten(1, 2)[:, :time]
+    rest = _attend(queries[:, 2:], keys[:, 2:], values[:, 2:], near[None])
+    return torch.cat([first, rest], 1).flatten(1, 2)[:, :time]
 
 
 def naive_window_attention(
@@ -58,7 +58,7 @@ def naive_window_attention(
     time, total = query.shape[1], key.shape[1]
     position = torch.arange(total, device=query.device)
     scores = torch.einsum("bthk,bjhk->bhtj", rotate(query, position[window - 1 :]), rotate(key, position))
-    seen = _near(time, total, window, query.device) & _real(filled, window, total)
+    seen = _near(time, total, window, query.device) & _real(filled, window, window - 1, total)
     weights = (scores * query.shape[-1] ** -0.5).masked_fill(~seen[:, None], float("-inf")).softmax(-1)
     return torch.einsum("bhtj,bjhk->bthk", weights.to(value.dtype), value)
 
@@ -72,28 +72,31 @@ def push(buffer: Float[Tensor, "B N ..."], new: Float[Tensor, "B T ..."]) -> Flo
 
 
 def _near(queries: int, keys: int, window: int, device: torch.device) -> Bool[Tensor, "T N"]:
-    """Which keys each of the last queries sees by distance."""
+    """Which keys the last units of N see by distance."""
     distance = torch.arange(keys - queries, keys, device=device)[:, None] - torch.arange(keys, device=device)
     return (distance >= 0) & (distance < window)
 
 
-def _real(filled: Int[Tensor, " B"], window: int, keys: int) -> Bool[Tensor, "B 1 N"]:
-    empty = window - 1 - filled.clamp(max=window - 1)
+def _real(filled: Int[Tensor, " B"], window: int, slots: int, keys: int) -> Bool[Tensor, "B 1 N"]:
+    """Which of the first N keys there are, when so many slots stand before the call's own units."""
+    empty = slots - filled.clamp(max=window - 1)
     return (torch.arange(keys, device=filled.device) >= empty[:, None])[:, None]
 
 
+def _triples(units: Float[Tensor, "B M*C H K"], block: int) -> Float[Tensor, "B M-2 3*C H K"]:
+    """Every block behind the two before it."""
+    blocks = units.unflatten(1, (-1, block))
+    return torch.cat([blocks[:, :-2], blocks[:, 1:-1], blocks[:, 2:]], 2)
+
+
 def _attend(
-    query: Float[Tensor, "B T H K"],
-    key: Float[Tensor, "B N H K"],
-    value: Float[Tensor, "B N H K"],
-    seen: Bool[Tensor, "B 1 T N"],
-) -> Float[Tensor, "B T H K"]:
-    position = torch.arange(key.shape[1], device=query.device)
-    query, key = rotate(query, position[-query.shape[1] :]), rotate(key, position)
-    heads_first = (t.transpose(1, 2) for t in (query, key, value))
-    return F.scaled_dot_product_attention(*heads_first, attn_mask=seen).transpose(1, 2)
-
-
-def _blocks(units: Float[Tensor, "B T H K"], window: int) -> Float[Tensor, "B N W H K"]:
-    missing = -units.shape[1] % window
-    return F.pad(units, (0, 0, 0, 0, 0, missing)).unflatten(1, (-1, window))
+    query: Float[Tensor, "... T H K"],
+    key: Float[Tensor, "... N H K"],
+    value: Float[Tensor, "... N H K"],
+    seen: Bool[Tensor, "... T N"],
+) -> Float[Tensor, "... T H K"]:
+    position = torch.arange(key.shape[-3], device=query.device)
+    query, key = rotate(query, position[-query.shape[-3] :]), rotate(key, position)
+    q, k, v = (t.flatten(0, -4).transpose(1, 2) for t in (query, key, value))
+    y = F.scaled_dot_product_attention(q, k, v, attn_mask=seen.flatten(0, -3)[:, None])
+    return y.transpose(1, 2).unflatten(0, query.shape[:-3])

@@ -22,7 +22,7 @@ class WindowState(NamedTuple):
     value: Float[Tensor, "B W-1 H K"]
     tail: Float[Tensor, "B C-1 D"]
     """Of the short convolution; C = 1 without one."""
-    count: Int[Tensor, " B"]
+    position: Int[Tensor, " B"]
     """Units read."""
 
 
@@ -84,7 +84,7 @@ class Window(Memory[WindowState]):
             self.query_key_value(x), "b t (three h k) -> three b t h k", three=3, h=self.heads
         )
         slots = torch.arange(1 - self.window, 0, device=x.device)
-        real = (slots >= -state.count[:, None])[..., None, None]
+        real = (slots >= -state.position[:, None])[..., None, None]
         # Chosen, not multiplied: what stands in an empty slot reaches no output and gets no gradient.
         keys, values = (torch.where(real, slot, torch.zeros_like(slot)) for slot in state[:2])
         attend = window_attention if self.form == "block" else naive_window_attention
@@ -92,8 +92,10 @@ class Window(Memory[WindowState]):
             query,
             torch.cat([keys.to(key.dtype), key], 1),
             torch.cat([values.to(value.dtype), value], 1),
-            state.count,
+            state.position,
             self.window,
         )
-        state = WindowState(push(keys, key), push(values, value), tail.to(state.tail.dtype), state.count + x.shape[1])
+        state = WindowState(
+            push(keys, key), push(values, value), tail.to(state.tail.dtype), state.position + x.shape[1]
+        )
         return self.output(context.flatten(2)), state

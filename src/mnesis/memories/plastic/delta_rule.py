@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ...core.memory import Memory
 from ...core.record import record
+from ...layers.norm import RMSNorm
 from ...layers.short_convolution import ShortConvolution
 from ...ops.delta_rule import delta_rule_chunk, delta_rule_naive, delta_rule_step, unit_length
 
@@ -66,7 +67,7 @@ class DeltaRule(Memory[DeltaRuleState]):
         self.query_key_value = nn.Linear(dim, 3 * dim, bias=False)
         self.convolution = ShortConvolution(3 * dim, convolution) if convolution else None
         self.strength = nn.Linear(dim, heads, bias=False)
-        self.scale = nn.Parameter(torch.ones(dim // heads))
+        self.norm = RMSNorm(dim // heads)
         self.output = nn.Linear(dim, dim, bias=False)
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> DeltaRuleState:
@@ -106,5 +107,4 @@ class DeltaRule(Memory[DeltaRuleState]):
         return q, k, v.squeeze(2), beta, tail
 
     def _read(self, y: Float[Tensor, "... H K"], dtype: torch.dtype) -> Float[Tensor, "... D"]:
-        normed = F.rms_norm(y, self.scale.shape, self.scale.to(y.dtype), eps=1e-5)
-        return self.output(normed.flatten(-2).to(dtype))
+        return self.output(self.norm(y).flatten(-2).to(dtype))

@@ -1,8 +1,8 @@
-"""Transformer-XL: every layer attends to its own inputs of the segments before, which are kept and not trained through."""
+"""Transformer-XL: every layer attends to its own inputs of the segments before, through which no gradient flows."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -92,9 +92,12 @@ class TransformerXLLayer(nn.Module):
     ) -> Float[Tensor, "B D"]:
         """One unit a row, its own input among the stored ones."""
         query = self.query(self._before(h, self.attention_norm)).unflatten(1, (self.heads, -1))
-        weights = (linear.weight.unflatten(0, (self.heads, -1)) for linear in (self.key, self.value, self.position))
+        key, value, position = (
+            linear.weight.unflatten(0, (self.heads, -1)) for linear in (self.key, self.value, self.position)
+        )
         units = self._before(units, self.attention_norm)
-        return self._after(h, relative_lookup(query, units, *weights, sinusoid, *biases, distance, seen).flatten(1))
+        context = relative_lookup(query, units, key, value, position, sinusoid, *biases, distance, seen)
+        return self._after(h, context.flatten(1))
 
     def _before(self, h: Tensor, norm: nn.LayerNorm) -> Tensor:
         return norm(h) if self.norm == "pre" else h
@@ -195,7 +198,7 @@ class TransformerXL(Memory[TransformerXLState]):
             memory, new = memory.detach(), h[:, None].to(present.dtype)
             present = torch.where(here, new, torch.where(before, present, torch.zeros_like(present)))
             units = torch.cat([memory, present], 1)
-            h = layer.one(h, units.to(h.dtype), sinusoid, self._biases, distance, seen)
+            h = cast(TransformerXLLayer, layer).one(h, units.to(h.dtype), sinusoid, self._biases, distance, seen)
             if closing:
                 memory = torch.where(closes, units[:, self.segment :].detach(), memory)
                 present = torch.where(closes, torch.zeros_like(present), present)
@@ -231,14 +234,12 @@ class TransformerXL(Memory[TransformerXLState]):
             h = layer(h, earlier, memory, sinusoid, self._biases, seen)
         return h, TransformerXLState(tuple(memories), tuple(presents), state.position + time)
 
-    def _real(self, before: Int[Tensor, "..."]) -> Bool[Tensor, "... M"]:
+    def _real(self, before: Int[Tensor, "*R"]) -> Bool[Tensor, "*R M"]:
         """Which slots of the memory hold a unit, with so many units before the segment."""
         slots = torch.arange(-self.memory_length, 0, device=before.device)
         return slots >= -before[..., None]
 
-    def _seen(
-        self, before: Int[Tensor, " B"], phase: int, segments: int, length: int
-    ) -> Bool[Tensor, "B*S Q N"]:
+    def _seen(self, before: Int[Tensor, " B"], phase: int, segments: int, length: int) -> Bool[Tensor, "B*S Q N"]:
         """What units phase..phase+length-1 of consecutive segments see: the memory that there is, and no later unit."""
         starts = before[:, None] + self.segment * torch.arange(segments, device=before.device)
         remembered = self._real(starts).flatten(0, 1)[:, None].expand(-1, length, -1)

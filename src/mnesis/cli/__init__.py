@@ -1,0 +1,60 @@
+"""The command line: ``mnesis COMMAND``. One file a command."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+COMMANDS = {
+    "demo": "train a recurrent memory, stream a million tokens through one, and open a report",
+    "train": "train a memory on a task into a run folder; stop and resume at will",
+    "evaluate": "accuracy, bits and memory of a run at lengths up to ten million tokens",
+    "stream": "read any text through a trained reader in constant memory, and ask it",
+    "claim": "run a paper's claim as an experiment",
+    "laws": "measure how far a memory is from obeying the laws",
+    "bench": "speed and memory of every memory beside torch's own",
+    "report": "one page for a run, or several side by side",
+    "list": "what there is: memories, tasks, claims",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command. Exit codes: 0 done or holds, 1 does not hold, 2 bad input."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("-h", "--help"):
+        print(_overview())
+        sys.exit(0)
+    if given[0] == "--version":
+        from .. import __version__
+
+        print(f"mnesis {__version__}")
+        sys.exit(0)
+    name, *rest = given
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(COMMANDS)}"
+        _refuse(f"no command is called {name!r}; {hint}")
+    import tyro  # late, so that --help and mistakes answer at once
+
+    command = import_module(f"mnesis.cli.{name}")
+    try:
+        code = tyro.cli(command.run, args=rest, prog=f"mnesis {name}", description=command.__doc__, config=(tyro.conf.FlagCreatePairsOff,))
+    except (ValueError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        _refuse(str(error))
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(code or 0)
+
+
+def _refuse(sentence: str) -> None:
+    print(f"mnesis: {sentence}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
+    return "usage: mnesis COMMAND [options]\n\n" + "\n".join(lines) + "\n\nmnesis COMMAND --help says more."

@@ -1,0 +1,5 @@
+"""``python -m mnesis.cli``."""
+
+from . import main
+
+main()

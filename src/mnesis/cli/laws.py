@@ -1,0 +1,89 @@
+"""How far a memory is from obeying the laws: every gap beside its tolerance. Exit code 1 if one does not hold.
+
+    mnesis laws armt
+    mnesis laws my_package.my_module:MyMemory --options dim=16
+    mnesis laws --all --json
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Annotated, Any
+
+import torch
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from ..core.catalog import card, create_memory, list_memories
+from ..core.laws import LAWS, Gap, check
+from ..core.memory import Memory
+from .options import parse_options
+
+
+def run(
+    name: tyro.conf.Positional[str | None] = None,
+    /,
+    every: Annotated[bool, tyro.conf.arg(name="all")] = False,
+    only: tuple[str, ...] = (),
+    options: tuple[str, ...] = (),
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+) -> int:
+    """Measure the laws.
+
+    Args:
+        name: a memory of the catalog, or the import path of your own class (module:Class).
+        every: all memories of the catalog.
+        only: these laws alone.
+        options: constructor arguments as key=value; a catalogued memory has a small example of its own.
+        as_json: a list of {memory, law, form, dtype, gap, tolerance, holds}.
+    """
+    if (name is None) == (not every):
+        raise ValueError("give the name of one memory, or --all; mnesis list memories shows them")
+    torch.set_num_threads(1)
+    gaps = []
+    with Console(stderr=True).status("measuring") as status:
+        for label, memory in _memories(name, parse_options(options)):
+            status.update(f"measuring {label}")
+            gaps.extend(check(memory, name=label, laws=only or None))
+    if as_json:
+        print(json.dumps([{**dataclasses.asdict(gap), "holds": gap.holds} for gap in gaps], indent=2))
+    else:
+        _print(gaps)
+    return 0 if all(gap.holds for gap in gaps) else 1
+
+
+def _memories(name: str | None, options: dict[str, Any]) -> Iterator[tuple[str, Memory]]:
+    torch.manual_seed(0)
+    if name is None:
+        for entry in list_memories():
+            yield entry.name, create_memory(entry.name, **entry.example)
+    elif ":" in name:
+        yield name, _imported(name)(**options)
+    else:
+        yield name, create_memory(name, **(options or card("memories", name).example))
+
+
+def _imported(path: str) -> type[Memory]:
+    module, _, attribute = path.partition(":")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"cannot import {path} ({error}); write module:Class, both importable from here") from None
+    if not (isinstance(found, type) and issubclass(found, Memory)):
+        raise ValueError(f"{path} is not a Memory; derive it from mnesis.Memory")
+    return found
+
+
+def _print(gaps: list[Gap]) -> None:
+    table = Table("memory", "form", "law", "dtype", "gap", "tolerance", "")
+    for gap in sorted(gaps, key=lambda gap: (gap.memory, gap.form, list(LAWS).index(gap.law))):
+        mark = "holds" if gap.holds else "[bold red]BROKEN[/]"
+        table.add_row(gap.memory, gap.form, gap.law, gap.dtype, f"{gap.gap:.1e}", f"{gap.tolerance:.0e}", mark)
+    console = Console()
+    console.print(table)
+    broken = sum(not gap.holds for gap in gaps)
+    console.print(f"{len(gaps) - broken} of {len(gaps)} hold" + (f", {broken} are broken" if broken else ""))

@@ -1,0 +1,105 @@
+"""Where a BABILong run's stories, background and tokens come from, as plain values that are kept with the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mnesis.tasks.babi import read_stories
+from mnesis.tasks.babi_simulator import simulate
+from mnesis.tasks.babilong import BABILong
+from mnesis.tasks.background import Background, FolderBackground, HubBackground, ProseBackground
+from mnesis.tasks.prose import Prose
+from mnesis.tasks.sentences import read_book, split_sentences
+from mnesis.tasks.story import Story
+from mnesis.tasks.tokenizer import BPETokenizer, ByteTokenizer, Tokenizer
+from mnesis.tasks.wording import story_words
+
+PROSE_SENTENCES = 20_000
+STORIES = 200
+
+
+@dataclass(frozen=True)
+class BABILongSource:
+    """Opens :class:`BABILong` for training or for evaluation.
+
+    Args:
+        number: of the bAbI task, 1..20.
+        stories: "simulated", or the path of bAbI's files (zip, tar.gz or folder): their training stories train, their
+            test stories evaluate.
+        variant: of the files.
+        background: "prose", a folder of .txt files, or "hub:NAME" of a text data set.
+        held_out: files of the folder that only evaluation reads; with none, both read all.
+        vocabulary: ids of the tokenizer trained on background and stories; 257 = plain bytes.
+
+    Raises:
+        ValueError: what cannot be read, with the mend.
+    """
+
+    number: int = 1
+    stories: str = "simulated"
+    variant: str = "en-10k"
+    background: str = "prose"
+    held_out: tuple[str, ...] = ()
+    vocabulary: int = 2048
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values that ``from_json`` reads back."""
+        return {**asdict(self), "held_out": list(self.held_out)}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> BABILongSource:
+        """The source that ``as_json`` described."""
+        known = {field.name for field in fields(cls)}
+        if unknown := set(values) - known:
+            raise ValueError(f"a BABILong source has no {min(unknown)!r}; it takes {', '.join(sorted(known))}")
+        return cls(**{**values, "held_out": tuple(values.get("held_out", ()))})
+
+    def tokenizer(self) -> Tokenizer:
+        """Trained on the training background; every word of the stories is one token."""
+        if self.vocabulary == 257:
+            return ByteTokenizer()
+        words = story_words(self._some_stories())
+        return BPETokenizer.train(self._texts(), self.vocabulary, words=words)
+
+    def open(self, tokenizer: Tokenizer, *, split: str = "test", **options: Any) -> BABILong:
+        """The task, its stories and background those of "train" or "test"."""
+        stories = "simulated" if self.stories == "simulated" else self._read(split)
+        return BABILong(
+            self.number, tokenizer=tokenizer, background=self._open_background(tokenizer, split), stories=stories, **options
+        )
+
+    def _read(self, split: str) -> list[Story]:
+        return read_stories(self.stories, self.number, split, self.variant)
+
+    def _some_stories(self) -> Iterator[Story]:
+        if self.stories != "simulated":
+            yield from self._read("train")
+            return
+        generator = torch.Generator().manual_seed(0)
+        for _ in range(STORIES):
+            yield simulate(self.number, generator)
+
+    def _open_background(self, tokenizer: Tokenizer, split: str) -> Background:
+        if self.background == "prose":
+            return ProseBackground(tokenizer)
+        if self.background.startswith("hub:"):
+            return HubBackground(self.background.removeprefix("hub:"), tokenizer, split=split)
+        chosen = self.held_out if split == "test" and self.held_out else None
+        excluded = self.held_out if split == "train" else ()
+        return FolderBackground(self.background, tokenizer, files=chosen, exclude=excluded)
+
+    def _texts(self) -> Iterator[str]:
+        for story in islice(self._some_stories(), STORIES):
+            yield " " + " ".join(story.sentences)
+        if self.background == "prose" or self.background.startswith("hub:"):
+            yield from (" " + sentence for sentence in islice(Prose().sentences(0), PROSE_SENTENCES))
+            return
+        for path in sorted(Path(self.background).glob("*.txt")):
+            if path.name not in self.held_out:
+                yield from (" " + sentence for sentence in split_sentences(read_book(path)))

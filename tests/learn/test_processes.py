@@ -1,0 +1,36 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mnesis.learn.checkpoint import read_tensors
+
+from . import worker
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """The same trainings by two processes and by one."""
+    two, one = tmp_path_factory.mktemp("two"), tmp_path_factory.mktemp("one")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    script = str(Path(worker.__file__))
+    done = subprocess.run([*launch, script, str(two)], env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-4000:]
+    worker.train_together(one)
+    return two, one
+
+
+@pytest.mark.parametrize("name", list(worker.together()))
+def test_two_processes_train_as_one(folders, name):
+    """Resets, ragged rows, learned starts, truncation, odd rows and uneven questions."""
+    two, one = folders
+    expected = read_tensors(one / f"{name}-0.safetensors")
+    for rank in (0, 1):
+        found = read_tensors(two / f"{name}-{rank}.safetensors")
+        for key, value in expected.items():
+            torch.testing.assert_close(found[key], value, atol=1e-5, rtol=1e-5, msg=lambda text, key=key: f"{key}: {text}")
+    assert (two / name / "training.json").is_file()

@@ -1,0 +1,136 @@
+"""Linear attention: the equations, the authors' numbers, gradients, and a backward pass linear in time."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from mnesis.ops.linear_attention import (
+    elu_features,
+    linear_attention_chunk,
+    linear_attention_naive,
+    linear_attention_step,
+)
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "linear_attention.safetensors"
+FORMS = {
+    "naive": linear_attention_naive,
+    "chunk 1": partial(linear_attention_chunk, chunk=1),
+    "chunk 7": partial(linear_attention_chunk, chunk=7),
+    "chunk 64": linear_attention_chunk,
+}
+every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+
+
+def inputs(time: int, *, batch: int = 2, seed: int = 0, dtype: torch.dtype = torch.float64) -> list[Tensor]:
+    """Query, key, value, matrix and normaliser of 3 heads, K = 4, V = 5."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
+
+    query, key = elu_features(normal(batch, time, 3, 4)), elu_features(normal(batch, time, 3, 4))
+    value, matrix = normal(batch, time, 3, 5), normal(batch, 3, 4, 5)
+    return [query, key, value, matrix, elu_features(normal(batch, 3, 4))]
+
+
+def gap(a: Tensor, b: Tensor) -> float:
+    return float((a.double() - b.double()).detach().abs().max())
+
+
+def test_features_are_elu_plus_one() -> None:
+    x = torch.tensor([-2.0, -0.5, 0.0, 0.5, 3.0], dtype=torch.float64)
+    assert gap(elu_features(x), torch.where(x > 0, x + 1, x.exp())) < 1e-15
+
+
+@every_form
+@pytest.mark.parametrize("time", [1, 2, 13, 70])
+def test_equations(form, time) -> None:
+    query, key, value, matrix, normaliser = inputs(time)
+    y, after, after_normaliser = form(query, key, value, matrix, normaliser)
+    for b in range(2):
+        for h in range(3):
+            s, z = matrix[b, h].clone(), normaliser[b, h].clone()
+            for t in range(time):
+                s = s + torch.outer(key[b, t, h], value[b, t, h])
+                z = z + key[b, t, h]
+                expected = query[b, t, h] @ s / (query[b, t, h] @ z + 1e-6)
+                assert gap(y[b, t, h], expected) < 1e-12
+            assert gap(after[b, h], s) < 1e-12
+            assert gap(after_normaliser[b, h], z) < 1e-12
+
+
+@every_form
+def test_without_a_past_it_is_normalised_attention(form) -> None:
+    query, key, value, matrix, normaliser = inputs(20)
+    y, _, _ = form(query, key, value, 0 * matrix, 0 * normaliser, epsilon=0.0)
+    scores = torch.einsum("bthk,bshk->bhts", query, key).tril()
+    expected = torch.einsum("bhts,bshv->bthv", scores / scores.sum(-1, keepdim=True), value)
+    assert gap(y, expected) < 1e-13
+
+
+@every_form
+def test_golden(form) -> None:
+    golden = load_file(GOLDEN)
+    parts = [golden[f"input/plain/{name}"].requires_grad_() for name in ("query", "key", "value")]
+    y, _, _ = form(*parts, torch.zeros(1, 2, 4, 3).double(), torch.zeros(1, 2, 4).double(), epsilon=1e-10)
+    assert gap(y, golden["output/plain/y"]) < 1e-9
+    for name, gradient in zip(("query", "key", "value"), torch.autograd.grad(y.square().sum(), parts), strict=True):
+        assert gap(gradient, golden[f"gradient/plain/{name}"]) < 1e-9
+
+
+@every_form
+def test_golden_from_a_carried_state(form) -> None:
+    golden = load_file(GOLDEN)
+    parts = [golden[f"input/carried/{name}"] for name in ("query", "key", "value", "matrix", "normaliser")]
+    y, matrix, normaliser = form(*parts, epsilon=1e-10)
+    assert gap(y, golden["output/carried/y"]) < 1e-5
+    assert gap(matrix, golden["state/carried/matrix"]) < 1e-5
+    assert gap(normaliser, golden["state/carried/normaliser"]) < 1e-5
+
+
+@pytest.mark.parametrize("form", [linear_attention_naive, partial(linear_attention_chunk, chunk=3)])
+def test_gradcheck(form) -> None:
+    parts = [part[:, :, :1] if part.ndim == 4 and index < 3 else part[:, :1] for index, part in enumerate(inputs(4, batch=1))]
+    assert torch.autograd.gradcheck(form, [part.contiguous().requires_grad_() for part in parts])
+
+
+def test_gradcheck_of_a_step() -> None:
+    query, key, value, matrix, normaliser = inputs(1, batch=1)
+    parts = [query[:, 0], key[:, 0], value[:, 0], matrix, normaliser]
+    assert torch.autograd.gradcheck(linear_attention_step, [part.requires_grad_() for part in parts])
+
+
+@pytest.mark.parametrize("form", [linear_attention_naive, partial(linear_attention_chunk, chunk=8)])
+def test_backward_is_linear_in_time(form, backward_bytes) -> None:
+    def cost(time: int) -> int:
+        parts = [part.requires_grad_() for part in inputs(time)]
+        return backward_bytes(sum(part.sum() for part in form(*parts)))
+
+    once, twice, thrice = (cost(time) for time in (64, 128, 192))
+    assert thrice - twice == twice - once > 0
+
+
+@every_form
+def test_autocast_changes_nothing(form) -> None:
+    parts = inputs(20, dtype=torch.float32)
+    expected = form(*parts)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = form(*parts)
+    for a, b in zip(expected, found, strict=True):
+        assert torch.equal(a, b)
+
+
+@every_form
+def test_accumulates_in_the_dtype_of_the_state(form) -> None:
+    query, key, value, matrix, normaliser = inputs(20, dtype=torch.float32)
+    narrow = [part.bfloat16() for part in (query, key, value)]
+    y, after, after_normaliser = form(*narrow, matrix, normaliser)
+    assert {y.dtype, after.dtype, after_normaliser.dtype} == {torch.float32}
+    wide, _, _ = form(*(part.float() for part in narrow), matrix, normaliser)
+    assert torch.equal(y, wide)
