@@ -24,6 +24,9 @@ def test_learns(tmp_path, precision):
     assert result.finished and result.signal is None and result.updates == 150
     assert told[0]["loss"] > 1.5 and result.loss < 0.3 * told[0]["loss"]
     assert result.accuracy > 0.9
+    fresh = Echo().episodes(50, 12, torch.Generator().manual_seed(99))
+    answers = memory.eval()(fresh.inputs)[0].argmax(-1)
+    assert (answers == fresh.targets)[:, 1:].float().mean() > 0.9
     assert [line["update"] for line in told] == list(range(1, 151))
     assert told[-1]["units"] == result.units == 150 * 16 * 12
     assert all(parameter.dtype == torch.float32 for parameter in memory.parameters())
@@ -44,6 +47,21 @@ def test_numbers(tmp_path):
     told = metrics(tmp_path)
     assert result.accuracy is None and told[-1]["accuracy"] is None
     assert result.loss < 0.3 * told[0]["loss"]
+
+
+def test_every_episode_is_new(tmp_path):
+    class Counted(Echo):
+        drawn = 0
+
+        def episodes(self, batch, length, generator):
+            self.drawn += 1
+            return super().episodes(batch, length, generator)
+
+    task = Counted()
+    whole, windows = Stage((4, 9), 2, 5), Stage(10, 2, 10, truncation=3, update="window")
+    fit(model(), task, recipe(whole, windows), tmp_path)
+    assert task.drawn == 5 + 3  # windows of 4, 4 and 2 updates
+    assert len({line["length"] for line in metrics(tmp_path)[:5]}) > 1
 
 
 def test_promotion(tmp_path):

@@ -43,20 +43,26 @@ def test_unknown_names_in_json():
         Recipe.from_json({"stages": [{"length": 4, "batch": 2}]})
 
 
-class Infinite(Echo):
+class Infinite(Numbers):
     drawn = 0
 
     def episodes(self, batch, length, generator):
         episode = super().episodes(batch, length, generator)
         self.drawn += 1
-        return episode._replace(weight=episode.weight * (float("inf") if self.drawn == 7 else 1.0))
+        return episode._replace(targets=episode.targets + (float("inf") if self.drawn == 7 else 0.0))
 
 
 def test_a_loss_that_is_no_number(tmp_path):
-    message = r"update 7 \(stage 1\): the loss is nan; lower learning_rate=0.01 .*weights of update 4 stay in"
+    message = r"update 7 \(stage 1\): the loss is inf; lower learning_rate=0.01 .*weights of update 4 stay in"
     with pytest.raises(FloatingPointError, match=message):
-        fit(model(), Infinite(), recipe(), tmp_path)
+        fit(model(outputs=2), Infinite(), recipe(), tmp_path)
     assert (tmp_path / "checkpoint-000000004").is_dir()
+
+
+class NegativeWeight(Echo):
+    def episodes(self, batch, length, generator):
+        episode = super().episodes(batch, length, generator)
+        return episode._replace(weight=episode.weight - 0.5)
 
 
 class WrongRows(Echo):
@@ -81,6 +87,7 @@ class NoHead(Echo):
     [
         (WrongRows(), Stage(6, 2, 3), "WrongRows drew 3 rows where the stage asks for 2"),
         (WrongWeight(), Stage(6, 2, 3), r"drew weight of shape \[2, 5\] beside inputs of \[2, 6, ...\]"),
+        (NegativeWeight(), Stage(6, 2, 3), "drew a weight that is negative or no number; give 0"),
         (NoHead(), Stage(6, 2, 3), r"answers with \[6\] numbers a unit where the task's targets have \[3\]"),
         (Silent(), Stage(6, 2, 3), "Silent asked nothing in 3 updates at length 6; give some targets a weight"),
         (Numbers(), Stage(6, 2, 3, promote=0.9), "promote=0.9 is an accuracy and the targets are numbers"),

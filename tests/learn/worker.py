@@ -12,7 +12,7 @@ import torch
 from learn.tiny import ENDLESS, EPISODES, Echo, Sparse, TokenModel, Uneven, model, recipe
 from safetensors.torch import save_file
 
-from mnesis.learn import Stage, Training, fit
+from mnesis.learn import Stage, Training, checkpoint, fit
 
 SEGMENTS = dict(segment=4, memory_tokens=2, heads=2, hidden=24, layers=1)
 
@@ -21,7 +21,7 @@ def train(kind: str, folder: Path, resume: bool = True) -> tuple[TokenModel, Tra
     """A training of some seconds; the memory is built anew, with weights that a checkpoint must overrule."""
     os.environ["ACCELERATE_USE_CPU"] = "true"
     torch.set_num_threads(1)
-    memory = model(seed=0 if not (folder / "config.json").exists() else 999)
+    memory = model(seed=0 if checkpoint.latest(folder) is None else 999)
     chosen = {"episodes": EPISODES, "endless": ENDLESS}[kind]
     return memory, fit(memory, Uneven(), chosen, folder, progress=False, resume=resume)
 

@@ -1,6 +1,9 @@
-"""A task whose answer is the stream's first token, and networks whose answers are known."""
+"""A task whose answer is the stream's first token, networks whose answers are known, and a run's folder."""
 
+import json
+import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -10,6 +13,7 @@ from torch import Tensor, nn
 from mnesis.core.catalog import create_memory
 from mnesis.core.memory import Memory
 from mnesis.core.task import Episode, Question, Stream, Task
+from mnesis.measure import evaluate
 
 VALUES, NOISE, CUE, WHICH, END = 4, 4, 5, 6, 7
 
@@ -25,14 +29,29 @@ class First(Task):
 
     def __init__(self, questions: int = 1, extra: int = 0) -> None:
         self.questions, self.extra = questions, extra
-        self.streams: list[tuple[int, int]] = []
-        self.largest = 0
+        self._drawn: list[tuple[int, int]] = []
+        self._alive, self._most_alive, self._largest = weakref.WeakSet(), 0, 0
+
+    @property
+    def drawn(self) -> list[tuple[int, int]]:
+        """(length, seed) of every stream asked for."""
+        return self._drawn
+
+    @property
+    def most_alive(self) -> int:
+        """The largest number of chunks that existed at a time."""
+        return self._most_alive
+
+    @property
+    def largest(self) -> int:
+        """Units of the longest chunk."""
+        return self._largest
 
     def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:
         raise NotImplementedError("not drawn in these tests")
 
     def stream(self, length: int, seed: int) -> Stream:
-        self.streams.append((length, seed))
+        self._drawn.append((length, seed))
         value = seed % VALUES
         total = length + (seed % self.extra if self.extra else 0)
 
@@ -41,7 +60,9 @@ class First(Task):
                 tokens = torch.full((min(size, total - start),), NOISE)
                 if start == 0:
                     tokens[0] = value
-                self.largest = max(self.largest, len(tokens))
+                self._alive.add(tokens)
+                self._most_alive = max(self._most_alive, len(self._alive))
+                self._largest = max(self._largest, len(tokens))
                 yield tokens
 
         prompts = [torch.tensor([CUE]), torch.tensor([NOISE, WHICH, CUE])][: self.questions]
@@ -119,31 +140,42 @@ class Gridded(Perfect):
 
 
 @pytest.fixture
-def task():
-    return First()
-
-
-@pytest.fixture
-def make_task():
-    return First
-
-
-@pytest.fixture
 def model():
     torch.manual_seed(0)
     return Model()
 
 
-@pytest.fixture
-def make_perfect():
-    return Perfect
-
-
-@pytest.fixture
-def gridded():
-    return Gridded()
-
-
 @pytest.fixture(autouse=True)
 def one_thread():
     torch.set_num_threads(1)
+
+
+def write_run(folder: Path, *, evaluated: bool = True, lengths=(10, 100, 1000), questions: int = 1, probability=0.9):
+    """A run's folder as training and evaluation leave it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {
+        "config": {"command": ["mnesis", "train", "--memory", "<gru>"]},
+        "recipe": {"stages": [{"length": 8}, {"length": [8, 16]}, {"length": 32}], "seed": 0},
+        "memory": {"memory": "mnesis.nets:LanguageModel", "arguments": "{}"},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    line = {"learning_rate": 0.01, "units_per_second": 900.0}
+    lines = [
+        line
+        | {"update": n, "stage": n // 10, "length": 8 * 2 ** (n // 10), "units": 64 * (n + 1), "seconds": n + 1.0}
+        | {"loss": 1 / (n + 1), "accuracy": n / 30}
+        for n in range(30)
+    ]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    if evaluated:
+        about = {"command": "mnesis evaluate runs/first --lengths 10,100,1k"}
+        evaluate(
+            Perfect(probability),
+            First(questions),
+            lengths=lengths,
+            streams=12,
+            store=folder,
+            about=about,
+            progress=False,
+        )
+    return folder

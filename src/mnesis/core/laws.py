@@ -139,7 +139,8 @@ def _forms(memory: Memory) -> Iterator[tuple[str, Memory]]:
 def in_form(memory: Memory, form: str) -> Memory:
     """The same memory, weights included, with its recurrence computed in another form."""
     other = type(memory)(**{**memory.config, "form": form})
-    other.load_state_dict(memory.state_dict())
+    # Assigned, not copied: a new memory is float32, and copying would round the weights of a float64 one.
+    other.load_state_dict(copy.deepcopy(memory.state_dict()), assign=True)
     return other
 
 

@@ -15,6 +15,19 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
+class Forks(NamedTuple):
+    """Questions put to forks of the state while an episode is read; what they read does not stay.
+
+    Fork n is asked after (n + 1) * ``every`` units, K questions a row, each of P units.
+    """
+
+    every: int
+    inputs: Int[Tensor, "N B K P"]
+    targets: Int[Tensor, "N B K P"]
+    weight: Float[Tensor, "N B K P"]
+    """0 = not asked; a question without any weight is not read at all."""
+
+
 class Episode(NamedTuple):
     """A batch of training or test sequences. ``targets[b, t]`` is what the output at ``inputs[b, t]`` should say."""
 
@@ -26,6 +39,7 @@ class Episode(NamedTuple):
     """True: the state is fresh before this unit."""
     length: Int[Tensor, " B"] | None = None
     """Units of each row that are real; None = all."""
+    forks: Forks | None = None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ class MLP(nn.Module):
         super().__init__()
         hidden = hidden or 4 * dim
         self.rise, self.fall = nn.Linear(dim, hidden, bias=False), nn.Linear(hidden, dim, bias=False)
+        nn.init.normal_(self.fall.weight, std=0.5 * hidden**-0.5)
 
     def forward(self, x: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
         return self.fall(F.gelu(self.rise(x)))

@@ -35,6 +35,7 @@ class TransformerLayer(nn.Module):
         hidden: width of the MLP; 4 dim if None.
         convolution: width of the causal convolution before the projections; None = without.
         rotary: whether queries and keys are turned by their position in the segment.
+        output_norm: normalise what the layer hands on, so that a memory which feeds on it cannot blow up.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class TransformerLayer(nn.Module):
         hidden: int | None = None,
         convolution: int | None = None,
         rotary: bool = True,
+        output_norm: bool = False,
     ) -> None:
         super().__init__()
         if dim % heads or dim // heads % 2:
@@ -56,7 +58,9 @@ class TransformerLayer(nn.Module):
         self.convolution = ShortConvolution(dim, convolution) if convolution else None
         self.query_key_value = nn.Linear(dim, 3 * dim, bias=False)
         self.output = nn.Linear(dim, dim, bias=False)
+        nn.init.normal_(self.output.weight, std=0.5 * dim**-0.5)
         self.mlp = MLP(dim, hidden=hidden)
+        self.output_norm = RMSNorm(dim) if output_norm else nn.Identity()
 
     def initial_cache(self, batch: int, capacity: int, *, device: torch.device, dtype: torch.dtype) -> SegmentCache:
         shape = (batch, capacity, self.heads, self.dim // self.heads)
@@ -92,7 +96,7 @@ class TransformerLayer(nn.Module):
         if cache is not None and tail is not None:
             cache = cache._replace(tail=tail.to(cache.tail.dtype))
         h = h + self.output(context.flatten(2))
-        return h + self.mlp(self.mlp_norm(h)), cache
+        return self.output_norm(h + self.mlp(self.mlp_norm(h))), cache
 
     def _more(
         self, q: Tensor, k: Tensor, v: Tensor, cache: SegmentCache, position: int, both_ways: tuple[int, int]
@@ -175,7 +179,7 @@ class Transformer(nn.Module):
     Args:
         dim: width.
         layers: how many.
-        heads, hidden, convolution, rotary: of each layer.
+        heads, hidden, convolution, rotary, output_norm: of each layer.
     """
 
     def __init__(
@@ -187,13 +191,12 @@ class Transformer(nn.Module):
         hidden: int | None = None,
         convolution: int | None = None,
         rotary: bool = True,
+        output_norm: bool = False,
     ) -> None:
         super().__init__()
         self.dim = dim
-        self.layers = nn.ModuleList(
-            TransformerLayer(dim, heads=heads, hidden=hidden, convolution=convolution, rotary=rotary)
-            for _ in range(layers)
-        )
+        each = {"hidden": hidden, "convolution": convolution, "rotary": rotary, "output_norm": output_norm}
+        self.layers = nn.ModuleList(TransformerLayer(dim, heads=heads, **each) for _ in range(layers))
         self.final_norm = RMSNorm(dim)
 
     def embed(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:

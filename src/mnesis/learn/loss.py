@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from ..core.memory import Memory
-from ..core.record import recording
-from ..core.state import leaves, tree_map
+from ..core.record import recording, silent
+from ..core.state import leaves, take, tree_map
 
 
 class WindowLoss(NamedTuple):
@@ -25,6 +25,16 @@ class WindowLoss(NamedTuple):
     """Asked targets whose most probable token is right (0 where targets are numbers)."""
     state: Any
     """Where each row stands now, detached: the cut of truncated back-propagation."""
+
+
+class Forked(NamedTuple):
+    """Questions put to forks of the state at the end of a window."""
+
+    rows: Int[Tensor, " n"]
+    """Whose state each question forks."""
+    inputs: Int[Tensor, "n P"]
+    targets: Int[Tensor, "n P"]
+    weight: Float[Tensor, "n P"]
 
 
 class Learner(nn.Module):
@@ -51,18 +61,24 @@ class Learner(nn.Module):
         length: Int[Tensor, " B"] | None,
         targets: Tensor,
         weight: Float[Tensor, "B T"],
+        forks: Forked | None = None,
     ) -> WindowLoss:
-        """Read one window; ``weight`` is 0 where nothing is asked, and beyond ``length``."""
+        """Read one window, then put ``forks`` to its end; ``weight`` is 0 where nothing is asked."""
         first = leaves(x)[0]
         body, readout = self.memory.parts()
-        asked = weight > 0
         with (
             torch.autocast(first.device.type, self.autocast, enabled=self.autocast is not None),
             recording() as observed,
         ):
             y, state = body(x, state, reset=reset, length=length)
-            answers = readout(tree_map(lambda leaf: leaf[asked], y))
-        loss, correct = _answer_loss(answers, targets[asked], weight[asked])
+            parts = [(y, targets, weight)]
+            if forks is not None:
+                with silent():
+                    parts.append((body(forks.inputs, take(state, forks.rows))[0], forks.targets, forks.weight))
+            answers = readout(_joined([tree_map(lambda leaf, w=w: leaf[w > 0], y) for y, _, w in parts]))
+        targets = torch.cat([targets[weight > 0] for _, targets, weight in parts])
+        weight = torch.cat([weight[weight > 0] for _, _, weight in parts])
+        loss, correct = _answer_loss(answers, targets, weight)
         units = first.shape[0] * first.shape[1] if length is None else length.sum()
         recorded = [value for name, values in observed.items() if name.startswith("loss/") for value in values]
         extra = torch.stack([_over_units(value, units) for value in recorded]).sum() if recorded else None
@@ -90,6 +106,10 @@ def _answer_loss(answers: Tensor, targets: Tensor, weight: Float[Tensor, " n"]) 
         )
     loss = F.cross_entropy(answers.float(), targets, reduction="none")
     return (loss * weight).sum(), (answers.argmax(-1) == targets).sum()
+
+
+def _joined(parts: list[Any]) -> Any:
+    return parts[0] if len(parts) == 1 else tree_map(lambda *leaves: torch.cat(leaves), *parts)
 
 
 def _over_units(value: Tensor, units: int | Tensor) -> Tensor:

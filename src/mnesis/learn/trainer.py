@@ -91,8 +91,7 @@ class Trainer:
         windows = cut(episode, stage.truncation, self._rows(stage))
         groups = [windows] if stage.update == "episode" else [[window] for window in windows]
         number = self.position.stage
-        while self.position.stage == number and self.position.window < len(groups):
-            group = groups[self.position.window]
+        for group in groups[self.position.window :]:
             outcome = self._update(group, signals)
             self._advance(stage, outcome, length, len(groups))
             if outcome.signal:
@@ -100,6 +99,8 @@ class Trainer:
                 return outcome.signal
             if self.position.update % self.recipe.save_every == 0:
                 self._save()
+            if self.position.stage != number:
+                break
         return None
 
     def _rows(self, stage: Stage) -> slice:
@@ -155,8 +156,8 @@ class Trainer:
                 "FSDP around inner layers needs every process to run them equally often, which resets and ragged rows "
                 "prevent; launch with --fsdp_auto_wrap_policy NO_WRAP"
             )
-        x, reset, length, targets, weight = window.on(self.device)
-        result = self.learner(x, self.state, reset, length, targets, weight)
+        x, reset, length, targets, weight, forks = window.on(self.device)
+        result = self.learner(x, self.state, reset, length, targets, weight, forks)
         self.state = result.state
         return result
 

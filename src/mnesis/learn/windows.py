@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..core.state import leaves, tree_map
-from ..core.task import Episode, Task
+from ..core.task import Episode, Forks, Task
+from .loss import Forked
 from .recipe import Stage
 
 
@@ -21,6 +22,8 @@ class Window(NamedTuple):
     length: Int[Tensor, " B"] | None
     targets: Tensor
     weight: Float[Tensor, "B T"]
+    forks: Forked | None
+    """Asked at the window's end."""
     total_weight: float
     """Weight of all targets asked, over the whole batch."""
     total_asked: int
@@ -28,12 +31,13 @@ class Window(NamedTuple):
     total_units: int
     """Real units, over the whole batch."""
 
-    def on(self, device: torch.device) -> tuple[Any, Tensor | None, Tensor | None, Tensor, Tensor]:
-        """Input, resets, lengths, targets and weights on a device."""
+    def on(self, device: torch.device) -> tuple[Any, Tensor | None, Tensor | None, Tensor, Tensor, Forked | None]:
+        """Input, resets, lengths, targets, weights and forks on a device."""
         reset = None if self.reset is None else self.reset.to(device)
         length = None if self.length is None else self.length.to(device)
         x = tree_map(lambda leaf: leaf.to(device), self.x)
-        return x, reset, length, self.targets.to(device), self.weight.to(device)
+        forks = None if self.forks is None else Forked(*(leaf.to(device) for leaf in self.forks))
+        return x, reset, length, self.targets.to(device), self.weight.to(device), forks
 
 
 def draw(task: Task, stage: Stage, generator: torch.Generator) -> tuple[int, Episode]:
@@ -60,6 +64,8 @@ def draw(task: Task, stage: Stage, generator: torch.Generator) -> tuple[int, Epi
                 f"{type(task).__name__} drew {name} of shape {list(leaf.shape)} beside inputs of [{batch}, {time}, ...]; "
                 "give one target and one weight a unit"
             )
+    if not bool((episode.weight.isfinite() & (episode.weight >= 0)).all()):
+        raise ValueError(f"{type(task).__name__} drew a weight that is negative or no number; give 0 where nothing is asked")
     if episode.length is None:
         return length, episode
     longest = max(1, int(episode.length.max()))
@@ -70,6 +76,7 @@ def draw(task: Task, stage: Stage, generator: torch.Generator) -> tuple[int, Epi
         (episode.weight * real)[:, :longest],
         None if episode.reset is None else episode.reset[:, :longest],
         episode.length,
+        episode.forks,
     )
 
 
@@ -77,6 +84,11 @@ def cut(episode: Episode, truncation: int | None, rows: slice) -> list[Window]:
     """The windows of an episode in order, each with these rows alone."""
     time = episode.weight.shape[1]
     size = truncation or time
+    if episode.forks is not None and episode.forks.every != size:
+        raise ValueError(
+            f"the episode asks forks every {episode.forks.every} units and windows end every {size}; "
+            f"set truncation={episode.forks.every}"
+        )
     return [_window(episode, start, min(start + size, time), rows) for start in range(0, time, size)]
 
 
@@ -91,13 +103,28 @@ def _window(episode: Episode, start: int, stop: int, rows: slice) -> Window:
     if episode.reset is not None:
         flags = episode.reset[rows, start:stop]
         reset = flags if bool(flags.any()) else None
+    forks, forks_weight = _forks(episode.forks, stop, rows)
     return Window(
         tree_map(lambda leaf: leaf[rows, start:stop], episode.inputs),
         reset,
         length,
         episode.targets[rows, start:stop],
         weight[rows],
-        float(weight.double().sum()),
-        int((weight > 0).sum()),
+        forks,
+        float(weight.double().sum() + forks_weight.double().sum()),
+        int((weight > 0).sum() + (forks_weight > 0).sum()),
         units,
     )
+
+
+def _forks(forks: Forks | None, stop: int, rows: slice) -> tuple[Forked | None, Float[Tensor, "B K P"]]:
+    """This process's questions at the end of a window, and the weight of everybody's."""
+    if forks is None or stop % forks.every or stop // forks.every > len(forks.weight):
+        return None, torch.zeros(0, 0, 0)
+    number = stop // forks.every - 1
+    inputs, targets, weight = (tensor[number] for tensor in forks[1:])
+    row, question = (weight[rows] > 0).any(-1).nonzero(as_tuple=True)
+    if not len(row):
+        return None, weight
+    own = (tensor[rows][row, question] for tensor in (inputs, targets, weight))
+    return Forked(row, *own), weight

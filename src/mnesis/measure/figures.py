@@ -60,13 +60,15 @@ def accuracy_by_length(runs: Sequence[Run]) -> Figure:
         figure, (axes,) = _panels(1, 3.3 + 0.24 * (len(runs) + 1))
         for index, run in enumerate(runs):
             x, rows = _x(run.lengths), run.lengths
-            share = np.array([row["accuracy"]["share"] for row in rows])
+            share = np.array([row["accuracy"]["mean"] for row in rows])
             low, high = np.array([row["accuracy"]["interval"] for row in rows]).T
             color = SERIES[index % len(SERIES)]
             axes.plot(x, share, color=color, marker=MARKERS[index % 6], linewidth=2, markersize=6, label=run.label)
             axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
-            axes.errorbar(x, share, [share - low, high - share], color=color, fmt="none", elinewidth=1, capsize=3)
-            control = [row["control"]["share"] for row in rows]
+            axes.errorbar(
+                x, share, np.maximum(0, [share - low, high - share]), color=color, fmt="none", elinewidth=1, capsize=3
+            )
+            control = [row["control_accuracy"]["mean"] for row in rows]
             label = "without what it read" if len(runs) == 1 else f"{run.label}, without what it read"
             axes.plot(x, control, color=color, linestyle=":", linewidth=1.5, marker="x", markersize=5, label=label)
             if run.trained_length and run.trained_length not in {other.trained_length for other in runs[:index]}:
@@ -92,7 +94,7 @@ def accuracy_by_depth(run: Run) -> Figure:
         figure, (axes,) = _panels(1, 3.9)
         colors = matplotlib.colormaps["cividis"]
         for column, place in [(column, place) for column, row in enumerate(rows) for place in row["depth"]]:
-            top, share, size = round(place["low"] * bins), place["share"], 10.5 if len(rows) < 9 else 8
+            top, share, size = round(place["low"] * bins), place["mean"], 10.5 if len(rows) < 9 else 8
             axes.fill_between([column, column + 1], top, top + 1, color=colors(share), linewidth=0.5, edgecolor=PAPER)
             style: Any = {"ha": "center", "va": "center", "color": "#000000" if share > 0.55 else "#ffffff"}
             axes.text(column + 0.5, top + 0.42, f"{share:.0%}", fontsize=size, **style)
@@ -114,12 +116,12 @@ def cost_by_length(runs: Sequence[Run]) -> Figure:
         for index, run in enumerate(runs):
             x, color, marker = _x(run.lengths), SERIES[index % len(SERIES)], MARKERS[index % 6]
             style: dict[str, Any] = {"color": color, "marker": marker, "linewidth": 2, "markersize": 6}
-            speed.plot(x, [row["tokens_per_second"] for row in run.lengths], label=run.label, **style)
+            speed.plot(x, [row["units_per_second"] for row in run.lengths], label=run.label, **style)
             growth = [max(0, row["growth_bytes"]) / 2**20 for row in run.lengths]
             memory.plot(x, growth, label=f"{run.label}: process grew", **style)
             state = [row["state_bytes"] / 2**20 for row in run.lengths]
             memory.plot(x, state, color=color, linestyle="--", linewidth=1.5, label=f"{run.label}: one state")
-        speed.set_ylim(0, 1.15 * max(row["tokens_per_second"] for run in runs for row in run.lengths))
+        speed.set_ylim(0, 1.15 * max(row["units_per_second"] for run in runs for row in run.lengths))
         speed.set_ylabel("units read / s")
         speed.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
         memory.set_ylim(0, max(1.0, memory.get_ylim()[1]))
@@ -143,10 +145,11 @@ def training_curve(run: Run) -> Figure:
                 x, y = _thinned(np.array(points, float))
                 axes.plot(x, y, color=color, linewidth=1.8)
             named = -math.inf
-            for units, length in _stages(lines):
+            for stage in run.stages:
+                units, length = stage["first"] or 0, stage["length"]
                 axes.axvline(units, color=SOFT, linewidth=1, linestyle=":")
-                if name == "accuracy" and units - named > 0.07 * lines[-1]["units"]:
-                    axes.text(units, 1.06, length, color=INK, fontsize=9.5, ha="center", va="bottom")
+                if name == "accuracy" and length and units - named > 0.07 * lines[-1]["units"]:
+                    axes.text(units, 1.06, format_length(length), color=INK, fontsize=9.5, ha="center", va="bottom")
                     named = units
             axes.set_ylabel(name)
             axes.grid(axis="y")
@@ -199,7 +202,7 @@ def save(figure: Figure, path: Path) -> None:
     with atomic_path(path.with_suffix(".svg")) as temporary:
         temporary.write_text(text[:head] + style + text[head:], encoding="utf-8")
     with atomic_path(path.with_suffix(".png")) as temporary, matplotlib.rc_context(STYLE):
-        figure.savefig(temporary, format="png", dpi=200, metadata={"Software": None})
+        figure.savefig(temporary, format="png", dpi=180, metadata={"Software": None})
 
 
 def _panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
@@ -212,7 +215,7 @@ def _x(rows: Sequence[dict[str, Any]]) -> list[float]:
     return [max(1.0, row["units"]) for row in rows]
 
 
-def _length_axis(axes: Axes, values: Sequence[float]) -> None:
+def _length_axis(axes: Axes, values: Sequence[float | int]) -> None:
     real = sorted({value for value in values if value > 0})
     axes.set_xscale("log")
     margin = 1.25 if len(real) > 1 else 3
@@ -238,17 +241,6 @@ def _legend_below(figure: Figure, axes: Axes) -> None:
     figure.legend(handles, labels, loc="outside lower left", ncols=1)
 
 
-def _stages(lines: Sequence[dict[str, Any]]) -> list[tuple[float, str]]:
-    """Where each stage begins, and its length."""
-    found, previous = [], object()
-    for line in lines:
-        if (stage := line.get("stage")) != previous:
-            length = line.get("length")
-            found.append((line["units"] if found else 0, format_length(length) if length else str(stage)))
-            previous = stage
-    return found
-
-
 def _thinned(points: np.ndarray, most: int = 300) -> tuple[np.ndarray, np.ndarray]:
     """At most so many points: the means of even groups."""
     groups = np.array_split(points, min(most, len(points)))
@@ -256,7 +248,7 @@ def _thinned(points: np.ndarray, most: int = 300) -> tuple[np.ndarray, np.ndarra
     return means[:, 0], means[:, 1]
 
 
-def _short(value: float) -> str:
+def _short(value: float | int) -> str:
     for factor, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= factor:
             return f"{value / factor:.3g}{letter}"

@@ -13,7 +13,7 @@ RESAMPLES = 2000
 Interval = tuple[float, float]
 
 
-def wilson(successes: float, count: int) -> Interval:
+def wilson(successes: float | int, count: int) -> Interval:
     """Wilson's score interval of a share of ``count`` independent trials.
 
     Raises:
@@ -25,10 +25,10 @@ def wilson(successes: float, count: int) -> Interval:
     middle = share + Z**2 / (2 * count)
     half = Z * math.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2))
     low, high = (middle - half) / (1 + Z**2 / count), (middle + half) / (1 + Z**2 / count)
-    return max(0.0, low), min(1.0, high)
+    return low if successes > 0 else 0.0, high if successes < count else 1.0
 
 
-def cluster_bootstrap(values: Sequence[float], clusters: Sequence[int]) -> Interval | None:
+def cluster_bootstrap(values: Sequence[float | int], clusters: Sequence[int]) -> Interval | None:
     """Percentile interval of the mean of ``values`` when whole clusters (streams) are drawn again with replacement.
 
     Deterministic: 2000 resamples from a fixed seed. None where there are fewer than two clusters to draw from.

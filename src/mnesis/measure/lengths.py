@@ -33,7 +33,7 @@ def _parse(word: str) -> int:
     return int(value)
 
 
-def format_length(length: float) -> str:
+def format_length(length: float | int) -> str:
     """The short form that ``parse_lengths`` reads back exactly: 1000 is "1k", 1_500_000 "1.5M", 1024 "1024"."""
     for factor, letter in ((1_000_000, "M"), (1_000, "k")):
         if length >= factor and length % (factor // 10) == 0:

@@ -19,8 +19,8 @@ class Bar:
         show: False = silent.
     """
 
-    def __init__(self, total: float, show: bool) -> None:
-        self._show, self._began, self._visible = show, time.monotonic(), False
+    def __init__(self, total: int, show: bool) -> None:
+        self._show, self._began, self.visible = show, time.monotonic(), False
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -38,16 +38,16 @@ class Bar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._visible:
+        if self.visible:
             self._progress.stop()
 
     def describe(self, text: str) -> None:
         """What is being done now."""
         self._progress.update(self._task, description=text)
 
-    def advance(self, amount: float) -> None:
+    def advance(self, amount: int) -> None:
         """So much more of the work is done."""
         self._progress.advance(self._task, amount)
-        if self._show and not self._visible and time.monotonic() - self._began > PATIENCE:
-            self._visible = True
+        if self._show and not self.visible and time.monotonic() - self._began > PATIENCE:
+            self.visible = True
             self._progress.start()

@@ -107,16 +107,14 @@ class _View:
     suffix: str
     commands: list[str] = field(init=False)
     settings: list[tuple[str, str]] = field(init=False)
-    stages: list[dict[str, Any]] = field(init=False)
     downloads: list[tuple[str, str | None]] = field(init=False)
 
     def __post_init__(self) -> None:
         about = self.run.results.get("about", {})
-        found = [self.run.config.get("command"), about.get("command")]
+        found = [self.run.command, about.get("command")]
         self.commands = list(dict.fromkeys(_command(command) for command in found if command))
-        settings = {"config": self.run.config, "evaluation": {**about, **self.run.results.get("settings", {})}}
-        self.settings = [pair for pair in _flat(settings) if not pair[0].endswith(".command")]
-        self.stages = list(_stages(self.run.metrics))
+        settings = {**self.run.config, "evaluation": {**about, **self.run.results.get("settings", {})}}
+        self.settings = [pair for pair in _flat(settings) if pair[0].split(".")[-1] != "command"]
         self.downloads = list(_downloads(self.run))
 
     def at(self, length: int) -> dict[str, Any] | None:
@@ -124,7 +122,7 @@ class _View:
         return next((row for row in self.run.lengths if row["length"] == length), None)
 
 
-def format_bytes(count: float) -> str:
+def format_bytes(count: float | int) -> str:
     """Bytes as people read them: 512 B, 1.5 KiB, 22 MiB."""
     sign, count = "-" * (count < 0), abs(count)
     for unit in ("B", "KiB", "MiB"):
@@ -171,15 +169,6 @@ def _flat(tree: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
         yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
 
 
-def _stages(metrics: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """What every stage of training came to: its last line, and what it took."""
-    for index, line in enumerate(metrics):
-        following = metrics[index + 1] if index + 1 < len(metrics) else {}
-        if not following or following.get("stage") != line.get("stage"):
-            keys = ("stage", "length", "update", "units", "loss", "accuracy", "seconds")
-            yield {key: line.get(key) for key in keys}
-
-
 def _downloads(run: Run) -> Iterator[tuple[str, str | None]]:
     """Names and data addresses of what may be taken along; the address of a file too large to carry is None."""
     if run.lengths:
@@ -203,16 +192,16 @@ def _table(run: Run) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     plain = ("length", "units", "streams", "questions", "chance", "above_chance")
-    cost = ("state_bytes", "tokens_per_second", "peak_bytes", "growth_bytes", "device_bytes")
-    parts = (("accuracy", "share"), ("control", "share"), ("bits", "mean"))
-    writer.writerow([*plain, *(f"{n}{end}" for n, _ in parts for end in ("", "_low", "_high")), *cost])
+    cost = ("state_bytes", "units_per_second", "peak_bytes", "growth_bytes", "device_bytes")
+    parts = ("accuracy", "control_accuracy", "bits")
+    writer.writerow([*plain, *(f"{n}{end}" for n in parts for end in ("", "_low", "_high")), *cost])
     for row in run.lengths:
-        values = [value for n, key in parts for value in (row[n][key], *(row[n]["interval"] or ("", "")))]
+        values = [value for n in parts for value in (row[n]["mean"], *(row[n]["interval"] or ("", "")))]
         writer.writerow([*(row[key] for key in plain), *values, *(row[key] for key in cost)])
     return buffer.getvalue()
 
 
-def _short(value: float | None) -> str:
+def _short(value: float | int | None) -> str:
     """A number with three digits that count: 1.2M, 45.6k, 0.123."""
     if value is None:
         return ""
@@ -222,7 +211,7 @@ def _short(value: float | None) -> str:
     return f"{value:.3g}"
 
 
-def _duration(seconds: float | None) -> str:
+def _duration(seconds: float | int | None) -> str:
     if seconds is None:
         return ""
     if seconds < 60:

@@ -32,8 +32,39 @@ class Run:
 
     @property
     def trained_length(self) -> int | None:
-        """The longest sequence it was trained on."""
-        return max((int(line["length"]) for line in self.metrics if line.get("length")), default=None)
+        """The longest sequence it was trained on; None where that is not known.
+
+        ``trained_length`` in the configuration, else the recipe's longest stage, else the longest of metrics.jsonl.
+        Where a stage carries its state from episode to episode their length says little, so only the first counts.
+        """
+        if given := self._configured("trained_length"):
+            return int(given)
+        stages = self.config.get("recipe", {}).get("stages", [])
+        if any(stage.get("carry") for stage in stages):
+            return None
+        told = [length for stage in stages for length in _numbers(stage.get("length"))]
+        return max(told or [stage["length"] for stage in self.stages if stage["length"]], default=None)
+
+    @property
+    def command(self) -> Any:
+        """What trained it; None where the configuration does not say."""
+        return self._configured("command")
+
+    @property
+    def stages(self) -> list[dict[str, Any]]:
+        """Each stage of training: ``first`` (units seen when it began), its longest ``length``, and its last line."""
+        found: list[dict[str, Any]] = []
+        for index, line in enumerate(self.metrics):
+            if not index or line.get("stage") != self.metrics[index - 1].get("stage"):
+                found.append({"first": self.metrics[index - 1].get("units") if index else 0, "length": None})
+            keys = ("stage", "update", "units", "loss", "accuracy", "seconds")
+            lengths = [length for length in (found[-1]["length"], line.get("length")) if length]
+            found[-1] |= {key: line.get(key) for key in keys} | {"length": max(lengths, default=None)}
+        return found
+
+    def _configured(self, key: str) -> Any:
+        inner = self.config.get("config")
+        return self.config.get(key) or (inner.get(key) if isinstance(inner, dict) else None)
 
     @property
     def finding(self) -> str:
@@ -63,9 +94,9 @@ def load_run(folder: str | Path, label: str | None = None) -> Run:
         except ValueError as error:
             run.problems.append(f"{error}.")
         if run.results.get("lengths"):
-            run.problems.append("The evaluation is not finished; what follows is what it has found so far.")
+            run.problems.insert(0, "The evaluation is not finished; what follows is what it has found so far.")
         else:
-            run.problems.append("This run is not evaluated yet; mnesis evaluate measures what it holds.")
+            run.problems.insert(0, "This run is not evaluated yet; mnesis evaluate measures what it holds.")
     return run
 
 
@@ -107,20 +138,25 @@ def describe_finding(lengths: list[dict[str, Any]], trained: int | None) -> str:
 
 def clear(row: Mapping[str, Any]) -> bool:
     """Whether an accuracy's interval lies above both chance and control."""
-    return row["accuracy"]["interval"][0] > max(row["chance"], row["control"]["share"])
+    return row["accuracy"]["interval"][0] > max(row["chance"], row["control_accuracy"]["mean"])
 
 
 def against(row: Mapping[str, Any]) -> str:
     """What an accuracy is to be compared with."""
     return (
         f"always giving the commonest answer gets {row['chance']:.0%}, the same weights without what they read "
-        f"{row['control']['share']:.0%}"
+        f"{row['control_accuracy']['mean']:.0%}"
     )
 
 
 def _percent(row: Mapping[str, Any]) -> str:
     low, high = row["accuracy"]["interval"]
-    return f"{row['accuracy']['share']:.0%} ({low * 100:.0f} to {high:.0%})"
+    return f"{row['accuracy']['mean']:.0%} ({low * 100:.0f} to {high:.0%})"
+
+
+def _numbers(length: Any) -> list[int]:
+    """A length, or both ends of a range of lengths."""
+    return [int(end) for end in (length if isinstance(length, list) else [length]) if end]
 
 
 def _object(path: Path, problems: list[str]) -> dict[str, Any]:

@@ -4,34 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
-from jaxtyping import Int
-from torch import Tensor
 
 from mnesis.core.memory import Memory
-from mnesis.core.state import atomic_path, nbytes, take
-from mnesis.core.task import Question, Stream, Task
+from mnesis.core.state import atomic_path
+from mnesis.core.task import Task
 
-from .asking import Reply, ask, bits
 from .lengths import format_length
 from .progress import Bar
-from .records import Judged, QuestionRecord, Store, StreamRecord
+from .reading import Reader, Scorer
+from .records import Store, StreamRecord
 from .summary import summarize
-
-Scorer = Callable[[str, str, str, Sequence[str]], bool]
-"""(output text, question text, answer text, choices) -> right or wrong."""
-
-FORK_BYTES, FORKS, WARM_CHUNKS = 256 * 2**20, 64, 16
 
 
 @dataclass(frozen=True)
@@ -101,7 +90,8 @@ def evaluate(
         store: the run's folder. Every finished stream is a line of its evaluation.jsonl, and streams found there are
             not read again, so a killed evaluation goes on where it was; results.json, written at the end, sums up all
             that the file holds.
-        about: kept in the results (configuration, command).
+        about: what else made this evaluation what it is (data, configuration), as JSON; kept in the results. With
+            another one a store is another evaluation's; only its ``command`` may differ.
         progress: a bar with the time left on whatever takes more than two seconds.
 
     Raises:
@@ -114,35 +104,43 @@ def evaluate(
             raise ValueError(f"{name}={value}: give at least one length and 1 or more")
     if scorers and decode is None:
         raise ValueError(f"scorers {', '.join(scorers)} judge text; give decode, which makes text of token ids")
-    reader = _Reader(memory, task, questions, _whole_periods(memory, chunk), decode, scorers or {}, autocast)
+    reader = Reader(memory, task, questions, _whole_periods(memory, chunk), decode, scorers or {}, autocast)
     settings = {"seed": seed, "questions": questions, "scorers": sorted(scorers or {}), "task": describe_task(task)}
-    kept = Store(None if store is None else Path(store), {"weights": fingerprint(memory), **settings})
-    todo = [(length, kept.missing(length, count)) for length, count in counts.items()]
+    identity = {"weights": fingerprint(memory), **settings, "about": {**(about or {}), "command": None}}
+    kept = Store(None if store is None else Path(store), identity)
     was_training, began = memory.training, time.monotonic()
     memory.eval()
     try:
-        with torch.no_grad(), Bar(sum(max(n, 1) * len(rest) for n, rest in todo), progress) as bar:
-            for length, rest in todo:
-                bar.describe(f"{format_length(length)} units")
-                for start in range(0, len(rest), batch):
-                    chosen = {index: stream_seed(seed, index) for index in rest[start : start + batch]}
-                    if not reader.warm_bytes:
-                        reader.warm([task.stream(min(counts), row_seed) for row_seed in chosen.values()])
-                    kept.add(reader.run(length, chosen, bar))
+        with torch.no_grad():
+            _read_missing(reader, kept, counts, batch, seed, progress)
     finally:
         memory.train(was_training)
-    records = kept.all()
     results = {
         "format": 1,
         "about": dict(about or {}),
         "settings": {**settings, "chunk": reader.chunk, "batch": batch, "autocast": autocast and str(autocast)},
         "seconds": time.monotonic() - began,
-        **summarize(records),
+        **summarize(kept.all()),
     }
     if store is not None:
         with atomic_path(Path(store) / "results.json") as path:
             path.write_text(json.dumps(results, indent=1, allow_nan=False, default=str), encoding="utf-8")
-    return Evaluation(records, results)
+    return Evaluation(kept.all(), results)
+
+
+def _read_missing(
+    reader: Reader, kept: Store, counts: Mapping[int, int], batch: int, seed: int, progress: bool
+) -> None:
+    """Read and keep every stream that is not kept yet, shortest first."""
+    todo = [(length, kept.missing(length, count)) for length, count in counts.items()]
+    with Bar(sum(max(length, 1) * len(rest) for length, rest in todo), progress) as bar:
+        for length, rest in todo:
+            bar.describe(f"{format_length(length)} units")
+            for start in range(0, len(rest), batch):
+                seeds = {index: stream_seed(seed, index) for index in rest[start : start + batch]}
+                if not reader.warm_bytes:
+                    reader.warm([reader.task.stream(min(counts), row_seed) for row_seed in seeds.values()])
+                kept.add(reader.run(length, seeds, bar))
 
 
 def stream_seed(seed: int, index: int) -> int:
@@ -173,129 +171,3 @@ def _is_plain(value: Any) -> bool:
 
 def _whole_periods(memory: Memory, chunk: int) -> int:
     return chunk if memory.period is None else max(1, chunk // memory.period) * memory.period
-
-
-class _Reader:
-    """Reads batches of streams, asks their questions, and watches the process."""
-
-    def __init__(
-        self,
-        memory: Memory,
-        task: Task,
-        questions: int | None,
-        chunk: int,
-        decode: Callable[[list[int]], str] | None,
-        scorers: Mapping[str, Scorer],
-        autocast: torch.dtype | None,
-    ) -> None:
-        self.memory, self.task, self.questions, self.chunk = memory, task, questions, chunk
-        self.decode, self.scorers, self.autocast = decode, scorers, autocast
-        self.body, _ = memory.parts()
-        self.device = next((p.device for p in memory.parameters()), torch.device("cpu"))
-        self.process, self.warm_bytes, self.peak_bytes = psutil.Process(), 0, 0
-
-    def warm(self, streams: list[Stream]) -> None:
-        """Read a little of some streams and ask, so that caches, kernels and allocators have what they need."""
-        state, _, _ = self._read(streams, None, WARM_CHUNKS)
-        self._ask(streams, state)
-        self.warm_bytes = self._resident()
-
-    def run(self, length: int, seeds: Mapping[int, int], bar: Bar) -> list[StreamRecord]:
-        self.peak_bytes = 0
-        if self.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self.device)
-        streams = [self.task.stream(length, seed) for seed in seeds.values()]
-        self._resident()
-        state, units, seconds = self._read(streams, bar, None)
-        asked = self._ask(streams, state)
-        peak = max(self.peak_bytes, self._resident())
-        return [
-            StreamRecord(
-                length=length,
-                stream=index,
-                seed=seed,
-                units=units[row],
-                seconds=seconds / len(streams),
-                state_bytes=nbytes(state) // len(streams),
-                peak_bytes=peak,
-                growth_bytes=peak - self.warm_bytes,
-                device_bytes=torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else 0,
-                questions=tuple(asked[row]),
-            )
-            for row, (index, seed) in enumerate(seeds.items())
-        ]
-
-    def _read(self, streams: list[Stream], bar: Bar | None, chunks: int | None) -> tuple[Any, list[int], float]:
-        """The state after the streams, the units read of each, and the seconds that the memory took."""
-        units, seconds = [0] * len(streams), 0.0
-        with self._arithmetic():
-            dtype = self.body.compute_dtype(torch.zeros(1, 1, dtype=torch.long, device=self.device))
-            state = self.body.initial_state(len(streams), device=self.device, dtype=dtype)
-            for tokens, lengths in islice(_side_by_side(streams, self.chunk), chunks):
-                tokens = tokens.to(self.device)
-                ragged = None if min(lengths) == max(lengths) else torch.tensor(lengths, device=self.device)
-                began = self._now()
-                _, state = self.body(tokens, state, length=ragged)
-                seconds += self._now() - began
-                units = [told + count for told, count in zip(units, lengths, strict=True)]
-                self._resident()
-                if bar is not None:
-                    bar.advance(sum(lengths))
-        return state, units, seconds
-
-    def _ask(self, streams: list[Stream], state: Any) -> list[list[QuestionRecord]]:
-        pairs = [
-            (row, question) for row, stream in enumerate(streams) for question in stream.questions[: self.questions]
-        ]
-        records: list[list[QuestionRecord]] = [[] for _ in streams]
-        forks = max(1, min(FORKS, FORK_BYTES * len(streams) // max(1, nbytes(state))))
-        for start in range(0, len(pairs), forks):
-            rows, questions = zip(*pairs[start : start + forks], strict=True)
-            with self._arithmetic():
-                replies = ask(self.memory, take(state, rows), questions, self.device)
-                controls = ask(self.memory, None, questions, self.device)
-            for row, question, reply, control in zip(rows, questions, replies, controls, strict=True):
-                depth = None if math.isnan(question.depth) else question.depth
-                judged = self._judge(question, reply), self._judge(question, control)
-                records[row].append(QuestionRecord(question.text, question.answer_text, depth, *judged))
-        self._resident()
-        return records
-
-    def _judge(self, question: Question, reply: Reply) -> Judged:
-        said = [token for token in reply.output if token != int(question.answer[-1])]
-        text = self.decode(said) if self.decode else " ".join(map(str, said))
-        asked = (text, question.text, question.answer_text, question.choices)
-        return Judged(
-            output=text,
-            correct=bool(self.task.correct(question, reply.output)),
-            bits=bits(reply.log2_probability, question, self.task.vocabulary),
-            scores={name: bool(scorer(*asked)) for name, scorer in self.scorers.items()},
-        )
-
-    def _arithmetic(self) -> AbstractContextManager[Any]:
-        return nullcontext() if self.autocast is None else torch.autocast(self.device.type, self.autocast)
-
-    def _now(self) -> float:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        return time.perf_counter()
-
-    def _resident(self) -> int:
-        resident = self.process.memory_info().rss
-        self.peak_bytes = max(self.peak_bytes, resident)
-        return resident
-
-
-def _side_by_side(streams: Sequence[Stream], size: int) -> Iterator[tuple[Int[Tensor, "B T"], list[int]]]:
-    """Chunks of several streams as rows, and how many units of each row are real."""
-    readers = [stream.chunks(size) for stream in streams]
-    while True:
-        parts = [next(reader, None) for reader in readers]
-        lengths = [0 if part is None else len(part) for part in parts]
-        if not any(lengths):
-            return
-        tokens = torch.zeros(len(parts), max(lengths), dtype=torch.long)
-        for row, part in enumerate(parts):
-            if part is not None:
-                tokens[row, : len(part)] = part
-        yield tokens, lengths

@@ -16,12 +16,15 @@ SAMPLES = 4
 def summarize(records: Sequence[StreamRecord]) -> dict[str, Any]:
     """``{"lengths": [...], "samples": [...]}``, in order of length; intervals are of 95 %.
 
-    Each length has ``length``, ``units`` (mean units read), ``streams``, ``questions``; ``accuracy``, ``control`` (the
-    same weights, state fresh before the question) and, in ``scorers`` by name, both again, each as ``{"share",
-    "interval"}``; ``chance`` (the best constant answer to these very questions); ``above_chance`` = (a - c) / (1 - c),
-    None where c = 1; ``bits`` and ``control_bits`` as ``{"mean", "interval"}``, unfloored means; ``depth``: a list of
-    fifths ``{"low", "high", "questions", "share", "interval"}``; ``state_bytes`` of one row, ``tokens_per_second`` (all
-    rows of a batch together, reading alone), ``peak_bytes``, ``growth_bytes``, ``device_bytes``.
+    Each length has
+
+    - ``length``, ``units`` (mean units read), ``streams``, ``questions``;
+    - ``accuracy``, ``control_accuracy`` (same weights, state fresh before the question), ``bits``, ``control_bits``
+      (unfloored means), each as ``{"mean", "interval"}``; ``scorers``: both accuracies again, by name of the scorer;
+    - ``chance``, the best constant answer to these very questions; ``above_chance`` = (a - c) / (1 - c), None if c = 1;
+    - ``depth``: by the fifth that the last supporting fact is in, ``{"low", "high", "questions", "mean", "interval"}``;
+    - ``state_bytes`` of one row, ``units_per_second`` (all rows of a batch together, reading alone), ``peak_bytes``,
+      ``growth_bytes``, ``device_bytes`` (see :class:`mnesis.measure.records.StreamRecord`).
     """
     by_length: dict[int, list[StreamRecord]] = {}
     for record in records:
@@ -43,7 +46,7 @@ def _summarize_length(length: int, records: Sequence[StreamRecord]) -> dict[str,
         "streams": len(records),
         "questions": len(asked),
         "state_bytes": max(record.state_bytes for record in records),
-        "tokens_per_second": sum(r.units for r in records) / max(sum(r.seconds for r in records), 1e-9),
+        "units_per_second": sum(r.units for r in records) / max(sum(r.seconds for r in records), 1e-9),
         "peak_bytes": max(record.peak_bytes for record in records),
         "growth_bytes": max(record.growth_bytes for record in records),
         "device_bytes": max(record.device_bytes for record in records),
@@ -53,15 +56,15 @@ def _summarize_length(length: int, records: Sequence[StreamRecord]) -> dict[str,
     accuracy, chance = _share([r.correct for r in replies], streams), best_constant([q for _, q in asked])
     return summary | {
         "accuracy": accuracy,
-        "control": _share([r.correct for r in controls], streams),
+        "control_accuracy": _share([r.correct for r in controls], streams),
         "chance": chance,
-        "above_chance": (accuracy["share"] - chance) / (1 - chance) if chance < 1 else None,
+        "above_chance": (accuracy["mean"] - chance) / (1 - chance) if chance < 1 else None,
         "bits": _mean(replies, streams),
         "control_bits": _mean(controls, streams),
         "scorers": {
             name: {
                 "accuracy": _share([r.scores[name] for r in replies], streams),
-                "control": _share([r.scores[name] for r in controls], streams),
+                "control_accuracy": _share([r.scores[name] for r in controls], streams),
             }
             for name in replies[0].scores
         },
@@ -75,7 +78,7 @@ def best_constant(questions: Sequence[QuestionRecord]) -> float:
 
 
 def _share(correct: Sequence[bool], streams: Sequence[int]) -> dict[str, Any]:
-    return {"share": sum(correct) / len(correct), "interval": list(share_interval(correct, streams))}
+    return {"mean": sum(correct) / len(correct), "interval": list(share_interval(correct, streams))}
 
 
 def _mean(judged: Sequence[Judged], streams: Sequence[int]) -> dict[str, Any]:

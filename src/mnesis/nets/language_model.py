@@ -22,7 +22,7 @@ class Reader(Memory[Any]):
             raise ValueError(f"{type(body).__name__} does not read vectors, so no embedding can stand before it")
         self.vocabulary, self.body, self.period = vocabulary, body, body.period
         self.embedding = nn.Embedding(vocabulary, body.dim)
-        nn.init.normal_(self.embedding.weight, std=0.5)
+        nn.init.normal_(self.embedding.weight, std=0.7)
 
     @property
     def bounded(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -73,6 +73,7 @@ class LanguageModel(Memory[Any]):
         self.vocabulary, self.period = vocabulary, body.period
         self.reader = Reader(vocabulary, body)
         self.head = nn.Linear(dim, vocabulary, bias=False)
+        nn.init.normal_(self.head.weight, std=0.02)
 
     @property
     def bounded(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]

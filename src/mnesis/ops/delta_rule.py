@@ -3,9 +3,9 @@
     S_t = S_{t-1} + beta_t k_t (v_t - S_{t-1}^T k_t)^T
     y_t = S_t^T q_t / sqrt(K)
 
-Keys should have length 1 (``unit_length``): the write then contracts for beta in [0, 2]. The chunk form follows Yang et al.
-2024 (arXiv 2406.06484). All functions compute in the dtype of S (float32 or wider, also under autocast) and return
-outputs in it.
+Keys should have length 1 (``unit_length``): for beta in [0, 2] no write then lengthens what is stored beside its own
+value. The chunk form follows Yang et al. 2024 (arXiv 2406.06484). All functions compute in the dtype of S (float32 or
+wider, also under autocast) and return outputs in it.
 """
 
 from __future__ import annotations
@@ -68,8 +68,7 @@ def delta_rule_chunk(
     """
     heads = matrix.shape[:2]
     with torch.autocast(matrix.device.type, enabled=False):
-        wide = (x.to(matrix.dtype) for x in (query, key, value, strength[..., None]))
-        query, key, value, beta = wide
+        query, key, value, beta = (x.to(matrix.dtype) for x in (query, key, value, strength[..., None]))
         query = query * query.shape[-1] ** -0.5
         # One copy with a batch of B H streams here saves one for each product of a chunk below.
         streams = (x.transpose(1, 2).flatten(0, 1) for x in (query, key, beta * key, beta * value))

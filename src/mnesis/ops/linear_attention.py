@@ -70,7 +70,8 @@ def linear_attention_chunk(
 ) -> tuple[Float[Tensor, "B T H V"], Float[Tensor, "B H K V"], Float[Tensor, "B H K"]]:
     """Chunk after chunk: inside one as masked attention, across them through S and z.
 
-    With Q, K, V the rows of a chunk and P = tril(Q K^T): Y = (P V + Q S) / (P 1 + Q z + epsilon), S += K^T V, z += K^T 1.
+    With Q, K, V the rows of a chunk and P = tril(Q K^T): Y = (P V + Q S) / (P 1 + Q z + epsilon), then S += K^T V and
+    z += K^T 1.
     """
     heads = matrix.shape[:2]
     with torch.autocast(matrix.device.type, enabled=False):

@@ -18,12 +18,12 @@ def sinusoids(distance: Int[Tensor, " N"], dim: int, dtype: torch.dtype) -> Floa
 def relative_attention(
     query: Float[Tensor, "B T H K"],
     key: Float[Tensor, "B N H K"],
-    value: Float[Tensor, "B N H K"],
+    value: Float[Tensor, "B N H V"],
     position: Float[Tensor, "N+1 H K"],
     content_bias: Float[Tensor, "H K"],
     position_bias: Float[Tensor, "H K"],
     seen: Bool[Tensor, "B T N"],
-) -> Float[Tensor, "B T H K"]:
+) -> Float[Tensor, "B T H V"]:
     """y_i = sum_j softmax_j(((q_i + u) . k_j + (q_i + v) . r_{i-j}) / sqrt(K)) v_j, the T units being the last of N.
 
     Args:
@@ -42,15 +42,15 @@ def relative_attention(
     return torch.einsum("bhtj,bjhk->bthk", scores.softmax(-1).to(value.dtype), value)
 
 
-def naive_relative_attention(
+def relative_attention_naive(
     query: Float[Tensor, "B T H K"],
     key: Float[Tensor, "B N H K"],
-    value: Float[Tensor, "B N H K"],
+    value: Float[Tensor, "B N H V"],
     position: Float[Tensor, "N+1 H K"],
     content_bias: Float[Tensor, "H K"],
     position_bias: Float[Tensor, "H K"],
     seen: Bool[Tensor, "B T N"],
-) -> Float[Tensor, "B T H K"]:
+) -> Float[Tensor, "B T H V"]:
     """The same as :func:`relative_attention`, with r looked up for every pair."""
     time, total = query.shape[1], key.shape[1]
     units = torch.arange(total, device=query.device)
@@ -61,18 +61,18 @@ def naive_relative_attention(
     return torch.einsum("bhtj,bjhk->bthk", scores.softmax(-1).to(value.dtype), value)
 
 
-def relative_lookup(
+def relative_attention_step(
     query: Float[Tensor, "B H K"],
     units: Float[Tensor, "B N D"],
     key: Float[Tensor, "H K D"],
-    value: Float[Tensor, "H K D"],
+    value: Float[Tensor, "H V D"],
     position: Float[Tensor, "H K D"],
     sinusoid: Float[Tensor, "N D"],
     content_bias: Float[Tensor, "H K"],
     position_bias: Float[Tensor, "H K"],
     distance: Int[Tensor, "B N"],
     seen: Bool[Tensor, "B N"],
-) -> Float[Tensor, "B H K"]:
+) -> Float[Tensor, "B H V"]:
     """:func:`relative_attention` of one unit a row, each at a distance of its own from the stored ones.
 
     The projections of keys, values and positions are moved to the query's side, q . W h = W^T q . h, so that a unit
@@ -97,8 +97,8 @@ def relative_lookup(
     return torch.einsum("bhd,hkd->bhk", torch.einsum("bhj,bjd->bhd", weights, units), value)
 
 
-def _shift_left(scores: Float[Tensor, "B H T N+1"]) -> Float[Tensor, "B H T N"]:
-    """Row i moves left by T - i, so that columns for the distances N..0 come to stand at the units (appendix B).
+def _shift_left(scores: Float[Tensor, "B H T N"]) -> Float[Tensor, "B H T N-1"]:
+    """Row i moves left by T - i, so that columns for the distances N-1..0 come to stand at the units (appendix B).
 
     What lies behind a row's own unit belongs to the next row and must be masked.
     """

@@ -10,60 +10,56 @@ from torch import Tensor
 from .rotary import rotate
 
 
-def window_attention(
+def window_attention_block(
     query: Float[Tensor, "B T H K"],
-    key: Float[Tensor, "B W-1+T H K"],
-    value: Float[Tensor, "B W-1+T H K"],
+    key: Float[Tensor, "B N H K"],
+    value: Float[Tensor, "B N H K"],
     filled: Int[Tensor, " B"],
     window: int,
 ) -> Float[Tensor, "B T H K"]:
     """y_t = sum_j softmax_j(R q_t . R k_j / sqrt(K)) v_j over the units j = t-W+1..t; time and memory are linear in T.
 
-    Units are taken in blocks of half a window, which are rows of one batch: each attends to the two before it and to
-    itself. Rotary positions R are counted from the first of the three.
+    Units are taken in blocks of W, which are rows of one batch: each block attends to the one before it and to itself.
+    Rotary positions R are counted from the start of the block before.
 
     Args:
         query: of T units.
-        key: of the W-1 units before them and of themselves, not rotated.
+        key: of the W-1 units before them and of themselves, not rotated; N = W-1+T.
         value: likewise.
         filled: how many of the W-1 units before are real, the later ones first (more than W-1 counts as W-1); the
             others weigh exactly nothing.
         window: W, at least 2.
     """
-    time, half = query.shape[1], (window + 1) // 2
-    if time <= half:
-        seen = _near(time, key.shape[1], window, query.device) & _real(filled, window, window - 1, key.shape[1])
-        return _attend(query, key, value, seen)
-    before, beyond = 2 * half - (window - 1), -time % half
-    queries = F.pad(query, (0, 0, 0, 0, 0, beyond)).unflatten(1, (-1, half))
-    keys, values = (_triples(F.pad(units, (0, 0, 0, 0, before, beyond)), half) for units in (key, value))
-    near = _near(half, 3 * half, window, query.device)
-    # Only the first two blocks reach units from before the call, of which rows may have fewer.
-    real = _real(filled, window, 2 * half, 4 * half).unfold(2, 3 * half, half).transpose(1, 2)
-    first = _attend(queries[:, :2], keys[:, :2], values[:, :2], near & real)
-    if time <= 2 * half:
-        return first.flatten(1, 2)[:, :time]
-    rest = _attend(queries[:, 2:], keys[:, 2:], values[:, 2:], near[None])
-    return torch.cat([first, rest], 1).flatten(1, 2)[:, :time]
+    first = min(query.shape[1], window)
+    reach = window - 1 + first
+    # Only the first block reaches units from before the call, of which rows may have fewer.
+    seen = _near(first, reach, window, query.device) & _real(filled, window, reach)
+    start = _attend(query[:, :first], key[:, :reach], value[:, :reach], seen)
+    if query.shape[1] <= window:
+        return start
+    queries, keys, values = (_blocks(units, window) for units in (query, key[:, window - 1 :], value[:, window - 1 :]))
+    keys, values = (torch.cat([units[:, :-1], units[:, 1:]], 2) for units in (keys, values))
+    rest = _attend(queries[:, 1:], keys, values, _near(window, 2 * window, window, query.device)[None])
+    return torch.cat([start, rest.flatten(1, 2)[:, : query.shape[1] - first]], 1)
 
 
-def naive_window_attention(
+def window_attention_naive(
     query: Float[Tensor, "B T H K"],
-    key: Float[Tensor, "B W-1+T H K"],
-    value: Float[Tensor, "B W-1+T H K"],
+    key: Float[Tensor, "B N H K"],
+    value: Float[Tensor, "B N H K"],
     filled: Int[Tensor, " B"],
     window: int,
 ) -> Float[Tensor, "B T H K"]:
-    """The same as :func:`window_attention`, from one dense mask over all units."""
+    """The same as :func:`window_attention_block`, from one dense mask over all units."""
     time, total = query.shape[1], key.shape[1]
     position = torch.arange(total, device=query.device)
     scores = torch.einsum("bthk,bjhk->bhtj", rotate(query, position[window - 1 :]), rotate(key, position))
-    seen = _near(time, total, window, query.device) & _real(filled, window, window - 1, total)
+    seen = _near(time, total, window, query.device) & _real(filled, window, total)
     weights = (scores * query.shape[-1] ** -0.5).masked_fill(~seen[:, None], float("-inf")).softmax(-1)
     return torch.einsum("bhtj,bjhk->bthk", weights.to(value.dtype), value)
 
 
-def push(buffer: Float[Tensor, "B N ..."], new: Float[Tensor, "B T ..."]) -> Float[Tensor, "B N ..."]:
+def push(buffer: Float[Tensor, "B N *D"], new: Float[Tensor, "B T *D"]) -> Float[Tensor, "B N *D"]:
     """The last N units of a buffer followed by new ones, in storage of their own."""
     size, time = buffer.shape[1], new.shape[1]
     if time >= size:
@@ -77,24 +73,22 @@ def _near(queries: int, keys: int, window: int, device: torch.device) -> Bool[Te
     return (distance >= 0) & (distance < window)
 
 
-def _real(filled: Int[Tensor, " B"], window: int, slots: int, keys: int) -> Bool[Tensor, "B 1 N"]:
-    """Which of the first N keys there are, when so many slots stand before the call's own units."""
-    empty = slots - filled.clamp(max=window - 1)
+def _real(filled: Int[Tensor, " B"], window: int, keys: int) -> Bool[Tensor, "B 1 N"]:
+    """Which keys there are, the first W-1 of them being from before the call."""
+    empty = window - 1 - filled.clamp(max=window - 1)
     return (torch.arange(keys, device=filled.device) >= empty[:, None])[:, None]
 
 
-def _triples(units: Float[Tensor, "B M*C H K"], block: int) -> Float[Tensor, "B M-2 3*C H K"]:
-    """Every block behind the two before it."""
-    blocks = units.unflatten(1, (-1, block))
-    return torch.cat([blocks[:, :-2], blocks[:, 1:-1], blocks[:, 2:]], 2)
+def _blocks(units: Float[Tensor, "B T H K"], window: int) -> Float[Tensor, "B N W H K"]:
+    return F.pad(units, (0, 0, 0, 0, 0, -units.shape[1] % window)).unflatten(1, (-1, window))
 
 
 def _attend(
-    query: Float[Tensor, "... T H K"],
-    key: Float[Tensor, "... N H K"],
-    value: Float[Tensor, "... N H K"],
-    seen: Bool[Tensor, "... T N"],
-) -> Float[Tensor, "... T H K"]:
+    query: Float[Tensor, "*B T H K"],
+    key: Float[Tensor, "*B N H K"],
+    value: Float[Tensor, "*B N H K"],
+    seen: Bool[Tensor, "*#B T N"],
+) -> Float[Tensor, "*B T H K"]:
     position = torch.arange(key.shape[-3], device=query.device)
     query, key = rotate(query, position[-query.shape[-3] :]), rotate(key, position)
     q, k, v = (t.flatten(0, -4).transpose(1, 2) for t in (query, key, value))

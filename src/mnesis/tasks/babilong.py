@@ -92,6 +92,7 @@ class BABILong(Task):
         self.wording = Wording(tokenizer)
         self._check(stories)
         self._asked: list[tuple[Story, int]] | None = None
+        self.stories = None if isinstance(stories, str) else list(stories)
         if isinstance(stories, str):
             self._simulated(torch.Generator().manual_seed(0))
             self.chance = 1 / len(self.choices)  # the simulated rooms are exchangeable

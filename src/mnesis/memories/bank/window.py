@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from einops import rearrange
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...core.memory import Memory
 from ...layers.short_convolution import ShortConvolution
-from ...ops.window_attention import naive_window_attention, push, window_attention
+from ...ops.window_attention import window_attention_naive, push, window_attention_block
 
 
 class WindowState(NamedTuple):
@@ -50,7 +50,7 @@ class Window(Memory[WindowState]):
         heads: int = 4,
         window: int = 512,
         convolution: int | None = None,
-        form: Literal["block", "naive"] = "block",
+        form: str = "block",
     ) -> None:
         super().__init__()
         if dim % heads or dim // heads % 2:
@@ -60,7 +60,7 @@ class Window(Memory[WindowState]):
         if window < 2:
             raise ValueError(f"window={window} sees no earlier unit and remembers nothing; give at least 2")
         if form not in self.forms:
-            raise ValueError(f"form={form!r} is unknown; give 'block' or 'naive'")
+            raise ValueError(f"no form {form!r}; choose one of {', '.join(self.forms)}")
         self.dim, self.heads, self.window, self.form = dim, heads, window, form
         self.convolution = ShortConvolution(dim, convolution) if convolution else None
         self.query_key_value = nn.Linear(dim, 3 * dim, bias=False)
@@ -87,7 +87,7 @@ class Window(Memory[WindowState]):
         real = (slots >= -state.position[:, None])[..., None, None]
         # Chosen, not multiplied: what stands in an empty slot reaches no output and gets no gradient.
         keys, values = (torch.where(real, slot, torch.zeros_like(slot)) for slot in state[:2])
-        attend = window_attention if self.form == "block" else naive_window_attention
+        attend = window_attention_block if self.form == "block" else window_attention_naive
         context = attend(
             query,
             torch.cat([keys.to(key.dtype), key], 1),

@@ -32,7 +32,7 @@ class LinearAttention(Memory[LinearAttentionState]):
     Args:
         dim: width of inputs and outputs.
         heads: matrices side by side.
-        convolution: width of a causal depthwise convolution over queries, keys and values, that is behind the projections
+        convolution: width of a causal depthwise convolution over queries, keys and values, behind the projections
             (the place that later linear memories chose); None = without, as in the paper.
         form: how a sequence is computed: "chunk" by matrix products, "naive" unit by unit.
         chunk: units in a chunk; changes speed, not results.
@@ -51,7 +51,8 @@ class LinearAttention(Memory[LinearAttentionState]):
             raise ValueError(f"dim={dim} does not split into {heads} heads; make dim a multiple of heads")
         if form not in self.forms:
             raise ValueError(f"LinearAttention has no form {form!r}; choose one of {', '.join(self.forms)}")
-        self.dim, self.heads, self.form, self.chunk = dim, heads, form, chunk
+        self.dim, self.heads, self.head_dim = dim, heads, dim // heads
+        self.form, self.chunk = form, chunk
         self.query_key_value = nn.Linear(dim, 3 * dim, bias=False)
         self.convolution = ShortConvolution(3 * dim, convolution) if convolution else None
         self.output = nn.Linear(dim, dim, bias=False)
@@ -59,11 +60,10 @@ class LinearAttention(Memory[LinearAttentionState]):
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> LinearAttentionState:
         wide = torch.promote_types(dtype, torch.float32)
         width = self.convolution.width if self.convolution else 1
-        size = self.dim // self.heads
         return LinearAttentionState(
-            torch.zeros(batch, self.heads, size, size, device=device, dtype=wide),
-            torch.zeros(batch, self.heads, size, device=device, dtype=wide),
-            torch.zeros(batch, width - 1, 3 * self.dim, device=device, dtype=dtype),
+            torch.zeros(batch, self.heads, self.head_dim, self.head_dim, device=device, dtype=wide),
+            torch.zeros(batch, self.heads, self.head_dim, device=device, dtype=wide),
+            torch.zeros(batch, width - 1, self.query_key_value.out_features, device=device, dtype=dtype),
         )
 
     def scan(

@@ -62,21 +62,21 @@ class DeltaRule(Memory[DeltaRuleState]):
             raise ValueError(f"dim={dim} does not split into {heads} heads; make dim a multiple of heads")
         if form not in self.forms:
             raise ValueError(f"DeltaRule has no form {form!r}; choose one of {', '.join(self.forms)}")
-        self.dim, self.heads, self.form, self.chunk = dim, heads, form, chunk
+        self.dim, self.heads, self.head_dim = dim, heads, dim // heads
+        self.form, self.chunk = form, chunk
         self.strongest = 2.0 if negative_eigenvalues else 1.0
         self.query_key_value = nn.Linear(dim, 3 * dim, bias=False)
         self.convolution = ShortConvolution(3 * dim, convolution) if convolution else None
         self.strength = nn.Linear(dim, heads, bias=False)
-        self.norm = RMSNorm(dim // heads)
+        self.norm = RMSNorm(self.head_dim)
         self.output = nn.Linear(dim, dim, bias=False)
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> DeltaRuleState:
         wide = torch.promote_types(dtype, torch.float32)
         width = self.convolution.width if self.convolution else 1
-        size = self.dim // self.heads
         return DeltaRuleState(
-            torch.zeros(batch, self.heads, size, size, device=device, dtype=wide),
-            torch.zeros(batch, width - 1, 3 * self.dim, device=device, dtype=dtype),
+            torch.zeros(batch, self.heads, self.head_dim, self.head_dim, device=device, dtype=wide),
+            torch.zeros(batch, width - 1, self.query_key_value.out_features, device=device, dtype=dtype),
         )
 
     def scan(self, x: Float[Tensor, "B T D"], state: DeltaRuleState, phase: int = 0) -> tuple[Tensor, DeltaRuleState]:

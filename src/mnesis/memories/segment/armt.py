@@ -9,9 +9,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...core.memory import Host
+from ...core.record import record
 from ...layers.transformer import Transformer
 from ...ops.associative import associative_read, associative_write, dpfp
 from .segments import SegmentMemory
+
+
+CLOSED = 8.0
+"""A gate whose logit is below minus this writes less than 0.04 % and is not penalised."""
 
 
 class Associations(NamedTuple):
@@ -44,13 +49,17 @@ class AssociativeLayer(nn.Module):
             query = dpfp(self.query(h.to(self.query.weight.dtype)).to(wide))
             return h + associative_read(query, *stored).to(h.dtype)
 
-    def write(self, h: Float[Tensor, "B M D"], stored: Associations, correction: bool) -> Associations:
+    def write(
+        self, h: Float[Tensor, "B M D"], stored: Associations, *, correction: bool, penalty: float
+    ) -> Associations:
         wide = stored.matrix.dtype
         with torch.autocast(h.device.type, enabled=False):
             h = h.to(self.key.weight.dtype)
             key, value = dpfp(self.key(h).to(wide)), self.value(h).to(wide)
-            strength = self.gate(h).to(wide).sigmoid().squeeze(-1)
-            return Associations(*associative_write(key, value, strength, *stored, correction=correction))
+            gate = self.gate(h).to(wide).squeeze(-1)
+            if penalty:
+                record("loss/write_gate", penalty * (gate + CLOSED).relu().mean())
+            return Associations(*associative_write(key, value, gate.sigmoid(), *stored, correction=correction))
 
 
 class ARMT(SegmentMemory):
@@ -68,7 +77,10 @@ class ARMT(SegmentMemory):
         memory_dim: width of keys before the feature map (32 in the paper, 64 in the released scripts).
         correction: the gamma correction; False is the paper's ablation.
         gate_bias: start of the write gates' bias (0 in the paper).
-        layers, heads, hidden, convolution, rotary: of the native Transformer; without effect on a host handed in.
+        gate_penalty: weight of the recorded loss ``loss/write_gate``, the mean of relu(logit + 8) over all writes: gates
+            that have nothing to write learn to close (not in the paper).
+        layers, heads, hidden, convolution, rotary, output_norm: of the native Transformer; without effect on a host
+            that is handed in.
         host: any causal stack of layers instead.
         checkpoint: recompute activations in the backward pass (see :class:`SegmentMemory`).
     """
@@ -82,20 +94,30 @@ class ARMT(SegmentMemory):
         memory_dim: int = 32,
         correction: bool = True,
         gate_bias: float = 0.0,
+        gate_penalty: float = 0.0,
         layers: int = 2,
         heads: int = 4,
         hidden: int | None = None,
         convolution: int | None = None,
         rotary: bool = True,
+        output_norm: bool = False,
         host: Host | None = None,
         checkpoint: bool = False,
     ) -> None:
         if host is None:
-            host = Transformer(dim, layers=layers, heads=heads, hidden=hidden, convolution=convolution, rotary=rotary)
+            host = Transformer(
+                dim,
+                layers=layers,
+                heads=heads,
+                hidden=hidden,
+                convolution=convolution,
+                rotary=rotary,
+                output_norm=output_norm,
+            )
         super().__init__(host, segment=segment, checkpoint=checkpoint)
         self.dim = dim if isinstance(host, Transformer) else None
-        self.width, self.memory_dim, self.correction = dim, memory_dim, correction
-        self.memory = nn.Parameter(torch.randn(memory_tokens, dim) * dim**-0.5)
+        self.width, self.memory_dim, self.correction, self.gate_penalty = dim, memory_dim, correction, gate_penalty
+        self.memory = nn.Parameter(torch.randn(memory_tokens, dim) * 0.7)
         self.associative = nn.ModuleList(
             AssociativeLayer(dim, memory_dim=memory_dim, gate_bias=gate_bias) for _ in self.host.layers
         )
@@ -122,6 +144,6 @@ class ARMT(SegmentMemory):
 
     def write(self, outputs: list[Tensor], carried: tuple[Associations, ...]) -> tuple[Associations, ...]:
         return tuple(
-            cast(AssociativeLayer, layer).write(h, stored, self.correction)
+            cast(AssociativeLayer, layer).write(h, stored, correction=self.correction, penalty=self.gate_penalty)
             for layer, h, stored in zip(self.associative, outputs, carried, strict=True)
         )

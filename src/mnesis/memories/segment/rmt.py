@@ -34,7 +34,8 @@ class RMT(SegmentMemory):
         segment: units in a segment.
         memory_tokens: m.
         memory_mask: "bidirectional" as in the paper, "causal" as in the authors' code.
-        layers, heads, hidden, convolution, rotary: of the native Transformer; without effect on a host handed in.
+        layers, heads, hidden, convolution, rotary, output_norm: of the native Transformer; without effect on a host
+            that is handed in.
         host: any causal stack of layers instead.
         checkpoint: recompute activations in the backward pass (see :class:`SegmentMemory`).
     """
@@ -51,13 +52,22 @@ class RMT(SegmentMemory):
         hidden: int | None = None,
         convolution: int | None = None,
         rotary: bool = True,
+        output_norm: bool = False,
         host: Host | None = None,
         checkpoint: bool = False,
     ) -> None:
         if memory_mask not in ("bidirectional", "causal"):
             raise ValueError(f"memory_mask={memory_mask!r} is unknown; give 'bidirectional' or 'causal'")
         if host is None:
-            host = Transformer(dim, layers=layers, heads=heads, hidden=hidden, convolution=convolution, rotary=rotary)
+            host = Transformer(
+                dim,
+                layers=layers,
+                heads=heads,
+                hidden=hidden,
+                convolution=convolution,
+                rotary=rotary,
+                output_norm=output_norm,
+            )
         super().__init__(
             host,
             segment=segment,
@@ -66,7 +76,7 @@ class RMT(SegmentMemory):
         )
         self.dim = dim if isinstance(host, Transformer) else None
         self.memory_mask = memory_mask
-        self.memory = nn.Parameter(torch.randn(memory_tokens, dim) * dim**-0.5)
+        self.memory = nn.Parameter(torch.randn(memory_tokens, dim) * 0.7)
 
     @property
     def both_ways(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, NamedTuple, cast
+from typing import ClassVar, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from ...core.memory import Memory
-from ...ops.relative_attention import relative_attention, relative_lookup, sinusoids
+from ...ops.relative_attention import relative_attention, relative_attention_step, sinusoids
 from ...ops.window_attention import push
 
 
@@ -36,7 +36,7 @@ class TransformerXLLayer(nn.Module):
         norm: "post" or "pre".
     """
 
-    def __init__(self, dim: int, *, heads: int, hidden: int, norm: Literal["post", "pre"]) -> None:
+    def __init__(self, dim: int, *, heads: int, hidden: int, norm: str) -> None:
         super().__init__()
         self.heads, self.norm = heads, norm
         self.query, self.key, self.value, self.position, self.output = (
@@ -47,13 +47,13 @@ class TransformerXLLayer(nn.Module):
 
     def forward(
         self,
-        h: Float[Tensor, "B S*Q D"],
+        h: Float[Tensor, "B T D"],
         earlier: Float[Tensor, "B P D"],
-        memory: Float[Tensor, "B M+(S-1)*L D"],
-        sinusoid: Float[Tensor, "N+1 D"],
+        memory: Float[Tensor, "B R D"],
+        sinusoid: Float[Tensor, "E D"],
         biases: tuple[Float[Tensor, "H K"], Float[Tensor, "H K"]],
-        seen: Bool[Tensor, "B*S Q N"],
-    ) -> Float[Tensor, "B S*Q D"]:
+        seen: Bool[Tensor, "C Q N"],
+    ) -> Float[Tensor, "B T D"]:
         """Some units of one segment, or S whole segments side by side.
 
         Args:
@@ -67,10 +67,10 @@ class TransformerXLLayer(nn.Module):
         segments = seen.shape[0] // h.shape[0]
         length = h.shape[1] // segments
         remembered = seen.shape[2] - earlier.shape[1] - length
-        inputs, earlier, memory = (self._before(t, self.attention_norm) for t in (h, earlier, memory.detach()))
+        inputs, earlier, memory = (self._before(t) for t in (h, earlier, memory.detach()))
         own = torch.cat([earlier, inputs], 1)
 
-        def project(linear: nn.Linear) -> Float[Tensor, "B*S N H K"]:
+        def project(linear: nn.Linear) -> Float[Tensor, "C N H K"]:
             # W SG(h): the weights learn from the memory, the layers below do not. h~ = [SG(memory), own] (section 3.2)
             before = linear(memory).unfold(1, remembered, length)
             both = torch.cat([before.mT, linear(own).unflatten(1, (segments, -1))], 2)
@@ -91,16 +91,16 @@ class TransformerXLLayer(nn.Module):
         seen: Bool[Tensor, "B N"],
     ) -> Float[Tensor, "B D"]:
         """One unit a row, its own input among the stored ones."""
-        query = self.query(self._before(h, self.attention_norm)).unflatten(1, (self.heads, -1))
+        query = self.query(self._before(h)).unflatten(1, (self.heads, -1))
         key, value, position = (
             linear.weight.unflatten(0, (self.heads, -1)) for linear in (self.key, self.value, self.position)
         )
-        units = self._before(units, self.attention_norm)
-        context = relative_lookup(query, units, key, value, position, sinusoid, *biases, distance, seen)
+        units = self._before(units)
+        context = relative_attention_step(query, units, key, value, position, sinusoid, *biases, distance, seen)
         return self._after(h, context.flatten(1))
 
-    def _before(self, h: Tensor, norm: nn.LayerNorm) -> Tensor:
-        return norm(h) if self.norm == "pre" else h
+    def _before(self, h: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
+        return self.attention_norm(h) if self.norm == "pre" else h
 
     def _after(self, h: Float[Tensor, "... D"], context: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
         h = h + self.output(context)
@@ -127,7 +127,7 @@ class TransformerXL(Memory[TransformerXLState]):
         layers: how many.
         heads: attention heads.
         hidden: width of the MLPs; 4 dim if None.
-        norm: "post" as in the paper; "pre" trains without warm-up, and its output wants a norm.
+        norm: "post" as in the paper; "pre" trains without warm-up but leaves its output without a norm.
     """
 
     truncates: ClassVar[bool] = True
@@ -142,7 +142,7 @@ class TransformerXL(Memory[TransformerXLState]):
         layers: int = 2,
         heads: int = 4,
         hidden: int | None = None,
-        norm: Literal["post", "pre"] = "post",
+        norm: str = "post",
     ) -> None:
         super().__init__()
         if dim % heads or dim % 2:
@@ -239,7 +239,7 @@ class TransformerXL(Memory[TransformerXLState]):
         slots = torch.arange(-self.memory_length, 0, device=before.device)
         return slots >= -before[..., None]
 
-    def _seen(self, before: Int[Tensor, " B"], phase: int, segments: int, length: int) -> Bool[Tensor, "B*S Q N"]:
+    def _seen(self, before: Int[Tensor, " B"], phase: int, segments: int, length: int) -> Bool[Tensor, "C Q N"]:
         """What units phase..phase+length-1 of consecutive segments see: the memory that there is, and no later unit."""
         starts = before[:, None] + self.segment * torch.arange(segments, device=before.device)
         remembered = self._real(starts).flatten(0, 1)[:, None].expand(-1, length, -1)

@@ -1,0 +1,147 @@
+"""Accuracy, bits and memory of a run at any length, read in constant space. A killed evaluation goes on where it was.
+
+    mnesis evaluate runs/qa1 --lengths 1k,4k,16k,64k
+    mnesis evaluate reader --lengths 1M,10M --long-streams 4 --output runs/reader
+
+Facts are hidden in background text by BABILong's rule; streams are read in chunks and never held; questions are asked
+at the end by forking the reader's state.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from ..measure import Evaluation, evaluate, format_length, parse_lengths, write_report
+from ..tasks import scoring
+from .runs import OpenRun, open_run
+
+SHORT = 16_000
+"""Up to here ``streams`` are read, beyond it ``long_streams``."""
+
+def run(
+    model: tyro.conf.Positional[str],
+    /,
+    lengths: str = "1k,4k,16k",
+    streams: int = 100,
+    long_streams: int = 10,
+    questions: int = 4,
+    batch: int = 8,
+    chunk: int = 512,
+    seed: int = 0,
+    stories: str | None = None,
+    background: str | None = None,
+    files: tuple[str, ...] = (),
+    output: Path | None = None,
+    threads: int = 2,
+    quiet: bool = False,
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+) -> None:
+    """Evaluate.
+
+    Args:
+        model: a run's folder, or the name of a reader that ships with mnesis.
+        lengths: tokens of the streams, such as 1k,64k,1M (k = 1,000).
+        streams: streams a length, up to 16k tokens.
+        long_streams: streams a length beyond.
+        questions: asked at the end of a stream of simulated stories (fewer where the story has no more); stories from
+            files have one.
+        batch: streams read side by side.
+        chunk: tokens read at a time.
+        seed: of the test set.
+        stories: bAbI files, or "simulated"; as in training if not given.
+        background: folder of .txt files, or "prose"; as in training if not given.
+        files: of that folder, the ones to read; the run's held-out files if not given.
+        output: folder for evaluation.jsonl, results.json and report.html; the run's own if not given.
+        threads: of the processor.
+        quiet: no progress bar.
+        as_json: the results, for scripts.
+    """
+    torch.set_num_threads(threads)
+    opened = open_run(model)
+    found = measure(
+        opened,
+        parse_lengths(lengths),
+        streams=streams,
+        long_streams=long_streams,
+        questions=questions,
+        batch=batch,
+        chunk=chunk,
+        seed=seed,
+        stories=stories,
+        background=background,
+        files=files,
+        output=output or opened.folder,
+        progress=not quiet,
+    )
+    page = write_report([output or opened.folder])
+    if as_json:
+        print(json.dumps(found.results, default=str))
+    else:
+        show(found)
+        print(f"report: {page}")
+
+def measure(
+    opened: OpenRun,
+    lengths: list[int],
+    *,
+    streams: int,
+    long_streams: int,
+    questions: int,
+    batch: int,
+    chunk: int,
+    seed: int,
+    stories: str | None = None,
+    background: str | None = None,
+    files: tuple[str, ...] = (),
+    output: Path,
+    progress: bool,
+) -> Evaluation:
+    """Evaluate an opened run, on other stories or another background than it was trained on if asked to."""
+    source = opened.source
+    if background is not None and background != source.background:
+        source = dataclasses.replace(source, background=background, held_out=())
+    source = dataclasses.replace(source, stories=stories or source.stories, held_out=files or source.held_out)
+    asked = questions if source.stories == "simulated" else 1
+    task = source.open(opened.tokenizer, split="test", questions=asked)
+    return evaluate(
+        opened.network,
+        task,
+        lengths=lengths,
+        streams={length: streams if length <= SHORT else long_streams for length in lengths},
+        batch=batch,
+        chunk=chunk,
+        seed=seed,
+        decode=opened.tokenizer.decode,
+        scorers={"official": scoring.official, "whole_word": scoring.whole_word},
+        store=output,
+        about={"model": str(opened.folder.name), "source": source.as_json()},
+        progress=progress,
+    )
+
+def show(found: Evaluation) -> None:
+    """One row a length."""
+    table = Table("tokens", "accuracy", "95 % interval", "questions", "bits", "state reset", "state", "tokens/s", "growth")
+    for row in found.lengths:
+        accuracy, control, low, high = row["accuracy"], row["control_accuracy"], *row["accuracy"]["interval"]
+        table.add_row(
+            format_length(row["length"]),
+            f"{accuracy['mean']:.1%}",
+            f"{low:.1%} to {high:.1%}",
+            str(row["questions"]),
+            f"{row['bits']['mean']:.2f}",
+            f"{control['mean']:.1%}",
+            f"{row['state_bytes'] / 1024:.0f} KiB",
+            f"{row['units_per_second']:,.0f}",
+            f"{row['growth_bytes'] / 2**20:.1f} MiB",
+        )
+    Console().print(table)
+
+Task = Literal["babilong"]

@@ -1,0 +1,55 @@
+"""Runs as folders: what a command needs to open one, and the readers that ship with the package."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, cast
+
+from ..core.memory import Memory
+from ..nets import load
+from ..tasks.babilong_source import BABILongSource
+from ..tasks.tokenizer import Tokenizer, load_tokenizer
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A trained network with its tokens."""
+
+    folder: Path
+    network: Memory[Any]
+    tokenizer: Tokenizer
+    config: dict[str, Any]
+
+    @property
+    def source(self) -> BABILongSource:
+        """Where its training data came from."""
+        described = self.config.get("config", self.config).get("source")
+        if described is None:
+            raise ValueError(f"{self.folder} was not trained on BABILong; evaluate it from Python with mnesis.measure")
+        return BABILongSource.from_json(described)
+
+
+def shipped() -> list[str]:
+    """Names of the readers in the package."""
+    folder = Path(str(files("mnesis"))) / "readers"
+    return sorted(path.parent.name for path in folder.glob("*/model.safetensors"))
+
+
+def find(model: str) -> Path:
+    """The folder of a run, or of a reader that ships with the package."""
+    if Path(model).is_dir():
+        return Path(model)
+    if model in shipped():
+        return Path(str(files("mnesis"))) / "readers" / model
+    raise ValueError(f"there is no folder {model} and no reader of that name; readers here: {', '.join(shipped())}")
+
+
+def open_run(model: str) -> OpenRun:
+    """A run's network, tokenizer and configuration, ready to read."""
+    folder = find(model)
+    network = load(folder)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return OpenRun(folder, cast(Memory[Any], network), load_tokenizer(folder), config)

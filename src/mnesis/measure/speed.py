@@ -1,0 +1,239 @@
+"""How fast memories train and stream, and what they hold on to while they do, beside torch's LSTM and attention.
+
+Times are CPU seconds of the process (a shared machine disturbs them least) where the memory lives on the CPU, wall
+seconds after synchronising on an accelerator; medians after one call that warms up. The number of threads is the
+caller's (``torch.set_num_threads``).
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import psutil
+import torch
+from torch import Tensor
+
+from mnesis.core.memory import Memory
+from mnesis.core.state import nbytes
+
+from .baselines import CausalAttention, TorchLSTM
+from .lengths import format_length
+from .progress import Bar
+
+BASELINE = "torch.nn.LSTM"
+ATTENTION = "causal attention"
+CHUNK = 512
+QUANTITIES = ("training", "streaming", "stepping", "memory growth", "ragged")
+Row = dict[str, Any]
+
+
+def bench(
+    memories: Mapping[str, Callable[[], Memory]],
+    *,
+    dim: int = 256,
+    batch: int = 4,
+    lengths: Sequence[int] = (512, 2048, 8192),
+    repeats: int = 5,
+    budget: float | int = 20.0,
+    quick: bool = False,
+    progress: bool = True,
+) -> list[Row]:
+    """Measure memories that read vectors of width ``dim``, and both baselines first in the same run.
+
+    Each row is ``{memory, form, quantity, length, value, unit, baseline, ratio}``; ``ratio`` is value / the value of
+    ``baseline`` at the same quantity and length. The quantities:
+
+    - ``training``: units/s of forward and backward, gradients of parameters and input, ``batch`` rows of ``length``.
+    - ``streaming``: units/s of one row read in chunks of 512 (``length`` = 512), without gradients.
+    - ``stepping``: units/s of one row read unit by unit (``length`` = 1).
+    - ``memory growth``: bytes of resident memory that the process gains between 8k and 256k units of one row (32k where
+      the memory grows with the stream); ``length`` is where it ended: less where the budget was spent.
+    - ``state growth``: bytes of one row's state, at the same two places.
+    - ``ragged``: 64 rows of 256 units with a reset every 32 units on average, forward only: seconds; the baseline is
+      the same without resets.
+
+    Args:
+        memories: by name, functions that build one.
+        dim: width of the inputs.
+        batch: rows of the training figures.
+        lengths: units of the training figures.
+        repeats: of each timing.
+        budget: seconds that a row may take; timing stops at the first repeat beyond it, and a training length of which
+            the last one foretells more than four budgets is given without a value.
+        quick: shortest length, one repeat, 2k to 8k units of growth and 8 ragged rows: a check that all of it runs.
+        progress: a bar on standard error.
+
+    Raises:
+        ValueError: a memory of another width.
+    """
+    builders = {BASELINE: lambda: TorchLSTM(dim), ATTENTION: lambda: CausalAttention(dim), **memories}
+    bench_ = _Bench(dim, batch, tuple(lengths[:1] if quick else lengths), 1 if quick else repeats, budget, quick)
+    rows: list[Row] = []
+    with Bar(len(builders) * len(QUANTITIES), progress) as bar:
+        for name, build in builders.items():
+            torch.manual_seed(0)
+            memory = build()
+            if memory.dim not in (None, dim):
+                raise ValueError(f"{name} reads vectors of width {memory.dim}, not {dim}; build it with dim={dim}")
+            form = str(memory.config.get("form", "")) if name in memories else ""
+            for quantity in QUANTITIES:
+                bar.describe(f"{name}: {quantity}")
+                rows += [{"memory": name, "form": form, **row} for row in bench_.measure(memory, quantity)]
+                bar.advance(1)
+    return _compared(rows)
+
+
+def markdown_table(rows: Sequence[Row]) -> str:
+    """The rows as a Markdown table, a line for each memory and quantity."""
+    lines = ["| memory | form | quantity | length | value | ratio |", "|---|---|---|---:|---:|---:|"]
+    for row in rows:
+        value = "over budget" if row["value"] is None else f"{_digits(row['value'])} {row['unit']}"
+        ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f} of {row['baseline']}"
+        cells = (row["memory"], row["form"], row["quantity"], format_length(row["length"]), value, ratio)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+class _Bench:
+    """The settings of one run, and how each quantity is measured."""
+
+    def __init__(
+        self, dim: int, batch: int, lengths: tuple[int, ...], repeats: int, budget: float | int, quick: bool
+    ) -> None:
+        self.dim, self.batch, self.lengths, self.repeats = dim, batch, lengths, repeats
+        self.budget, self.quick = budget, quick
+
+    def measure(self, memory: Memory, quantity: str) -> list[Row]:
+        if quantity == "training":
+            return self._training(memory)
+        memory.eval()
+        with torch.no_grad():
+            return {
+                "streaming": self._streaming,
+                "stepping": self._stepping,
+                "memory growth": self._growth,
+                "ragged": self._ragged,
+            }[quantity](memory)
+
+    def _training(self, memory: Memory) -> list[Row]:
+        memory.train()
+        rows, foretold = [], 0.0
+        for index, length in enumerate(self.lengths):
+            if index:
+                foretold *= length / self.lengths[index - 1]
+            if foretold > 4 * self.budget:
+                rows.append(_row("training", length, None, "units/s"))
+                continue
+            x = self._input(memory, self.batch, length).requires_grad_()
+
+            def once(x: Tensor = x) -> None:
+                memory.zero_grad(set_to_none=True)
+                x.grad = None
+                y, _ = memory(x)
+                y.float().square().mean().backward()
+
+            foretold = self._seconds(memory, once)
+            rows.append(_row("training", length, self.batch * length / foretold, "units/s"))
+            memory.zero_grad(set_to_none=True)
+        return rows
+
+    def _streaming(self, memory: Memory) -> list[Row]:
+        x, chunks = self._input(memory, 1, CHUNK), 2 if self.quick else 8
+
+        def once() -> None:
+            state = None
+            for _ in range(chunks):
+                _, state = memory(x, state)
+
+        return [_row("streaming", CHUNK, chunks * CHUNK / self._seconds(memory, once), "units/s")]
+
+    def _stepping(self, memory: Memory) -> list[Row]:
+        count = 16 if self.quick else 128
+        units = self._input(memory, 1, count).unbind(1)
+
+        def once() -> None:
+            _, state = memory(units[0][:, None])
+            for unit in units[1:]:
+                _, state = memory.step(unit, state)
+
+        return [_row("stepping", 1, count / self._seconds(memory, once), "units/s")]
+
+    def _growth(self, memory: Memory) -> list[Row]:
+        begin, end = (2_048, 8_192) if self.quick else (8_192, 262_144 if memory.bounded else 32_768)
+        x, state, process = self._input(memory, 1, CHUNK), None, psutil.Process()
+        began, length, resident, held = time.monotonic(), 0, 0, 0
+        while length < end and (length <= begin or time.monotonic() - began < self.budget):
+            _, state = memory(x, state)
+            length += CHUNK
+            if length == begin:
+                gc.collect()
+                resident, held = process.memory_info().rss, nbytes(state)
+        gc.collect()
+        gained = process.memory_info().rss - resident
+        return [
+            _row("memory growth", length, gained, "bytes"),
+            _row("state growth", length, nbytes(state) - held, "bytes"),
+        ]
+
+    def _ragged(self, memory: Memory) -> list[Row]:
+        rows, length = 8 if self.quick else 64, 256
+        x = self._input(memory, rows, length)
+        generator = torch.Generator().manual_seed(0)
+        reset = (torch.rand(rows, length, generator=generator) < 1 / 32).to(x.device)
+        plain = self._seconds(memory, lambda: memory(x))
+        ragged = self._seconds(memory, lambda: memory(x, reset=reset))
+        return [_row("ragged", length, ragged, "s") | {"baseline": "no resets", "ratio": ragged / plain}]
+
+    def _input(self, memory: Memory, rows: int, length: int) -> Tensor:
+        like = next(memory.parameters(), torch.empty(0))
+        x = torch.randn(rows, length, self.dim, generator=torch.Generator().manual_seed(0))
+        return x.to(like.device, like.dtype)
+
+    def _seconds(self, memory: Memory, once: Callable[[], Any]) -> float:
+        """Median of the repeats after one call that warms up; that call itself where it alone spends the budget."""
+        clock = _clock(memory)
+        times, spent = [], 0.0
+        while len(times) <= self.repeats and (spent < self.budget or not times):
+            began = clock()
+            once()
+            times.append(clock() - began)
+            spent += times[-1]
+        return max(statistics.median(times[1:] or times), 1e-9)
+
+
+def _clock(memory: Memory) -> Callable[[], float]:
+    device = next((p.device for p in memory.parameters()), torch.device("cpu"))
+    if device.type == "cpu":
+        return time.process_time
+
+    def synchronized() -> float:
+        torch.accelerator.synchronize()
+        return time.perf_counter()
+
+    return synchronized
+
+
+def _row(quantity: str, length: int, value: float | int | None, unit: str) -> Row:
+    return {"quantity": quantity, "length": length, "value": value, "unit": unit, "baseline": "", "ratio": None}
+
+
+def _compared(rows: list[Row]) -> list[Row]:
+    """The rates beside the LSTM's at the same quantity and length."""
+    of = {(row["quantity"], row["length"]): row["value"] for row in rows if row["memory"] == BASELINE}
+    for row in rows:
+        reference = of.get((row["quantity"], row["length"]))
+        if row["unit"] == "units/s" and reference and row["value"]:
+            row |= {"baseline": BASELINE, "ratio": row["value"] / reference}
+    return rows
+
+
+def _digits(value: float | int) -> str:
+    if value and abs(value) < 1:
+        return f"{value:.3g}"
+    digits = max(0, len(str(int(abs(value)))) - 3)
+    return f"{math.floor(value / 10**digits + 0.5) * 10**digits:,}"

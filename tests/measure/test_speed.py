@@ -1,0 +1,75 @@
+import pytest
+import torch
+
+from mnesis.core.catalog import create_memory
+from mnesis.measure.baselines import CausalAttention, TorchLSTM
+from mnesis.measure.speed import ATTENTION, BASELINE, bench, markdown_table
+
+
+@pytest.fixture(scope="module")
+def rows():
+    build = lambda: create_memory("gru", dim=8)  # noqa: E731
+    return bench({"gru": build}, dim=8, batch=2, lengths=(16, 32), quick=True, progress=False)
+
+
+def test_every_memory_has_every_quantity(rows):
+    quantities = ["training", "streaming", "stepping", "memory growth", "state growth", "ragged"]
+    for name in (BASELINE, ATTENTION, "gru"):
+        mine = [row for row in rows if row["memory"] == name]
+        assert [row["quantity"] for row in mine] == quantities
+        assert [row["length"] for row in mine] == [16, 512, 1, 8192, 8192, 256]
+        assert list(mine[0]) == ["memory", "form", "quantity", "length", "value", "unit", "baseline", "ratio"]
+
+
+def test_ratios_are_to_the_baseline(rows):
+    by_name = {(row["memory"], row["quantity"]): row for row in rows}
+    for quantity in ("training", "streaming", "stepping"):
+        row = by_name["gru", quantity]
+        assert row["baseline"] == BASELINE
+        assert row["ratio"] == pytest.approx(row["value"] / by_name[BASELINE, quantity]["value"])
+        assert by_name[BASELINE, quantity]["ratio"] == 1
+    assert by_name["gru", "ragged"]["baseline"] == "no resets"
+    assert by_name["gru", "memory growth"]["ratio"] is None
+
+
+def test_state_growth_tells_bounded_from_growing(rows):
+    growth = {row["memory"]: row["value"] for row in rows if row["quantity"] == "state growth"}
+    assert growth == {BASELINE: 0, ATTENTION: (8192 - 2048) * 2 * 8 * 4, "gru": 0}
+
+
+def test_markdown(rows):
+    table = markdown_table([*rows, rows[0] | {"value": None, "ratio": None}]).splitlines()
+    assert len(table) == 2 + len(rows) + 1
+    assert all(line.count("|") == 7 for line in table)
+    assert "over budget" in table[-1]
+
+
+def test_what_would_take_too_long_has_no_value():
+    rows = bench({}, dim=8, batch=1, lengths=(8, 10**9), repeats=1, budget=1e-4, progress=False)
+    training = [row["value"] for row in rows if row["quantity"] == "training"]
+    assert training[0] > 0
+    assert training[1] is None
+
+
+def test_another_width_is_refused():
+    with pytest.raises(ValueError, match="build it with dim=8"):
+        bench(
+            {"gru": lambda: create_memory("gru", dim=4)}, dim=8, quick=True, budget=1e-3, lengths=(4,), progress=False
+        )
+
+
+@pytest.mark.parametrize("build", [TorchLSTM, CausalAttention])
+def test_baselines_keep_the_contract(build):
+    torch.manual_seed(0)
+    memory, x = build(128).double(), torch.randn(3, 40, 128, dtype=torch.double)
+    y, _ = memory(x)
+    first, state = memory(x[:, :7])
+    stepped, state = memory.step(x[:, 7], state)
+    rest, _ = memory(x[:, 8:], state)
+    assert torch.allclose(torch.cat([first, stepped[:, None], rest], 1), y, atol=1e-12)
+    length = torch.tensor([3, 40, 17])
+    _, state = memory(x, length=length)
+    more, _ = memory(x[:, :9], state)
+    for row, count in enumerate(length):
+        alone, _ = memory(torch.cat([x[row : row + 1, :count], x[row : row + 1, :9]], 1))
+        assert torch.allclose(more[row], alone[0, -9:], atol=1e-12)

@@ -1,0 +1,95 @@
+"""The window: where it ends, what it stores, what stands in empty slots."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from mnesis.core.state import clone, nbytes, tree_map
+from mnesis.memories.bank.window import Window
+
+
+def draw(*shape: int, seed: int = 1) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def make(**options) -> Window:
+    torch.manual_seed(0)
+    return Window(12, heads=3, window=5, **options).double()
+
+
+@pytest.mark.parametrize("form", Window.forms)
+def test_a_unit_is_seen_window_minus_one_units_later_and_never_after(form) -> None:
+    memory = make(form=form)
+    x = draw(1, 20, 12)
+    changed = x.clone()
+    changed[:, 7] += 1
+    moved = (memory(x)[0] - memory(changed)[0]).abs().amax((0, 2))
+    assert moved[7:12].min() > 1e-3
+    assert moved[:7].eq(0).all()
+    assert moved[12:].max() < 1e-12
+    start, state, state_changed = 8, memory(x[:, :8])[1], memory(changed[:, :8])[1]
+    for t in range(start, 20):
+        y, state = memory.step(x[:, t], state)
+        y_changed, state_changed = memory.step(x[:, t], state_changed)
+        assert bool((y - y_changed).abs().max() > 1e-3) is (t < 12)
+
+
+def test_a_convolution_sees_further_by_its_width() -> None:
+    memory = make(convolution=3)
+    x = draw(1, 20, 12)
+    changed = x.clone()
+    changed[:, 7] += 1
+    moved = (memory(x)[0] - memory(changed)[0]).abs().amax((0, 2))
+    assert moved[7:14].min() > 1e-3
+    assert moved[14:].max() < 1e-12
+
+
+@pytest.mark.parametrize("convolution", [None, 3])
+def test_the_state_is_as_large_as_promised(convolution) -> None:
+    memory = Window(12, heads=3, window=5, convolution=convolution)
+    numbers = 2 * 4 * 12 + 12 * ((convolution or 1) - 1)
+    state = None
+    for time in (1, 3, 30):
+        _, state = memory(torch.randn(2, time, 12), state)
+        assert nbytes(state) == 2 * (4 * numbers + 8)
+
+
+@pytest.mark.parametrize("form", Window.forms)
+@pytest.mark.parametrize("time", [1, 4, 13])
+def test_what_stands_in_empty_slots_is_not_read(form, time) -> None:
+    memory, x = make(form=form), draw(2, time, 12)
+    _, state = memory(draw(2, 2, 12, seed=2))
+    dirty = clone(state)
+    dirty.key[:, :2] = dirty.value[:, :2] = float("nan")
+    start = tree_map(lambda leaf: leaf.requires_grad_(leaf.is_floating_point()), dirty)
+    (y, after), (expected, expected_after) = memory(x, start), memory(x, state)
+    assert torch.equal(y, expected)
+    assert torch.equal(after.key, expected_after.key)
+    outputs = y.square().sum() + after.key.sum() + after.value.sum()
+    for gradient in torch.autograd.grad(outputs, (start.key, start.value)):
+        assert gradient[:, :2].eq(0).all()
+        assert gradient[:, 2:].ne(0).any()
+
+
+def test_keys_are_stored_as_projected() -> None:
+    memory, x = make(), draw(1, 9, 12)
+    _, state = memory(x)
+    key = (x @ memory.query_key_value.weight.T)[:, -4:, 12:24].unflatten(-1, (3, 4))
+    assert (state.key - key).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"heads": 5}, "dim=16 does not split into 5 heads of even width"),
+        ({"heads": 16}, "make dim a multiple of 32"),
+        ({"window": 1}, "window=1 sees no earlier unit"),
+        ({"form": "dense"}, "no form 'dense'; choose one of naive, block"),
+        ({"convolution": 1}, "width 1 sees no earlier unit"),
+    ],
+)
+def test_options_that_cannot_be(options, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        Window(16, **options)

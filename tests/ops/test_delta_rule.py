@@ -1,0 +1,168 @@
+"""The delta rule: the equations, the authors' numbers, near-equal keys, gradients, a backward pass linear in time."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from mnesis.ops.delta_rule import delta_rule_chunk, delta_rule_naive, delta_rule_step, unit_length
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "delta_rule.safetensors"
+PARTS = ("query", "key", "value", "strength")
+FORMS = {
+    "naive": delta_rule_naive,
+    "chunk 1": partial(delta_rule_chunk, chunk=1),
+    "chunk 7": partial(delta_rule_chunk, chunk=7),
+    "chunk 32": delta_rule_chunk,
+}
+every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+
+
+def inputs(time: int, *, batch: int = 2, seed: int = 0, dtype: torch.dtype = torch.float64) -> list[Tensor]:
+    """Query, key, value, strength in (0, 2) and matrix of 3 heads, K = 4, V = 5."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
+
+    query, key = unit_length(normal(batch, time, 3, 4)), unit_length(normal(batch, time, 3, 4))
+    return [query, key, normal(batch, time, 3, 5), 2 * normal(batch, time, 3).sigmoid(), normal(batch, 3, 4, 5)]
+
+
+def gap(a: Tensor, b: Tensor) -> float:
+    return float((a.double() - b.double()).detach().abs().max())
+
+
+class Bytes(TorchDispatchMode):
+    """Counts the bytes of everything that operations return."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        self.total += sum(leaf.nbytes for leaf in tree_leaves(result) if isinstance(leaf, Tensor))
+        return result
+
+
+def backward_bytes(form, time: int) -> int:
+    parts = [part.requires_grad_() for part in inputs(time)]
+    loss = sum(part.sum() for part in form(*parts))
+    with Bytes() as counted:
+        loss.backward()
+    return counted.total
+
+
+def test_unit_length() -> None:
+    x = torch.randn(20, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert gap(unit_length(x).norm(dim=-1), torch.ones(20)) < 1e-5
+    zero = torch.zeros(6, requires_grad=True)
+    unit_length(zero).sum().backward()
+    assert zero.grad is not None
+    assert zero.grad.isfinite().all()
+
+
+@every_form
+@pytest.mark.parametrize("time", [1, 2, 13, 70])
+def test_equations(form, time) -> None:
+    query, key, value, strength, matrix = inputs(time)
+    y, after = form(query, key, value, strength, matrix)
+    eye = torch.eye(4, dtype=torch.float64)
+    for b in range(2):
+        for h in range(3):
+            s = matrix[b, h].clone()
+            for t in range(time):
+                k, beta = key[b, t, h], strength[b, t, h]
+                s = (eye - beta * torch.outer(k, k)) @ s + beta * torch.outer(k, value[b, t, h])
+                assert gap(y[b, t, h], s.T @ query[b, t, h] / 2) < 1e-12
+            assert gap(after[b, h], s) < 1e-12
+
+
+@every_form
+def test_a_full_write_replaces_what_stood_under_the_key(form) -> None:
+    generator = torch.Generator().manual_seed(0)
+    key = torch.eye(4, dtype=torch.float64)[[0, 1, 2, 3, 1]][None, :, None]
+    value = torch.randn(1, 5, 1, 3, generator=generator, dtype=torch.float64)
+    ones, empty = torch.ones(1, 5, 1, dtype=torch.float64), torch.zeros(1, 1, 4, 3, dtype=torch.float64)
+    _, matrix = form(key, key, value, ones, empty)
+    assert gap(matrix[0, 0], value[0, [0, 4, 2, 3], 0]) < 1e-14
+
+
+@every_form
+@pytest.mark.parametrize("case", ["plain", "doubled"])
+def test_golden(form, case) -> None:
+    golden = load_file(GOLDEN)
+    parts = [golden[f"input/{case}/{name}"].requires_grad_() for name in PARTS]
+    y, matrix = form(*parts, torch.zeros(2, 2, 5, 4, dtype=torch.float64))
+    assert gap(y, golden[f"output/{case}/y"]) < 1e-9
+    assert gap(matrix, golden[f"state/{case}/matrix"]) < 1e-9
+    if case == "plain":
+        gradients = torch.autograd.grad(y.square().sum() + matrix.square().sum(), parts)
+        for name, gradient in zip(PARTS, gradients, strict=True):
+            assert gap(gradient, golden[f"gradient/plain/{name}"]) < 1e-9
+
+
+@every_form
+def test_golden_from_a_carried_state(form) -> None:
+    golden = load_file(GOLDEN)
+    y, matrix = form(*(golden[f"input/carried/{name}"] for name in (*PARTS, "matrix")))
+    assert gap(y, golden["output/carried/y"]) < 1e-5
+    assert gap(matrix, golden["state/carried/matrix"]) < 1e-5
+
+
+@pytest.mark.parametrize("strongest", [1.0, 1.9, 2.0])
+def test_nearly_equal_keys_at_full_strength(strongest) -> None:
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(2, 256, 2, 16, generator=generator, dtype=torch.float64)
+    key = unit_length(noise[:, :1] + 0.01 * noise)
+    value = torch.randn(2, 256, 2, 16, generator=generator, dtype=torch.float64)
+    strength = torch.full((2, 256, 2), strongest, dtype=torch.float64)
+    exact, matrix = delta_rule_naive(key, key, value, strength, torch.zeros(2, 2, 16, 16, dtype=torch.float64))
+    single = [part.float() for part in (key, key, value, strength, torch.zeros(2, 2, 16, 16))]
+    y, after = delta_rule_chunk(*single)
+    assert gap(y, exact) < 1e-4 * max(1.0, float(exact.abs().max()))
+    assert gap(after, matrix) < 1e-4 * max(1.0, float(matrix.abs().max()))
+
+
+@pytest.mark.parametrize("form", [delta_rule_naive, partial(delta_rule_chunk, chunk=3)])
+def test_gradcheck(form) -> None:
+    assert torch.autograd.gradcheck(form, [part.requires_grad_() for part in inputs(4, batch=1)])
+
+
+def test_gradcheck_of_a_step() -> None:
+    query, key, value, strength, matrix = inputs(1, batch=1)
+    parts = [query[:, 0], key[:, 0], value[:, 0], strength[:, 0], matrix]
+    assert torch.autograd.gradcheck(delta_rule_step, [part.requires_grad_() for part in parts])
+
+
+@pytest.mark.parametrize("form", [delta_rule_naive, partial(delta_rule_chunk, chunk=8)])
+def test_backward_is_linear_in_time(form) -> None:
+    once, twice, thrice = (backward_bytes(form, time) for time in (64, 128, 192))
+    assert thrice - twice == twice - once > 0
+
+
+@every_form
+def test_autocast_changes_nothing(form) -> None:
+    parts = inputs(40, dtype=torch.float32)
+    expected = form(*parts)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = form(*parts)
+    for a, b in zip(expected, found, strict=True):
+        assert torch.equal(a, b)
+
+
+@every_form
+def test_accumulates_in_the_dtype_of_the_state(form) -> None:
+    *parts, matrix = inputs(40, dtype=torch.float32)
+    narrow = [part.bfloat16() for part in parts]
+    y, after = form(*narrow, matrix)
+    assert {y.dtype, after.dtype} == {torch.float32}
+    assert torch.equal(y, form(*(part.float() for part in narrow), matrix)[0])
