@@ -21,8 +21,11 @@ def test_learns(tmp_path, precision):
         memory, Echo(), recipe(Stage(12, 16, 150), learning_rate=2e-2, precision=precision, save_every=1000), tmp_path
     )
     told = metrics(tmp_path)
-    assert result.finished and result.signal is None and result.updates == 150
-    assert told[0]["loss"] > 1.5 and result.loss < 0.3 * told[0]["loss"]
+    assert result.finished
+    assert result.signal is None
+    assert result.updates == 150
+    assert told[0]["loss"] > 1.5
+    assert result.loss < 0.3 * told[0]["loss"]
     assert result.accuracy > 0.9
     fresh = Echo().episodes(50, 12, torch.Generator().manual_seed(99))
     answers = memory.eval()(fresh.inputs)[0].argmax(-1)
@@ -45,7 +48,8 @@ def test_numbers(tmp_path):
     memory = model(outputs=2)
     result = fit(memory, Numbers(), recipe(Stage(8, 16, 100), learning_rate=2e-2, save_every=1000), tmp_path)
     told = metrics(tmp_path)
-    assert result.accuracy is None and told[-1]["accuracy"] is None
+    assert result.accuracy is None
+    assert told[-1]["accuracy"] is None
     assert result.loss < 0.3 * told[0]["loss"]
 
 
@@ -65,12 +69,15 @@ def test_every_episode_is_new(tmp_path):
 
 
 def test_promotion(tmp_path):
-    """The first stage ends early, its successor does not, and the learning rate still falls to the end, without a jump."""
+    """The first stage ends early, its successor does not, and the learning rate falls to the end without a jump."""
     stages = (Stage(8, 16, 2000, promote=0.9), Stage(12, 8, 10), Stage(12, 8, 10, promote=1.0))
     result = fit(model(dim=24), Echo(), recipe(*stages, learning_rate=2e-2, save_every=1000), tmp_path)
     first, second, third = result.stages
-    assert first.promoted and 16 <= first.updates < 500 and first.accuracy >= 0.9
-    assert not second.promoted and second.updates == third.updates == 10
+    assert first.promoted
+    assert 16 <= first.updates < 500
+    assert first.accuracy >= 0.9
+    assert not second.promoted
+    assert second.updates == third.updates == 10
     rates = [line["learning_rate"] for line in metrics(tmp_path)]
     assert rates[first.updates] == pytest.approx(rates[first.updates - 1], rel=1e-2)
     assert rates[-1] < 0.03 * max(rates)
@@ -132,7 +139,9 @@ def test_updates_within_an_episode(tmp_path):
     """``update="window"`` takes as many steps as there are windows, each from the weights that the last one left."""
     memory, reference = model(), model()
     memory.body.dropout.p = reference.body.dropout.p = 0
-    fit(memory, Echo(), recipe(Stage(12, 3, 3, truncation=4, update="window"), schedule="constant", clip=None), tmp_path)
+    fit(
+        memory, Echo(), recipe(Stage(12, 3, 3, truncation=4, update="window"), schedule="constant", clip=None), tmp_path
+    )
     episode, state = Echo().episodes(3, 12, torch.Generator().manual_seed(3)), None
     optimiser = torch.optim.AdamW(reference.parameters(), weight_decay=0.0)
     for index, part in enumerate((slice(0, 4), slice(4, 8), slice(8, 12))):
@@ -185,7 +194,8 @@ def test_carry_reads_on_where_the_last_episode_ended(tmp_path):
             scan(x, state, phase),
         )[1]
         fit(memory, Echo(), recipe(Stage(6, 2, 3, carry=carry)), tmp_path / str(carry))
-    assert seen[True][0] == 0 and min(seen[True][1:]) > 0
+    assert seen[True][0] == 0
+    assert min(seen[True][1:]) > 0
     assert seen[False] == [0, 0, 0]
 
 
@@ -263,7 +273,9 @@ def test_trackers(tmp_path):
 
     kept = Kept()
     fit(model(), Echo(), recipe(Stage(6, 2, 4), log_every=2), tmp_path, trackers=[kept], config={"name": "tiny"})
-    assert [step for step, _ in kept.values] == [2, 4] and "tiny" in kept.config["config"] and kept.finished
+    assert [step for step, _ in kept.values] == [2, 4]
+    assert "tiny" in kept.config["config"]
+    assert kept.finished
 
 
 def test_recipes_are_json():

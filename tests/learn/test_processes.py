@@ -32,5 +32,7 @@ def test_two_processes_train_as_one(folders, name):
     for rank in (0, 1):
         found = read_tensors(two / f"{name}-{rank}.safetensors")
         for key, value in expected.items():
-            torch.testing.assert_close(found[key], value, atol=1e-5, rtol=1e-5, msg=lambda text, key=key: f"{key}: {text}")
+            torch.testing.assert_close(
+                found[key], value, atol=1e-5, rtol=1e-5, msg=lambda text, key=key: f"{key}: {text}"
+            )
     assert (two / name / "training.json").is_file()

@@ -47,7 +47,7 @@ def check(folder, expected):
 def start():
     """Starts a training in a fresh process; torch is imported once for all of them."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["learn.worker"])
+    context.set_forkserver_preload(["mnesis.learn", "torch._dynamo", "mnesis.memories.recurrent.gru"])
     sys.path.insert(0, str(Path(__file__).parents[1]))
     started = []
 
@@ -71,13 +71,15 @@ def wait_for(process, folder, count):
 @pytest.mark.parametrize("kind", ["episodes", "endless"])
 def test_killed_at_random_moments(tmp_path, uninterrupted, start, kind):
     """SIGKILL while metrics.jsonl holds some random number of lines; what is lost is trained again, alike."""
-    chance = random.Random(kind)
-    for target in sorted(chance.sample(range(1, 44), 5)):
+    chance, killed = random.Random(kind), 0
+    for target in sorted(chance.sample(range(1, 44), 4)):
         process = start(kind, tmp_path)
         wait_for(process, tmp_path, target)
         time.sleep(chance.random() * 0.01)  # not always right behind a line: often within the checkpoint after it
         process.kill()
         process.join()
+        killed += process.exitcode == -signal.SIGKILL
+    assert killed >= 3
     process = start(kind, tmp_path)
     process.join()
     assert process.exitcode == 0
@@ -93,7 +95,8 @@ def test_stopped_politely(tmp_path, uninterrupted, start, number):
     assert process.exitcode == 128 + number
     saved = checkpoint.latest(tmp_path)
     done = json.loads((saved / "position.json").read_text())["position"]["update"]
-    assert 7 <= done < 45 and lines(tmp_path) == done
+    assert 7 <= done < 45
+    assert lines(tmp_path) == done
     process = start("endless", tmp_path)
     process.join()
     assert process.exitcode == 0
@@ -142,7 +145,8 @@ def test_a_finished_run_is_read_back(tmp_path):
     first = fit(memory, Echo(), recipe(), tmp_path, config={"name": "a"})
     other = model(seed=5)
     second = fit(other, Echo(), recipe(), tmp_path, config={"name": "a"})
-    assert second == first and second.finished
+    assert second == first
+    assert second.finished
     assert same(weights(memory), weights(other))
 
 
@@ -184,8 +188,8 @@ def test_metrics_after_the_checkpoint_are_dropped(tmp_path):
 @pytest.mark.parametrize("options", [{"truncation": 3}, {"truncation": 3, "update": "window", "carry": True}])
 def test_the_state_of_a_grid_is_resumed(tmp_path, options):
     """A partial segment, its caches and a learned start live through a checkpoint in the middle of an episode."""
-    chosen = recipe(Stage(10, 3, 17, **options), save_every=1)
-    build = dict(name="rmt", segment=4, memory_tokens=2, heads=2, hidden=24, layers=1)
+    chosen = recipe(Stage(10, 3, 9, **options), save_every=1)
+    build = {"name": "rmt", "segment": 4, "memory_tokens": 2, "heads": 2, "hidden": 24, "layers": 1}
     whole, broken = model(**build), model(**build)
     fit(whole, Uneven(), chosen, tmp_path / "whole")
     calls = 0
@@ -193,7 +197,7 @@ def test_the_state_of_a_grid_is_resumed(tmp_path, options):
     def crash_sometimes(*arguments):
         nonlocal calls
         calls += 1
-        if calls % 6 == 0:
+        if calls % 4 == 0:
             raise Crash
         return save(*arguments)
 
@@ -206,7 +210,8 @@ def test_the_state_of_a_grid_is_resumed(tmp_path, options):
                 break
             except Crash:
                 broken = model(seed=7, **build)
-    assert calls > 12 and same(weights(whole), weights(broken))
+    assert calls > 7
+    assert same(weights(whole), weights(broken))
 
 
 @pytest.mark.parametrize(
@@ -225,7 +230,8 @@ def test_half_a_run_is_refused(tmp_path, harm, message):
     harm(tmp_path)
     with pytest.raises(ValueError, match=message) as refused:
         fit(model(), Uneven(), recipe(), tmp_path)
-    assert "overwrite=True" in str(refused.value) and "\n" not in str(refused.value)
+    assert "overwrite=True" in str(refused.value)
+    assert "\n" not in str(refused.value)
     assert fit(model(), Uneven(), recipe(), tmp_path, overwrite=True).finished
 
 

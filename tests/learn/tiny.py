@@ -137,7 +137,7 @@ def model(name: str = "gru", seed: int = 0, **options: Any) -> TokenModel:
 
 
 def recipe(*stages: Stage, **numbers: Any) -> Recipe:
-    settings = dict(learning_rate=1e-2, warm_up=3, save_every=4, log_every=1, seed=3) | numbers
+    settings = {"learning_rate": 1e-2, "warm_up": 3, "save_every": 4, "log_every": 1, "seed": 3} | numbers
     return Recipe(stages or (Stage(length=12, batch=4, steps=20),), **settings)
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from mnesis.learn import Stage, Training, checkpoint, fit
 
-SEGMENTS = dict(segment=4, memory_tokens=2, heads=2, hidden=24, layers=1)
+SEGMENTS = {"segment": 4, "memory_tokens": 2, "heads": 2, "hidden": 24, "layers": 1}
 
 
 def train(kind: str, folder: Path, resume: bool = True) -> tuple[TokenModel, Training]:
@@ -34,7 +34,7 @@ def train_and_exit(kind: str, folder: Path) -> None:
 
 def together() -> dict[str, tuple]:
     """Trainings that one process and several must end alike: memory, task, recipe."""
-    dropless = dict(clip=0.5, weight_decay=0.1)
+    dropless = {"clip": 0.5, "weight_decay": 0.1}
     return {
         "gru": (model("gru"), Uneven(), recipe(Stage(13, 6, 8, truncation=5), **dropless)),
         "rmt": (model("rmt", **SEGMENTS), Uneven(), recipe(Stage(13, 6, 8, truncation=6), **dropless)),

@@ -6,6 +6,7 @@ import difflib
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 COMMANDS = {
     "demo": "train a recurrent memory, stream a million tokens through one, and open a report",
@@ -40,7 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     command = import_module(f"mnesis.cli.{name}")
     try:
-        code = tyro.cli(command.run, args=rest, prog=f"mnesis {name}", description=command.__doc__, config=(tyro.conf.FlagCreatePairsOff,))
+        code = tyro.cli(
+            command.run,
+            args=rest,
+            prog=f"mnesis {name}",
+            description=command.__doc__,
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
     except (ValueError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
         _refuse(str(error))
     except KeyboardInterrupt:
@@ -49,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code or 0)
 
 
-def _refuse(sentence: str) -> None:
+def _refuse(sentence: str) -> NoReturn:
     print(f"mnesis: {sentence}", file=sys.stderr)
     sys.exit(2)
 

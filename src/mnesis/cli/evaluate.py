@@ -26,6 +26,7 @@ from .runs import OpenRun, open_run
 SHORT = 16_000
 """Up to here ``streams`` are read, beyond it ``long_streams``."""
 
+
 def run(
     model: tyro.conf.Positional[str],
     /,
@@ -88,6 +89,7 @@ def run(
         show(found)
         print(f"report: {page}")
 
+
 def measure(
     opened: OpenRun,
     lengths: list[int],
@@ -126,9 +128,12 @@ def measure(
         progress=progress,
     )
 
+
 def show(found: Evaluation) -> None:
     """One row a length."""
-    table = Table("tokens", "accuracy", "95 % interval", "questions", "bits", "state reset", "state", "tokens/s", "growth")
+    table = Table(
+        "tokens", "accuracy", "95 % interval", "questions", "bits", "state reset", "state", "tokens/s", "growth"
+    )
     for row in found.lengths:
         accuracy, control, low, high = row["accuracy"], row["control_accuracy"], *row["accuracy"]["interval"]
         table.add_row(
@@ -143,5 +148,3 @@ def show(found: Evaluation) -> None:
             f"{row['growth_bytes'] / 2**20:.1f} MiB",
         )
     Console().print(table)
-
-Task = Literal["babilong"]

@@ -1,8 +1,8 @@
 """How far a memory is from obeying the laws: every gap beside its tolerance. Exit code 1 if one does not hold.
 
-    mnesis laws armt
-    mnesis laws my_package.my_module:MyMemory --options dim=16
-    mnesis laws --all --json
+mnesis laws armt
+mnesis laws my_package.my_module:MyMemory --options dim=16
+mnesis laws --all --json
 """
 
 from __future__ import annotations

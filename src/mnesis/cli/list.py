@@ -1,4 +1,4 @@
-"""What there is: memories, tasks or claims, one line each; as cards (--json) or as BibTeX of their papers (--bibtex)."""
+"""What there is: memories, tasks or claims, one line each; as cards (--json) or BibTeX of their papers (--bibtex)."""
 
 from __future__ import annotations
 

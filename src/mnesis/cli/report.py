@@ -1,7 +1,7 @@
 """One page for a run, or several runs side by side: curves, tables, costs. Opens offline.
 
-    mnesis report runs/qa1
-    mnesis report runs/armt runs/gru --output comparison.html
+mnesis report runs/qa1
+mnesis report runs/armt runs/gru --output comparison.html
 """
 
 from __future__ import annotations

@@ -164,7 +164,7 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             example={"dim": 16, "segment": 32, "memory_tokens": 6, "memory_dim": 16, "heads": 2, "hidden": 24, "convolution": 3},
         ),
         Card(
-            "transformer_xl", "memories.segment.transformer_xl:TransformerXL", "segment",
+            "transformer-xl", "memories.segment.transformer_xl:TransformerXL", "segment",
             "inputs of every layer in the segments before, read and not trained through",
             papers=("dai2019transformerxl",), whole=True, cost="layers * (memory_length + segment) * dim",
             example={"dim": 16, "segment": 8, "memory_length": 12, "heads": 2, "hidden": 24},

@@ -92,7 +92,9 @@ def fit(
     description = folders.describe(memory, recipe, config)
     ddp = DistributedDataParallelKwargs(find_unused_parameters=True)
     # Autocast is opened in Learner: accelerate's own would turn the states' bfloat16 leaves into float32.
-    accelerator = Accelerator(mixed_precision="no", log_with=list(trackers) or None, project_dir=folder, kwargs_handlers=[ddp])
+    accelerator = Accelerator(
+        mixed_precision="no", log_with=list(trackers) or None, project_dir=folder, kwargs_handlers=[ddp]
+    )
     standing = folders.examine(folder, description, resume=resume, overwrite=overwrite)
     _check_processes(accelerator, recipe)
     accelerator.wait_for_everyone()

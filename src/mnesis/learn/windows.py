@@ -31,7 +31,9 @@ class Window(NamedTuple):
     total_units: int
     """Real units, over the whole batch."""
 
-    def on(self, device: torch.device) -> tuple[Any, Tensor | None, Tensor | None, Tensor, Tensor, Forked | None]:
+    def on(
+        self, device: torch.device
+    ) -> tuple[Any, Tensor | None, Tensor | None, Tensor, Tensor, Forked | None]:
         """Input, resets, lengths, targets, weights and forks on a device."""
         reset = None if self.reset is None else self.reset.to(device)
         length = None if self.length is None else self.length.to(device)
@@ -61,11 +63,13 @@ def draw(task: Task, stage: Stage, generator: torch.Generator) -> tuple[int, Epi
     for name, leaf in (("targets", episode.targets), ("weight", episode.weight)):
         if tuple(leaf.shape[:2]) != (batch, time):
             raise ValueError(
-                f"{type(task).__name__} drew {name} of shape {list(leaf.shape)} beside inputs of [{batch}, {time}, ...]; "
-                "give one target and one weight a unit"
+                f"{type(task).__name__} drew {name} of shape {list(leaf.shape)} beside inputs of [{batch}, {time}, ...]"
+                "; give one target and one weight a unit"
             )
     if not bool((episode.weight.isfinite() & (episode.weight >= 0)).all()):
-        raise ValueError(f"{type(task).__name__} drew a weight that is negative or no number; give 0 where nothing is asked")
+        raise ValueError(
+            f"{type(task).__name__} drew a weight that is negative or no number; give 0 where nothing is asked"
+        )
     if episode.length is None:
         return length, episode
     longest = max(1, int(episode.length.max()))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from mnesis.core.state import atomic_path
@@ -85,6 +85,7 @@ def render(runs: Sequence[Run], drawn: Mapping[str, Figure], title: str | None =
         "length": format_length,
         "percent": lambda value: f"{value:.0%}",
         "bytes": format_bytes,
+        "breakable": lambda text: Markup(re.sub(r"([._])", r"\1<wbr>", str(escape(text)))),
         "short": _short,
         "duration": _duration,
     }

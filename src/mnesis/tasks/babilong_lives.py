@@ -57,7 +57,7 @@ class BABILongLives(Task):
         self.wordings = _question_texts(task.task)
 
     def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:
-        """Rows of ``length`` units. Row b lives lives from the b-th part of the log-scale between shortest and length."""
+        """Rows of ``length`` units; the lives of row b are from the b-th part of the log-scale up to ``length``."""
         if length % self.window:
             raise ValueError(f"length={length} is not whole windows of {self.window}; give a multiple")
         seeds = torch.randint(2**62, (batch,), generator=generator).tolist()
@@ -77,7 +77,7 @@ class BABILongLives(Task):
         known: list[tuple[str, ...]] = []
         begin = 0
         while begin < length:
-            life = int(round(windows[0] * (windows[1] / windows[0]) ** numbers.random())) * self.window
+            life = round(windows[0] * (windows[1] / windows[0]) ** numbers.random()) * self.window
             reset[begin] = True
             for piece, told in self._life(life, numbers):
                 end = min(begin + len(piece.tokens), length + 1)
@@ -159,12 +159,14 @@ class BABILongLives(Task):
 
     def _forks(self, known: list[list[tuple[str, ...]]], numbers: list[np.random.Generator]) -> Forks:
         """Question, answer and end, with targets at the answer and its end."""
-        asked = [
-            [self._spelled(told, numbers[row]) if told else [] for told in ends] for row, ends in enumerate(known)
-        ]
+        asked = [[self._spelled(told, numbers[row]) if told else [] for told in ends] for row, ends in enumerate(known)]
         width = max((len(run) - 1 for row in asked for end in row for run, _ in end), default=1)
         shape = (len(known[0]), len(known), self.forks, width)
-        inputs, targets, weight = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long), torch.zeros(shape)
+        inputs, targets, weight = (
+            torch.zeros(shape, dtype=torch.long),
+            torch.zeros(shape, dtype=torch.long),
+            torch.zeros(shape),
+        )
         for row, ends in enumerate(asked):
             for end, questions in enumerate(ends):
                 for index, (run, prompt) in enumerate(questions):

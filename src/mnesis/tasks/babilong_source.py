@@ -71,7 +71,11 @@ class BABILongSource:
         """The task, its stories and background those of "train" or "test"."""
         stories = "simulated" if self.stories == "simulated" else self._read(split)
         return BABILong(
-            self.number, tokenizer=tokenizer, background=self._open_background(tokenizer, split), stories=stories, **options
+            self.number,
+            tokenizer=tokenizer,
+            background=self._open_background(tokenizer, split),
+            stories=stories,
+            **options,
         )
 
     def _read(self, split: str) -> list[Story]:

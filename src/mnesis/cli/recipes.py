@@ -1,0 +1,93 @@
+"""How readers are trained on BABILong: phases, each with its window and its curriculum.
+
+What was found (docs/results/babilong.md has the figures): a memory that starts before the network can answer inside
+one segment gets stuck at "the latest room, whoever is asked", so the first phase has segments of 64 and many questions;
+the second writes and reads over a few of them; from then on rows live long lives on carried states, asked all the
+while, and open write gates are penalised, which is what keeps the memory from drifting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..learn import Recipe, Stage
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One part of a training: a window, what stands in it, and how it is learned."""
+
+    recipe: Recipe
+    window: int
+    """Units between forks and truncation; also the segment of a segment memory."""
+    questions: float
+    """Mean number of questions inside a window."""
+    forks: int
+    """Questions put to forks of the state after each window."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Constructor arguments of the memory in this phase alone."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, kept with the run."""
+        return {**asdict(self), "recipe": self.recipe.as_json(), "options": dict(self.options)}
+
+
+def _phase(
+    length: int,
+    batch: int,
+    steps: int,
+    *,
+    window: int,
+    seed: int,
+    rate: float,
+    questions: float,
+    forks: int = 4,
+    promote: float | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Phase:
+    stage = Stage(length, batch, steps, truncation=window, promote=promote, update="window")
+    recipe = Recipe(
+        (stage,),
+        learning_rate=rate,
+        schedule="cosine" if promote is None else "constant",
+        warm_up=50,
+        weight_decay=0.01,
+        betas=(0.9, 0.95),
+        seed=seed,
+        save_every=100,
+        log_every=20,
+    )
+    return Phase(recipe, window, questions, forks, options or {})
+
+
+def phases(name: str, *, memory: str, seed: int = 0) -> list[Phase]:
+    """The phases of a recipe.
+
+    Args:
+        name: "demo" (minutes), "standard" (half an hour) or "reader" (the one that ships, up to two hours).
+        memory: whose it is; write gates are penalised where there are such.
+        seed: of the training.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if name not in LONG:
+        raise ValueError(f"no recipe is called {name!r}; there are {', '.join(LONG)}")
+    closing = {"gate_penalty": 0.003} if memory == "armt" else {}
+    first = _phase(64, 64, 600, window=64, seed=seed, rate=2e-3, questions=6.0, forks=1, promote=0.985)
+    second = _phase(256, 32, 400, window=64, seed=seed + 1, rate=2e-3, questions=1.0, promote=0.97)
+    later = [
+        _phase(length, batch, steps, window=window, seed=seed + 2 + index, rate=rate, questions=0.5, options=closing)
+        for index, (length, batch, steps, window, rate) in enumerate(LONG[name])
+    ]
+    return [first, second, *later]
+
+
+LONG: dict[str, list[tuple[int, int, int, int, float]]] = {
+    "demo": [(16_384, 16, 700, 256, 2e-3), (131_072, 16, 600, 512, 1e-3)],
+    "standard": [(16_384, 16, 1500, 256, 2e-3), (131_072, 16, 1500, 512, 1e-3)],
+    "reader": [(16_384, 16, 2000, 256, 2e-3), (1_048_576, 32, 6000, 512, 1e-3)],
+}
+"""Recipe -> (longest life, rows, updates, window, learning rate) of the phases after the first two."""
