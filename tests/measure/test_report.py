@@ -84,7 +84,7 @@ def test_the_page_leads_with_what_was_found(page):
     assert "mnesis train --memory <gru>" in text
     assert "mnesis evaluate runs/first" in text
     assert "first?" in text
-    assert "memory.memory mnesis.nets:LanguageModel" in text
+    assert "memory.memorymnesis.nets:LanguageModel" in text
     assert "<wbr>" not in text
 
 

@@ -31,6 +31,7 @@ def make(**options) -> TransformerXL:
 
 
 def gap(a: Tensor, b: Tensor) -> float:
+    b = b.detach()
     return float((a.detach().double() - b).abs().max() / b.abs().max().clamp(min=1))
 
 

@@ -154,14 +154,18 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             papers=("cho2014gru",), cost="hidden", example={"dim": 12, "hidden": 16},
         ),
         Card(
-            "rmt", "memories.segment.rmt:RMT", "segment", "memory tokens read at the start and written at the end of a segment",
+            "rmt", "memories.segment.rmt:RMT", "segment",
+            "memory tokens read at the start and written at the end of a segment",
             papers=("bulatov2022rmt",), whole=True, cost="memory_tokens * dim + segment cache",
             example={"dim": 16, "segment": 8, "memory_tokens": 3, "heads": 2, "hidden": 24},
         ),
         Card(
-            "armt", "memories.segment.armt:ARMT", "segment", "a matrix per layer, written by memory tokens with a delta rule",
+            "armt", "memories.segment.armt:ARMT", "segment",
+            "a matrix per layer, written by memory tokens with a delta rule",
             papers=("rodkin2024armt",), whole=True, cost="layers * 6 memory_dim * (dim + 1) + segment cache",
-            example={"dim": 16, "segment": 32, "memory_tokens": 6, "memory_dim": 16, "heads": 2, "hidden": 24, "convolution": 3},
+            example={
+                "dim": 16, "segment": 32, "memory_tokens": 6, "memory_dim": 16, "heads": 2, "hidden": 24, "convolution": 3
+            },
         ),
         Card(
             "transformer-xl", "memories.segment.transformer_xl:TransformerXL", "segment",
@@ -190,6 +194,25 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             example={"dim": 16, "heads": 2, "window": 11, "convolution": 3},
         ),
     ),
-    "tasks": (),
+    "tasks": (
+        Card(
+            "copy", "tasks.copy:Copy", "algorithmic", "repeat a sequence of random symbols",
+            papers=("bulatov2022rmt",),
+        ),
+        Card(
+            "reverse", "tasks.copy:Reverse", "algorithmic", "repeat a sequence of random symbols backwards",
+            papers=("bulatov2022rmt",),
+        ),
+        Card(
+            "associative-retrieval", "tasks.associative_retrieval:AssociativeRetrieval", "retrieval",
+            "find the value of a key, its first (remember) or its latest (rewrite)",
+            papers=("rodkin2024armt",), example={"form": "rewrite"},
+        ),
+        Card(
+            "babilong", "tasks.babilong:BABILong", "question answering",
+            "answer bAbI's questions about facts scattered in long text",
+            papers=("kuratov2024babilong", "weston2015babi"),
+        ),
+    ),
     "claims": (),
 }  # fmt: skip

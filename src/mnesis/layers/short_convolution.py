@@ -24,7 +24,7 @@ class ShortConvolution(nn.Module):
                 f"a short convolution of width {width} sees no earlier unit; give width >= 2 or leave it out"
             )
         self.dim, self.width = dim, width
-        self.weight = nn.Parameter(0.3 * torch.randn(width, dim))
+        self.weight = nn.Parameter(torch.randn(width, dim) * width**-0.5)
 
     def initial_tail(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "B tail D"]:
         return torch.zeros(batch, self.width - 1, self.dim, device=device, dtype=dtype)

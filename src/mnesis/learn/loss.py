@@ -52,6 +52,9 @@ class Learner(nn.Module):
     def __init__(self, memory: Memory[Any], *, autocast: torch.dtype | None = None) -> None:
         super().__init__()
         self.memory, self.autocast = memory, autocast
+        self.anchored = False
+        """Give every parameter a gradient, zero if need be: FSDP reduces those that are there, and all processes must
+        have the same ones, also where a learned start serves the rows of one process alone."""
 
     def forward(
         self,
@@ -82,8 +85,8 @@ class Learner(nn.Module):
         units = first.shape[0] * first.shape[1] if length is None else length.sum()
         recorded = [value for name, values in observed.items() if name.startswith("loss/") for value in values]
         extra = torch.stack([_over_units(value, units) for value in recorded]).sum() if recorded else None
-        if not loss.requires_grad and torch.is_grad_enabled():
-            # All rows of this process are padding here; the others still wait for its gradients.
+        if torch.is_grad_enabled() and (self.anchored or not loss.requires_grad):
+            # Where all rows of this process are padding, the others still wait for its gradients.
             loss = loss + 0 * sum(p.sum() for p in self.parameters() if p.requires_grad)
         # Contiguous, as a state read back from a file is: kernels may sum strided input in another order.
         return WindowLoss(loss, extra, correct, tree_map(lambda leaf: leaf.detach().contiguous(), state))

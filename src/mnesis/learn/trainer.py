@@ -57,6 +57,8 @@ class Trainer:
         self.task, self.recipe, self.folder = task, recipe, folder
         self.accelerator, self.journal, self.device = accelerator, journal, accelerator.device
         self.nested = _register_forward_methods(learner)
+        if self.nested is False:
+            learner.anchored = True
         self.position = Position()
         self.generator = torch.Generator().manual_seed(recipe.seed)
         self.draws = self.generator.get_state()

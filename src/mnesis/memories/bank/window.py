@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...core.memory import Memory
 from ...layers.short_convolution import ShortConvolution
-from ...ops.window_attention import window_attention_naive, push, window_attention_block
+from ...ops.window_attention import push, window_attention_block, window_attention_naive
 
 
 class WindowState(NamedTuple):
