@@ -9,9 +9,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
+from accelerate import Accelerator, FullyShardedDataParallelPlugin
+from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import DistributedType
 from learn.tiny import ENDLESS, EPISODES, Echo, Sparse, TokenModel, Uneven, model, recipe
 from safetensors.torch import save_file
 
+from mnesis.core.task import Task
 from mnesis.learn import Stage, Training, checkpoint, fit
 
 SEGMENTS = {"segment": 4, "memory_tokens": 2, "heads": 2, "hidden": 24, "layers": 1}
@@ -34,33 +38,65 @@ def train_and_exit(kind: str, folder: Path) -> None:
 
 def together() -> dict[str, tuple]:
     """Trainings that one process and several must end alike: memory, task, recipe."""
-    dropless = {"clip": 0.5, "weight_decay": 0.1}
+    numbers = {"clip": 0.5, "weight_decay": 0.1}
     return {
-        "gru": (model("gru"), Uneven(), recipe(Stage(13, 6, 8, truncation=5), **dropless)),
-        "rmt": (model("rmt", **SEGMENTS), Uneven(), recipe(Stage(13, 6, 8, truncation=6), **dropless)),
-        "odd rows": (model("rmt", **SEGMENTS), Echo(), recipe(Stage(9, 5, 6), **dropless)),
-        "late questions": (model("armt", **SEGMENTS), Sparse(), recipe(Stage(13, 4, 6, truncation=3), **dropless)),
+        "gru": (model("gru"), Uneven(), recipe(Stage(13, 6, 6, truncation=5), **numbers)),
+        "rmt": (model("rmt", **SEGMENTS), Uneven(), recipe(Stage(13, 6, 6, truncation=6), **numbers)),
+        "odd rows": (model("rmt", **SEGMENTS), Echo(), recipe(Stage(9, 5, 6), **numbers)),
+        "late questions": (model("armt", **SEGMENTS), Sparse(), recipe(Stage(13, 4, 6, truncation=3), **numbers)),
         "windows": (
             model("rmt", **SEGMENTS),
             Uneven(),
-            recipe(Stage((9, 14), 6, 12, truncation=5, update="window", carry=True), save_every=5, **dropless),
+            recipe(Stage((9, 14), 6, 12, truncation=5, update="window", carry=True), **numbers),
         ),
     }
 
 
-def train_together(folder: Path) -> None:
-    """All of them, for as many processes as torchrun started."""
+class Halt(BaseException):
+    """Stops all processes at the same episode."""
+
+
+def halting(task: Task, episodes: int) -> Task:
+    """The same task, which breaks after so many episodes."""
+    draw, left = task.episodes, iter(range(episodes))
+
+    def episodes_or_halt(*arguments):
+        if next(left, None) is None:
+            raise Halt
+        return draw(*arguments)
+
+    task.episodes = episodes_or_halt
+    return task
+
+
+def train_together(folder: Path, *, halt: bool = False) -> None:
+    """All of them, for as many processes as torchrun started; ``halt`` breaks each off once and goes on."""
     torch.set_num_threads(1)
-    for name, (memory, task, numbers) in together().items():
-        for module in memory.modules():
-            if isinstance(module, torch.nn.Dropout):
-                module.p = 0.0
-        result = fit(memory, task, numbers, folder / name, progress=False)
-        assert result.finished
-        rank = os.environ.get("RANK", "0")
-        tensors = {key: value.contiguous() for key, value in memory.state_dict().items()}
-        save_file(tensors, folder / f"{name}-{rank}.safetensors")
+    for name in together():
+        for part in (0, 1) if halt else (1,):
+            memory, task, chosen = together()[name]
+            for module in memory.modules():
+                if isinstance(module, torch.nn.Dropout):
+                    module.p = 0.0
+            try:
+                fit(memory, halting(task, 3) if part == 0 else task, chosen, folder / name, progress=False)
+            except Halt:
+                continue
+        if os.environ.get("RANK", "0") != "0" and not halt:
+            save_file(memory.state_dict(), folder / name / "second.safetensors")
+
+
+def shard() -> None:
+    """Let accelerate train with FSDP, which it offers on accelerators alone, on the CPU."""
+    Accelerator(mixed_precision="no")
+    plugin = FullyShardedDataParallelPlugin(
+        fsdp_version=2, auto_wrap_policy="NO_WRAP", cpu_ram_efficient_loading=False, reshard_after_forward=True
+    )
+    AcceleratorState._shared_state.update(distributed_type=DistributedType.FSDP, fsdp_plugin=plugin)
+    PartialState._shared_state["distributed_type"] = DistributedType.FSDP
 
 
 if __name__ == "__main__":
-    train_together(Path(sys.argv[1]))
+    train_together(Path(sys.argv[1]) / "replicated")
+    shard()
+    train_together(Path(sys.argv[1]) / "sharded", halt=True)

@@ -108,11 +108,13 @@ def test_the_equations(memory_length) -> None:
 
 def test_gradients_end_at_the_grid_wherever_the_stream_is_cut() -> None:
     memory = make()
-    for cuts in ([11], [1] * 11, [6, 5], [4, 4, 3], [3, 7, 1]):
-        x, state, outputs = draw(2, 11, 8).requires_grad_(), None, []
-        for piece in x.split(cuts, 1):
-            y, state = memory(piece, state)
-            outputs.append(y)
+    for cuts in (None, [11], [1] * 11, [6, 5], [4, 4, 3], [3, 7, 1]):
+        x, outputs = draw(2, 11, 8).requires_grad_(), []
+        state = memory.initial_state(2, device=x.device, dtype=x.dtype)
+        for piece in x.split(cuts or 1, 1):
+            y, state = memory(piece, state) if cuts else memory.step(piece[:, 0], state)
+            outputs.append(y if cuts else y[:, None])
+            assert not any(leaf.requires_grad for leaf in state.memory)
         (gradient,) = torch.autograd.grad(torch.cat(outputs, 1)[:, 6].square().sum(), x)
         assert gradient[:, 4:7].abs().amax(-1).min() > 1e-6  # its own segment, through the caches
         assert gradient[:, :4].eq(0).all()

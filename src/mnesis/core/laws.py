@@ -230,7 +230,8 @@ def _cuttings(time: int, generator: torch.Generator) -> list[list[int]]:
 def cuts(subject: Subject) -> float:
     """Outputs, final state and gradients do not depend on where the stream is cut."""
     worst = 0.0
-    for time in LENGTHS:
+    whole_periods = (2 * subject.memory.period,) if subject.memory.period else ()
+    for time in LENGTHS + whole_periods:
         x = subject.draw(2, time)
         for state in (subject.fresh(2), subject.started(2)):
             whole = _chunked(subject.memory, [time])

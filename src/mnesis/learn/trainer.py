@@ -58,7 +58,7 @@ class Trainer:
         self.accelerator, self.journal, self.device = accelerator, journal, accelerator.device
         self.nested = _register_forward_methods(learner)
         if self.nested is False:
-            learner.anchored = True
+            cast(Any, learner).anchored = True
         self.position = Position()
         self.generator = torch.Generator().manual_seed(recipe.seed)
         self.draws = self.generator.get_state()
@@ -144,6 +144,10 @@ class Trainer:
     def _step(self, loss: float, rate: float) -> float:
         """Clip and update; returns the norm of the gradient."""
         self._check(loss, "loss")
+        # What an update did not reach has gradient zero, as it has where FSDP reduces it: one rule for all launches.
+        for parameter in self.learner.parameters():
+            if parameter.requires_grad and parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
         norm = self.accelerator.clip_grad_norm_(self.learner.parameters(), self.recipe.clip or math.inf)
         norm = float(norm.full_tensor() if isinstance(norm, DTensor) else cast(Tensor, norm))
         self._check(norm, "gradient's norm")

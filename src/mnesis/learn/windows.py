@@ -31,9 +31,7 @@ class Window(NamedTuple):
     total_units: int
     """Real units, over the whole batch."""
 
-    def on(
-        self, device: torch.device
-    ) -> tuple[Any, Tensor | None, Tensor | None, Tensor, Tensor, Forked | None]:
+    def on(self, device: torch.device) -> tuple[Any, Tensor | None, Tensor | None, Tensor, Tensor, Forked | None]:
         """Input, resets, lengths, targets, weights and forks on a device."""
         reset = None if self.reset is None else self.reset.to(device)
         length = None if self.length is None else self.length.to(device)

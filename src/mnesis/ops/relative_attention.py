@@ -76,7 +76,8 @@ def relative_attention_step(
     """:func:`relative_attention` of one unit a row, each at a distance of its own from the stored ones.
 
     The projections of keys, values and positions are moved to the query's side, q . W h = W^T q . h, so that a unit
-    costs H products with the N stored vectors and not N projections.
+    costs H products with the N stored vectors and not N projections. Computed in float32 or wider, because a product
+    that is rounded in between departs from the projected one.
 
     Args:
         query: q of each head.
@@ -87,6 +88,10 @@ def relative_attention_step(
         distance: of every stored unit from the row's own, 0..N-1.
         seen: which of them the row may attend to; at least one.
     """
+    narrow, wide = query.dtype, torch.promote_types(query.dtype, torch.float32)
+    query, units, key, value, position, sinusoid = (
+        tensor.to(wide) for tensor in (query, units, key, value, position, sinusoid)
+    )
     scale = query.shape[-1] ** -0.5
     content = torch.einsum("bhk,hkd->bhd", (query + content_bias) * scale, key)
     places = torch.einsum("bhk,hkd->bhd", (query + position_bias) * scale, position)
@@ -94,7 +99,7 @@ def relative_attention_step(
     scores = torch.einsum("bhd,bjd->bhj", content, units)
     scores = scores + by_distance.gather(-1, distance[:, None].expand_as(by_distance))
     weights = scores.masked_fill(~seen[:, None], float("-inf")).softmax(-1).to(units.dtype)
-    return torch.einsum("bhd,hkd->bhk", torch.einsum("bhj,bjd->bhd", weights, units), value)
+    return torch.einsum("bhd,hvd->bhv", torch.einsum("bhj,bjd->bhd", weights, units), value).to(narrow)
 
 
 def _shift_left(scores: Float[Tensor, "B H T N"]) -> Float[Tensor, "B H T N-1"]:

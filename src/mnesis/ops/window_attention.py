@@ -53,7 +53,7 @@ def window_attention_naive(
     """The same as :func:`window_attention_block`, from one dense mask over all units."""
     time, total = query.shape[1], key.shape[1]
     position = torch.arange(total, device=query.device)
-    scores = torch.einsum("bthk,bjhk->bhtj", rotate(query, position[window - 1 :]), rotate(key, position))
+    scores = torch.einsum("bthk,bjhk->bhtj", _turned(query, position[window - 1 :]), _turned(key, position))
     seen = _near(time, total, window, query.device) & _real(filled, window, total)
     weights = (scores * query.shape[-1] ** -0.5).masked_fill(~seen[:, None], float("-inf")).softmax(-1)
     return torch.einsum("bhtj,bjhk->bthk", weights.to(value.dtype), value)
@@ -79,6 +79,11 @@ def _real(filled: Int[Tensor, " B"], window: int, keys: int) -> Bool[Tensor, "B 
     return (torch.arange(keys, device=filled.device) >= empty[:, None])[:, None]
 
 
+def _turned(units: Float[Tensor, "*B N H K"], position: Int[Tensor, " N"]) -> Float[Tensor, "*B N H K"]:
+    """Rotated in float32 or wider and rounded once."""
+    return rotate(units.to(torch.promote_types(units.dtype, torch.float32)), position).to(units.dtype)
+
+
 def _blocks(units: Float[Tensor, "B T H K"], window: int) -> Float[Tensor, "B N W H K"]:
     return F.pad(units, (0, 0, 0, 0, 0, -units.shape[1] % window)).unflatten(1, (-1, window))
 
@@ -90,7 +95,7 @@ def _attend(
     seen: Bool[Tensor, "*#B T N"],
 ) -> Float[Tensor, "*B T H K"]:
     position = torch.arange(key.shape[-3], device=query.device)
-    query, key = rotate(query, position[-query.shape[-3] :]), rotate(key, position)
+    query, key = _turned(query, position[-query.shape[-3] :]), _turned(key, position)
     q, k, v = (t.flatten(0, -4).transpose(1, 2) for t in (query, key, value))
     y = F.scaled_dot_product_attention(q, k, v, attn_mask=seen.flatten(0, -3)[:, None])
     return y.transpose(1, 2).unflatten(0, query.shape[:-3])

@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ...core.memory import Host, Memory
 from ...core.record import silent
-from ...core.state import tree_map
+from ...core.state import detach, tree_map
 
 Carried = TypeVar("Carried")
 
@@ -93,6 +93,8 @@ class SegmentMemory(Memory[SegmentState]):
         segment, time, outputs = self.segment, h.shape[1], []
         head = min(segment - phase, time) if phase else 0
         whole = (time - head) // segment * segment
+        if phase == 0:
+            caches = detach(caches)  # a segment starts without a past: nothing stands in them, nothing flows through
         first, middle, last = h.split([head, whole, time - head - whole], 1)
         if head:
             y, caches = self._part(first, carried, caches, phase)
