@@ -43,7 +43,9 @@ def run(
 
 def markdown_table(kind: str) -> str:
     """The catalog as the README shows it."""
-    rows = [f"| `{card.name}` | {card.family} | {card.summary} | {_sources(card, links=True)} |" for card in cards(kind)]
+    rows = [
+        f"| `{card.name}` | {card.family} | {card.summary} | {_sources(card, links=True)} |" for card in cards(kind)
+    ]
     return "\n".join(["| name | family | what it is | paper |", "|---|---|---|---|", *rows])
 
 

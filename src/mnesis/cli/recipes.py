@@ -88,6 +88,6 @@ def phases(name: str, *, memory: str, seed: int = 0) -> list[Phase]:
 LONG: dict[str, list[tuple[int, int, int, int, float]]] = {
     "demo": [(16_384, 16, 700, 256, 2e-3), (131_072, 16, 600, 512, 1e-3)],
     "standard": [(16_384, 16, 1500, 256, 2e-3), (131_072, 16, 1500, 512, 1e-3)],
-    "reader": [(16_384, 16, 2000, 256, 2e-3), (1_048_576, 32, 6000, 512, 1e-3)],
+    "reader": [(16_384, 16, 1500, 256, 2e-3), (262_144, 16, 3500, 512, 1e-3)],
 }
 """Recipe -> (longest life, rows, updates, window, learning rate) of the phases after the first two."""

@@ -57,7 +57,7 @@ def run(
         recipe: demo (minutes), standard (half an hour) or reader (up to two hours).
         number: of the bAbI task: 1, 2 or 3.
         stories: "simulated", or the path of bAbI's files (zip, tar.gz or folder).
-        background: "prose" (generated), a folder of .txt files, or hub:NAME of a text data set.
+        background: "prose" (generated), a folder of .txt files, hub:NAME of a text data set, or several with commas.
         held_out: files of that folder which training must not read.
         vocabulary: of the tokenizer trained on background and stories; 257 = bytes.
         seed: of weights and data.

@@ -79,22 +79,25 @@ class BABILongLives(Task):
         while begin < length:
             life = round(windows[0] * (windows[1] / windows[0]) ** numbers.random()) * self.window
             reset[begin] = True
-            for piece, told in self._life(life, numbers):
+            for piece, before, after in self._life(life, numbers):
                 end = min(begin + len(piece.tokens), length + 1)
                 tokens[begin:end] = piece.tokens[: end - begin]
                 if piece.weight is not None and piece.said is not None:
                     weight[begin:end], said[begin:end] = piece.weight[: end - begin], piece.said[: end - begin]
-                # A window's end inside a fact does not know it yet.
-                for _ in range(begin // self.window, min(begin + len(piece.tokens), length) // self.window):
-                    known.append(told)
+                # A window that ends inside a fact does not know it yet, one that ends with it does.
+                stop = min(begin + len(piece.tokens), length)
+                ends = range(len(known) + 1, stop // self.window + 1)
+                known.extend(after if end * self.window == begin + len(piece.tokens) else before for end in ends)
                 begin += len(piece.tokens)
                 if begin >= length:
                     break
         targets = np.where(said[:-1] >= 0, said[:-1], tokens[1:])
         return _Row(tokens[:-1], targets, weight[:-1], reset, known)
 
-    def _life(self, length: int, numbers: np.random.Generator) -> list[tuple[Piece, tuple[str, ...]]]:
-        """Pieces of one sample of exactly ``length`` tokens, and the facts told before each ends."""
+    def _life(
+        self, length: int, numbers: np.random.Generator
+    ) -> list[tuple[Piece, tuple[str, ...], tuple[str, ...]]]:
+        """Pieces of one sample of exactly ``length`` tokens, and the facts told before and after each."""
         wording = self.babilong.wording
         sentences = self._story(length, numbers)
         facts = [Piece(wording.text(text)) for text in sentences]
@@ -103,8 +106,9 @@ class BABILongLives(Task):
         sample = lay_out([piece for _, piece in order], (), length, self.babilong.background, None, numbers)
         pieces, told, remaining = [], 0, {id(piece) for piece in facts}
         for piece in sample.read():
-            pieces.append((piece, sentences[:told]))
+            before = told
             told += id(piece) in remaining
+            pieces.append((piece, sentences[:before], sentences[:told]))
         return pieces
 
     def _story(self, length: int, numbers: np.random.Generator) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import torch
 from mnesis.tasks.babi import read_stories
 from mnesis.tasks.babi_simulator import simulate
 from mnesis.tasks.babilong import BABILong
-from mnesis.tasks.background import Background, FolderBackground, HubBackground, ProseBackground
+from mnesis.tasks.background import Background, FolderBackground, HubBackground, MixedBackground, ProseBackground
 from mnesis.tasks.prose import Prose
 from mnesis.tasks.sentences import read_book, split_sentences
 from mnesis.tasks.story import Story
@@ -33,7 +33,8 @@ class BABILongSource:
         stories: "simulated", or the path of bAbI's files (zip, tar.gz or folder): their training stories train, their
             test stories evaluate.
         variant: of the files.
-        background: "prose", a folder of .txt files, or "hub:NAME" of a text data set.
+        background: "prose", a folder of .txt files, "hub:NAME" of a text data set; or several of them with commas
+            between, of which every sample reads one.
         held_out: files of the folder that only evaluation reads; with none, both read all.
         vocabulary: ids of the tokenizer trained on background and stories; 257 = plain bytes.
 
@@ -90,20 +91,28 @@ class BABILongSource:
             yield simulate(self.number, generator)
 
     def _open_background(self, tokenizer: Tokenizer, split: str) -> Background:
-        if self.background == "prose":
+        parts = [self._open_part(name, tokenizer, split) for name in self._backgrounds()]
+        return parts[0] if len(parts) == 1 else MixedBackground(parts)
+
+    def _open_part(self, name: str, tokenizer: Tokenizer, split: str) -> Background:
+        if name == "prose":
             return ProseBackground(tokenizer)
-        if self.background.startswith("hub:"):
-            return HubBackground(self.background.removeprefix("hub:"), tokenizer, split=split)
+        if name.startswith("hub:"):
+            return HubBackground(name.removeprefix("hub:"), tokenizer, split=split)
         chosen = self.held_out if split == "test" and self.held_out else None
         excluded = self.held_out if split == "train" else ()
-        return FolderBackground(self.background, tokenizer, files=chosen, exclude=excluded)
+        return FolderBackground(name, tokenizer, files=chosen, exclude=excluded)
+
+    def _backgrounds(self) -> list[str]:
+        return [name for name in self.background.split(",") if name]
 
     def _texts(self) -> Iterator[str]:
         for story in islice(self._some_stories(), STORIES):
             yield " " + " ".join(story.sentences)
-        if self.background == "prose" or self.background.startswith("hub:"):
-            yield from (" " + sentence for sentence in islice(Prose().sentences(0), PROSE_SENTENCES))
-            return
-        for path in sorted(Path(self.background).glob("*.txt")):
-            if path.name not in self.held_out:
-                yield from (" " + sentence for sentence in split_sentences(read_book(path)))
+        for name in self._backgrounds():
+            if name == "prose" or name.startswith("hub:"):
+                yield from (" " + sentence for sentence in islice(Prose().sentences(0), PROSE_SENTENCES))
+                continue
+            for path in sorted(Path(name).glob("*.txt")):
+                if path.name not in self.held_out:
+                    yield from (" " + sentence for sentence in split_sentences(read_book(path)))

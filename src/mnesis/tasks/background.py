@@ -66,6 +66,20 @@ class ProseBackground(Background):
             count = min(2 * count, BLOCK)
 
 
+class MixedBackground(Background):
+    """Several backgrounds of one tokenizer; the seed draws which of them is read."""
+
+    def __init__(self, parts: Sequence[Background]):
+        if not parts:
+            raise ValueError("a mixed background of nothing has no text; give at least one background")
+        self.tokenizer = parts[0].tokenizer
+        self.parts = tuple(parts)
+
+    def blocks(self, seed: int | None = None) -> Iterator[Pieces]:
+        chosen = np.random.default_rng([1, seed or 0]).integers(len(self.parts))
+        return self.parts[int(chosen)].blocks(seed)
+
+
 class CorpusBackground(Background):
     """A finite text read in a circle: after its last sentence comes its first.
 

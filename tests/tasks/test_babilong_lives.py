@@ -1,0 +1,96 @@
+"""Training rows: exact lengths, fresh lives on the grid, and forks that know just what was told."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+
+from mnesis.tasks.babi_simulator import oracle
+from mnesis.tasks.babilong import BABILong
+from mnesis.tasks.babilong_lives import BABILongLives
+from mnesis.tasks.babilong_source import BABILongSource
+
+
+VERBS = "went|journeyed|moved|travelled|got|grabbed|picked|took|discarded|dropped|left|put"
+
+
+def facts(text: str) -> list[str]:
+    """What may be facts, wherever a sentence before them ended in something else than a full stop."""
+    return re.findall(rf"(?:Daniel|John|Mary|Sandra) (?:{VERBS}) [^.?!]*\.", text)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return BABILongSource(vocabulary=1024).tokenizer()
+
+
+def lives(tokenizer, number: int = 1, **options) -> BABILongLives:
+    task: BABILong = BABILongSource(number=number).open(tokenizer, split="train")
+    return BABILongLives(task, **{"window": 64, "forks": 4, **options})
+
+
+def draw(task: BABILongLives, batch: int = 6, windows: int = 16, seed: int = 0):
+    return task.episodes(batch, windows * task.window, torch.Generator().manual_seed(seed))
+
+
+def test_the_same_generator_draws_the_same_episode(tokenizer) -> None:
+    first, second = (draw(lives(tokenizer)) for _ in range(2))
+    assert torch.equal(first.inputs, second.inputs)
+    assert torch.equal(first.forks.inputs, second.forks.inputs)
+    assert not torch.equal(first.inputs, draw(lives(tokenizer), seed=1).inputs)
+
+
+def test_lives_are_whole_windows_of_many_lengths(tokenizer) -> None:
+    episode = draw(lives(tokenizer))
+    rows, times = episode.reset.nonzero(as_tuple=True)
+    assert (times % 64 == 0).all()
+    counts = torch.bincount(rows, minlength=6).tolist()
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] > 4 * counts[-1]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_forks_ask_what_the_text_so_far_settles(tokenizer, number) -> None:
+    task = lives(tokenizer, number, questions=0.0)
+    episode = draw(task, windows=24)
+    asked = 0
+    for row in range(6):
+        starts = episode.reset[row].nonzero().flatten().tolist()
+        for end in range(24):
+            stop = (end + 1) * 64
+            begin = max(start for start in starts if start < stop)
+            told = tokenizer.decode(episode.inputs[row, begin:stop].tolist())
+            sentences = facts(told)
+            for question in range(4):
+                weight = episode.forks.weight[end, row, question]
+                if not weight.any():
+                    continue
+                places = weight.nonzero().flatten()
+                prompt = tokenizer.decode(episode.forks.inputs[end, row, question, : int(places[0]) + 1].tolist())
+                answer = episode.forks.targets[end, row, question][places].tolist()
+                assert answer[-1] == tokenizer.end
+                assert tokenizer.decode(answer[:-1]).strip() == oracle(sentences, prompt.strip())
+                asked += 1
+    assert asked > 50
+
+
+def test_questions_inside_hide_their_answers_and_are_right(tokenizer) -> None:
+    task = lives(tokenizer, questions=3.0)
+    task.babilong.show_answers = 0.0
+    episode = draw(task)
+    assert episode.weight.sum() > 30
+    for row, time in episode.weight.nonzero().tolist():
+        begin = int(episode.reset[row, : time + 1].nonzero().max())
+        told = tokenizer.decode(episode.inputs[row, begin : time + 1].tolist())
+        question = "Where is " + told.rsplit("Where is ", 1)[1]
+        answer = tokenizer.decode([int(episode.targets[row, time])]).strip()
+        assert answer == oracle(facts(told), question)
+
+
+def test_bad_numbers_are_refused(tokenizer) -> None:
+    with pytest.raises(ValueError, match="forks=0"):
+        lives(tokenizer, forks=0)
+    with pytest.raises(ValueError, match="not whole windows of 64"):
+        lives(tokenizer).episodes(2, 100, torch.Generator())
