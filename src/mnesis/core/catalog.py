@@ -164,7 +164,8 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             "a matrix per layer, written by memory tokens with a delta rule",
             papers=("rodkin2024armt",), whole=True, cost="layers * 6 memory_dim * (dim + 1) + segment cache",
             example={
-                "dim": 16, "segment": 32, "memory_tokens": 6, "memory_dim": 16, "heads": 2, "hidden": 24, "convolution": 3
+                "dim": 16, "segment": 40, "memory_tokens": 6, "memory_dim": 24, "heads": 2, "hidden": 24,
+                "convolution": 3, "output_norm": True,
             },
         ),
         Card(
@@ -214,5 +215,18 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             papers=("kuratov2024babilong", "weston2015babi"),
         ),
     ),
-    "claims": (),
+    "claims": (
+        Card(
+            "armt-rewrite", "claims.armt_rewrite:ARMTRewrite", "segment",
+            "ARMT follows rewritten associations far beyond its training length", papers=("rodkin2024armt",),
+        ),
+        Card(
+            "rmt-copy", "claims.rmt_copy:RMTCopy", "segment",
+            "RMT copies across segments where Transformer-XL with equal memory does not", papers=("bulatov2022rmt",),
+        ),
+        Card(
+            "rmt-length", "claims.rmt_length:RMTLength", "segment",
+            "RMT trained on a few segments holds a fact over many", papers=("bulatov2023scaling",),
+        ),
+    ),
 }  # fmt: skip

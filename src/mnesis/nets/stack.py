@@ -159,6 +159,6 @@ def network(
 ) -> Memory:
     """The body of a network: the memory itself where it is a whole stack of layers, else a :class:`Stack` of it."""
     if card("memories", memory).whole:
-        given = {"layers": depth, "hidden": hidden, "convolution": convolution}
-        return create_memory(memory, dim=dim, **given, **(options or {}))
+        given = {"layers": depth, "hidden": hidden} | ({"convolution": convolution} if convolution else {})
+        return create_memory(memory, dim=dim, **{**given, **(options or {})})
     return Stack(dim, memory=memory, depth=depth, hidden=hidden, convolution=convolution, options=options)

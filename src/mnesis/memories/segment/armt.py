@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -27,7 +28,7 @@ class Associations(NamedTuple):
 
 
 class AssociativeLayer(nn.Module):
-    """Queries, keys, values and write gates of one layer.
+    """Queries, keys, values and write gates of one layer; in the matrix's width, since the quotient magnifies rounding.
 
     Args:
         dim: width of the host.
@@ -46,7 +47,7 @@ class AssociativeLayer(nn.Module):
     def read(self, h: Float[Tensor, "B T D"], stored: Associations) -> Float[Tensor, "B T D"]:
         wide = stored.matrix.dtype
         with torch.autocast(h.device.type, enabled=False):
-            query = dpfp(self.query(h.to(self.query.weight.dtype)).to(wide))
+            query = dpfp(F.linear(h.to(wide), self.query.weight.to(wide)))
             return h + associative_read(query, *stored).to(h.dtype)
 
     def write(
@@ -54,9 +55,11 @@ class AssociativeLayer(nn.Module):
     ) -> Associations:
         wide = stored.matrix.dtype
         with torch.autocast(h.device.type, enabled=False):
-            h = h.to(self.key.weight.dtype)
-            key, value = dpfp(self.key(h).to(wide)), self.value(h).to(wide)
-            gate = self.gate(h).to(wide).squeeze(-1)
+            key, value, gate = (
+                F.linear(h.to(wide), linear.weight.to(wide), None if linear.bias is None else linear.bias.to(wide))
+                for linear in (self.key, self.value, self.gate)
+            )
+            key, gate = dpfp(key), gate.squeeze(-1)
             if penalty:
                 record("loss/write_gate", penalty * (gate + CLOSED).relu().mean())
             return Associations(*associative_write(key, value, gate.sigmoid(), *stored, correction=correction))

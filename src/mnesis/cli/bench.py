@@ -1,0 +1,78 @@
+"""Speed and memory of every memory, beside torch's own LSTM and attention in the same run.
+
+    mnesis bench
+    mnesis bench gru armt --lengths 512 2048 --quick
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import tyro
+from rich.console import Console
+from rich.markdown import Markdown
+
+from ..core.catalog import Card, card, create_memory, list_memories
+from ..core.memory import Memory
+from ..core.state import atomic_path
+from ..measure.speed import bench, markdown_table
+
+
+def run(
+    memories: tyro.conf.Positional[tuple[str, ...]] = (),
+    /,
+    dim: int = 256,
+    heads: int = 4,
+    batch: int = 4,
+    lengths: tuple[int, ...] = (512, 2048, 8192),
+    repeats: int = 5,
+    quick: bool = False,
+    threads: int = 1,
+    output: Path | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+) -> None:
+    """Measure.
+
+    Args:
+        memories: of the catalog; all if none is named.
+        dim: width.
+        heads: where a memory has heads.
+        batch: rows in training.
+        lengths: of the trained sequences.
+        repeats: of which the median is shown.
+        quick: fewer repeats and shorter streams.
+        threads: of the processor; one is the quietest measure.
+        output: file for the table, in Markdown.
+        overwrite: replace an existing output.
+        quiet: no progress bar.
+        as_json: a list of {memory, form, quantity, length, value, unit, baseline, ratio}.
+    """
+    if output is not None and output.exists() and not overwrite:
+        raise ValueError(f"{output} exists; give another --output or --overwrite")
+    torch.set_num_threads(threads)
+    chosen = [card("memories", name) for name in memories] if memories else list_memories()
+    built = {entry.name: _builder(entry, dim, heads) for entry in chosen}
+    rows = bench(built, dim=dim, batch=batch, lengths=lengths, repeats=repeats, quick=quick, progress=not quiet)
+    table = markdown_table(rows)
+    if output is not None:
+        with atomic_path(output) as path:
+            path.write_text(table + "\n", encoding="utf-8")
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        Console().print(Markdown(table))
+
+
+def _builder(entry: Card, dim: int, heads: int) -> Callable[[], Memory[Any]]:
+    """A memory of the catalog as published, at a width."""
+    accepted = inspect.signature(entry.load().__init__).parameters
+    options = {"heads": heads} if "heads" in accepted else {}
+    return partial(create_memory, entry.name, dim=dim, **options)

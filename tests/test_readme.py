@@ -1,0 +1,37 @@
+"""What the README shows runs, and its tables are those of the catalog."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mnesis.cli.list import markdown_table
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOORS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("code", DOORS, ids=range(len(DOORS)))
+def test_a_door_opens(code: str, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    assert len(code.splitlines()) <= 20
+    exec(compile(code, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("kind", ["memories", "tasks"])
+def test_tables_are_generated(kind: str) -> None:
+    found = re.search(rf"<!-- generated: mnesis list {kind} --markdown -->\n(.*?)<!-- end -->", README, re.DOTALL)
+    assert found
+    assert found[1].strip() == markdown_table(kind), f"run `mnesis list {kind} --markdown` and put it into the README"
+
+
+def test_every_file_has_its_line() -> None:
+    described = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    modules = [path for path in (ROOT / "src" / "mnesis").rglob("*.py") if not path.name.startswith("__")]
+    rooms = {"cli", "claims"}  # one file a command or a paper, described as a room
+    missing = [path.name for path in modules if path.parent.name not in rooms and path.name not in described]
+    assert not missing
