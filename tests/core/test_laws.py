@@ -14,7 +14,6 @@ from mnesis.core.laws import LAWS, check, in_form
 
 from .broken import BREAKS, Leaky
 
-
 TRACED = "compiles"
 """Measured in a process of its own: the compiler cannot see through the run-time type checks of the tests."""
 

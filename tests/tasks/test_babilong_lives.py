@@ -12,7 +12,6 @@ from mnesis.tasks.babilong import BABILong
 from mnesis.tasks.babilong_lives import BABILongLives
 from mnesis.tasks.babilong_source import BABILongSource
 
-
 VERBS = "went|journeyed|moved|travelled|got|grabbed|picked|took|discarded|dropped|left|put"
 
 
@@ -89,8 +88,15 @@ def test_questions_inside_hide_their_answers_and_are_right(tokenizer) -> None:
         assert answer == oracle(facts(told), question)
 
 
+def test_stories_can_be_kept_short_and_forks_left_out(tokenizer) -> None:
+    task = lives(tokenizer, facts=1, forks=0, questions=0.0, shortest=16)
+    episode = draw(task)
+    assert episode.forks is None
+    assert all(len(facts(tokenizer.decode(row.tolist()))) == 1 for row in episode.inputs)
+
+
 def test_bad_numbers_are_refused(tokenizer) -> None:
-    with pytest.raises(ValueError, match="forks=0"):
-        lives(tokenizer, forks=0)
+    with pytest.raises(ValueError, match="forks=-1"):
+        lives(tokenizer, forks=-1)
     with pytest.raises(ValueError, match="not whole windows of 64"):
         lives(tokenizer).episodes(2, 100, torch.Generator())

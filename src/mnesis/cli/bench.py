@@ -1,7 +1,7 @@
 """Speed and memory of every memory, beside torch's own LSTM and attention in the same run.
 
-    mnesis bench
-    mnesis bench gru armt --lengths 512 2048 --quick
+mnesis bench
+mnesis bench gru armt --lengths 512 2048 --quick
 """
 
 from __future__ import annotations

@@ -104,7 +104,9 @@ def train_reader(
         network = design.build(tokenizer.vocabulary, phase.window, phase.options)
         if weights is not None:
             network.load_state_dict(weights)
-        lives = BABILongLives(task, window=phase.window, forks=phase.forks, questions=phase.questions)
+        lives = BABILongLives(
+            task, window=phase.window, forks=phase.forks, questions=phase.questions, facts=phase.facts
+        )
         result = fit(
             network,
             lives,

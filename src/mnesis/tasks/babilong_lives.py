@@ -28,6 +28,9 @@ from mnesis.tasks.babilong_sample import lay_out
 from mnesis.tasks.story import Story, StoryQuestion
 from mnesis.tasks.wording import Piece
 
+END_WEIGHT = 0.1
+"""Of the end behind a fork's answer, which is soon learned and would only dilute what the answer teaches."""
+
 
 class BABILongLives(Task):
     """Episodes of rows that live through BABILong samples of many lengths.
@@ -37,22 +40,33 @@ class BABILongLives(Task):
         window: units between forks; lives are whole windows, so that a reset never leaves a segment's grid. Train with
             this truncation.
         shortest: the shortest life, a number of windows.
-        forks: questions put to a fork of each row's state at every window's end.
-        questions: mean number of questions inside each window that knows anything to ask.
+        forks: questions put to a fork of each row's state at every window's end; 0 = none.
+        questions: mean number of questions inside a window; they can be answered from the window or from the memory.
+        facts: the longest story told in a life; None = as bAbI's, up to half of the life.
 
     Raises:
         ValueError: a task that cannot be told, or numbers out of range.
     """
 
     def __init__(
-        self, task: BABILong, *, window: int = 512, shortest: int = 1, forks: int = 4, questions: float = 1.0
+        self,
+        task: BABILong,
+        *,
+        window: int = 512,
+        shortest: int = 1,
+        forks: int = 4,
+        questions: float = 0.2,
+        facts: int | None = None,
     ) -> None:
         if task.task not in (1, 2, 3):
             raise ValueError(f"bAbI task {task.task} has no oracle to ask all the while; train on tasks 1, 2 or 3")
-        for name, value in (("window", window), ("shortest", shortest), ("forks", forks)):
-            if value < 1:
-                raise ValueError(f"{name}={value}: give 1 or more")
-        self.babilong, self.window, self.shortest, self.forks, self.questions = task, window, shortest, forks, questions
+        for name, value, least in (("window", window, 1), ("shortest", shortest, 1), ("forks", forks, 0)):
+            if value < least:
+                raise ValueError(f"{name}={value}: give {least} or more")
+        if facts is not None and facts < 1:
+            raise ValueError(f"facts={facts}: a story without facts has nothing to ask; give 1 or more, or None")
+        self.babilong, self.window, self.shortest = task, window, shortest
+        self.forks, self.questions, self.facts = forks, questions, facts
         self.vocabulary, self.chance = task.vocabulary, task.chance
         self.wordings = _question_texts(task.task)
 
@@ -67,7 +81,8 @@ class BABILongLives(Task):
             self._row(length, (edges[row], edges[row + 1]), np.random.default_rng(seed))
             for row, seed in enumerate(seeds)
         ]
-        forks = self._forks([row.known for row in rows], [np.random.default_rng(seed + 1) for seed in seeds])
+        numbers = [np.random.default_rng(seed + 1) for seed in seeds]
+        forks = self._forks([row.known for row in rows], numbers) if self.forks else None
         stack = lambda index: torch.from_numpy(np.stack([row[index] for row in rows]))  # noqa: E731
         return Episode(stack(0), stack(1), stack(2), reset=stack(3), forks=forks)
 
@@ -94,9 +109,7 @@ class BABILongLives(Task):
         targets = np.where(said[:-1] >= 0, said[:-1], tokens[1:])
         return _Row(tokens[:-1], targets, weight[:-1], reset, known)
 
-    def _life(
-        self, length: int, numbers: np.random.Generator
-    ) -> list[tuple[Piece, tuple[str, ...], tuple[str, ...]]]:
+    def _life(self, length: int, numbers: np.random.Generator) -> list[tuple[Piece, tuple[str, ...], tuple[str, ...]]]:
         """Pieces of one sample of exactly ``length`` tokens, and the facts told before and after each."""
         wording = self.babilong.wording
         sentences = self._story(length, numbers)
@@ -115,7 +128,7 @@ class BABILongLives(Task):
         """The sentences of a story, cut where they would fill more than half of the life."""
         story = self._draw(numbers)
         sentences, budget = [], length // 2
-        for sentence in story.sentences:
+        for sentence in story.sentences[: self.facts]:
             budget -= len(self.babilong.wording.text(sentence))
             if budget < 0:
                 break
@@ -177,6 +190,7 @@ class BABILongLives(Task):
                     inputs[end, row, index, : len(run) - 1] = run[:-1]
                     targets[end, row, index, : len(run) - 1] = run[1:]
                     weight[end, row, index, prompt - 1 : len(run) - 1] = 1
+                    weight[end, row, index, len(run) - 2] = END_WEIGHT
         return Forks(self.window, inputs, targets, weight)
 
     def _spelled(self, told: tuple[str, ...], numbers: np.random.Generator) -> list[tuple[Tensor, int]]:

@@ -15,7 +15,6 @@ from ...layers.transformer import Transformer
 from ...ops.associative import associative_read, associative_write, dpfp
 from .segments import SegmentMemory
 
-
 CLOSED = 8.0
 """A gate whose logit is below minus this writes less than 0.04 % and is not penalised."""
 
