@@ -53,7 +53,9 @@ def test_a_state_of_another_memory_is_refused(tmp_path) -> None:
             "fewer tensors|needs the state class",
         ),
         (
-            lambda path: save_file({"0": torch.zeros(1)}, path, {"mnesis_state": "1", "structure": '["this:Zen", null]'}),
+            lambda path: save_file(
+                {"0": torch.ones(1)}, path, {"mnesis_state": "1", "structure": '["this:Zen", null]'}
+            ),
             "needs the state class this:Zen",
         ),
     ],

@@ -101,7 +101,7 @@ def test_a_network_survives_its_folder(tmp_path, index: int) -> None:
     restored = load(tmp_path)
     assert restored.config == network.config
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), restored.parameters(), strict=True))
-    with pytest.raises(ValueError, match="already holds model.safetensors"):
+    with pytest.raises(ValueError, match=r"already holds model\.safetensors"):
         save(network, tmp_path)
     save(network, tmp_path, overwrite=True, dtype=torch.float16)
     assert next(load(tmp_path).parameters()).dtype == torch.float32

@@ -79,8 +79,8 @@ class ARMT(SegmentMemory):
         memory_dim: width of keys before the feature map (32 in the paper, 64 in the released scripts).
         correction: the gamma correction; False is the paper's ablation.
         gate_bias: start of the write gates' bias (0 in the paper).
-        gate_penalty: weight of the recorded loss ``loss/write_gate``, the mean of relu(logit + 8) over all writes: gates
-            that have nothing to write learn to close (not in the paper).
+        gate_penalty: weight of the recorded loss ``loss/write_gate``, the mean of relu(logit + 8) over all writes:
+            gates that have nothing to write learn to close (not in the paper).
         layers, heads, hidden, convolution, rotary, output_norm: of the native Transformer; without effect on a host
             that is handed in.
         host: any causal stack of layers instead.
