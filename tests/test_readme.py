@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mnesis.cli.list import markdown_table
+from mnesis.cli.listing import markdown_table
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

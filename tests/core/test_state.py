@@ -54,9 +54,9 @@ def test_a_state_of_another_memory_is_refused(tmp_path) -> None:
         ),
         (
             lambda path: save_file(
-                {"0": torch.ones(1)}, path, {"mnesis_state": "1", "structure": '["this:Zen", null]'}
+                {"0": torch.ones(1)}, path, {"mnesis_state": "1", "structure": '["a:Zen", null]'}
             ),
-            "needs the state class this:Zen",
+            "needs the state class a:Zen",
         ),
     ],
 )

@@ -20,6 +20,9 @@ COMMANDS = {
     "list": "what there is: memories, tasks, claims",
 }
 
+MODULES = {"list": "listing"}
+"""Commands whose file has another name: a module called list would take the place of Python's own in this one."""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command. Exit codes: 0 done or holds, 1 does not hold, 2 bad input."""
@@ -39,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _refuse(f"no command is called {name!r}; {hint}")
     import tyro  # late, so that --help and mistakes answer at once
 
-    command = import_module(f"mnesis.cli.{name}")
+    command = import_module(f"mnesis.cli.{MODULES.get(name, name)}")
     try:
         code = tyro.cli(
             command.run,

@@ -1,0 +1,204 @@
+"""The commands as a person and a script meet them: exit codes, sentences, JSON."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mnesis.cli import COMMANDS, main
+from mnesis.cli.recipes import Phase, phases
+from mnesis.cli.training import ReaderDesign, train_reader
+from mnesis.learn import Recipe, Stage
+from mnesis.tasks.babilong_source import BABILongSource
+
+SOURCE = BABILongSource(vocabulary=600)
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    captured = capsys.readouterr()
+    code = stopped.value.code
+    return (code if isinstance(code, int) else 0), captured.out, captured.err
+
+
+def short_phases(updates: int = 2) -> list[Phase]:
+    recipes = [
+        Recipe((Stage(length, 4, updates, truncation=window, update="window"),), save_every=1, log_every=1)
+        for length, window in ((64, 64), (256, 64))
+    ]
+    return [
+        Phase(recipes[0], 64, 3.0, 0),
+        Phase(recipes[1], 64, 0.5, 2, None, {"gate_penalty": 0.003}),
+    ]
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    design = ReaderDesign("armt", 16, 1, 16, 3, {"memory_tokens": 2, "memory_dim": 4, "heads": 2})
+    train_reader(folder, SOURCE, design, short_phases(), progress=False)
+    return folder
+
+
+def test_help_names_every_command(capsys) -> None:
+    code, out, _ = run(capsys, "--help")
+    assert code == 0
+    assert all(name in out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(capsys, name) -> None:
+    code, out, _ = run(capsys, name, "--help")
+    assert code == 0
+    assert f"usage: mnesis {name}" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["lawz"], "no command is called 'lawz'; did you mean 'laws'?"),
+        (["laws", "gruu"], "no memory is called 'gruu'; did you mean 'gru'?"),
+        (["laws"], "give the name of one memory, or --all"),
+        (["laws", "no.such:Thing"], "cannot import no.such:Thing"),
+        (["laws", "json:JSONDecoder"], "is not a Memory"),
+        (["stream", "missing.txt", "--model", "missing"], "there is no folder missing and no reader of that name"),
+        (["report", "missing"], "missing holds no run"),
+        (["evaluate", "missing"], "there is no folder missing"),
+        (["claim", "armt-rewrit"], "did you mean 'armt-rewrite'?"),
+        (["bench", "grru"], "did you mean 'gru'?"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_code_2(capsys, tmp_path, monkeypatch, arguments, sentence) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, error = run(capsys, *arguments)
+    assert code == 2
+    assert sentence in error
+    assert error.count("\n") == 1
+
+
+def test_the_catalog_is_listed_for_scripts(capsys) -> None:
+    _, out, _ = run(capsys, "list", "memories", "--json")
+    assert {"gru", "rmt", "armt"} <= {card["name"] for card in json.loads(out)}
+    _, out, _ = run(capsys, "list", "memories", "--bibtex")
+    assert out.count("@") >= 9
+    assert "Recurrent Memory Transformer" in out
+
+
+def test_laws_are_measured_for_scripts(capsys) -> None:
+    code, out, _ = run(capsys, "laws", "gru", "--only", "rows", "purity", "--json")
+    assert code == 0
+    assert {gap["law"] for gap in json.loads(out)} == {"rows", "purity"}
+    assert set(json.loads(out)[0]) == {"memory", "law", "form", "dtype", "gap", "tolerance", "holds"}
+
+
+def test_a_strangers_memory_is_measured(capsys) -> None:
+    code, out, _ = run(
+        capsys, "laws", "tests.core.broken:MixesRows", "--options", "dim=4", "--only", "rows", "cuts", "--json"
+    )
+    assert code == 1
+    assert {gap["law"] for gap in json.loads(out) if not gap["holds"]} == {"rows"}
+
+
+def test_a_run_is_trained_evaluated_and_reported(capsys, reader, tmp_path) -> None:
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "metrics.jsonl"):
+        assert (reader / name).is_file()
+    lines = [json.loads(line) for line in (reader / "metrics.jsonl").read_text().splitlines()]
+    assert [line["update"] for line in lines] == [1, 2, 3, 4]
+    output = tmp_path / "evaluation"
+    command = ["evaluate", str(reader), "--lengths", "200,300", "--streams", "3", "--quiet", "--json"]
+    code, out, _ = run(capsys, *command, "--output", str(output), "--threads", "1")
+    assert code == 0
+    assert [row["length"] for row in json.loads(out)["lengths"]] == [200, 300]
+    assert (output / "report.html").is_file()
+    code, out, _ = run(capsys, "report", str(reader), str(output), "--output", str(tmp_path / "both.html"))
+    assert code == 0
+    assert Path(out.strip()).is_file()
+    code, _, error = run(capsys, "report", str(reader), "--output", str(tmp_path / "both.html"))
+    assert code == 2
+    assert "--overwrite" in error
+
+
+def test_another_source_is_refused(reader) -> None:
+    design = ReaderDesign("armt", 16, 1, 16, 3, {"memory_tokens": 2, "memory_dim": 4, "heads": 2})
+    with pytest.raises(ValueError, match="a run on other data"):
+        train_reader(reader, BABILongSource(2, vocabulary=600), design, short_phases(), progress=False)
+    with pytest.raises(ValueError, match="another config"):
+        train_reader(reader, SOURCE, design, short_phases(3), progress=False)
+
+
+def test_a_stream_is_resumed_from_its_file(capsys, reader, tmp_path) -> None:
+    text = " ".join(f"Mary moved to the {room}. The tide turned slowly." for room in ("office", "garden") * 40)
+    halves = text[: text.index(" ", len(text) // 2)], text[text.index(" ", len(text) // 2) :]
+    for name, content in zip(("whole", "first", "second"), (text, *halves), strict=True):
+        (tmp_path / f"{name}.txt").write_text(content)
+    ask = ["--model", str(reader), "--threads", "1", "--ask", "Where is Mary?", "--json"]
+    _, whole, _ = run(capsys, "stream", str(tmp_path / "whole.txt"), *ask)
+    saved = str(tmp_path / "state.safetensors")
+    _, first, _ = run(capsys, "stream", str(tmp_path / "first.txt"), *ask, "--save", saved)
+    _, second, _ = run(capsys, "stream", str(tmp_path / "second.txt"), *ask, "--resume", saved)
+    whole, first, second = (json.loads(text) for text in (whole, first, second))
+    assert first["tokens"] + second["tokens"] == whole["tokens"]
+    assert second["answers"][0]["answer"] == whole["answers"][0]["answer"]
+    assert second["answers"][0]["probability"] == pytest.approx(whole["answers"][0]["probability"], abs=1e-4)
+    assert first["state_bytes"] == whole["state_bytes"]
+    code, _, error = run(capsys, "stream", str(tmp_path / "first.txt"), *ask, "--save", saved)
+    assert code == 2
+    assert "--overwrite" in error
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(b"", "holds no text"), (b"\xff\xfe\x00bad", "is not UTF-8 text"), (b"  \n ", "holds no text")],
+)
+def test_a_text_that_is_none_is_refused(capsys, reader, tmp_path, content, sentence) -> None:
+    (tmp_path / "text.txt").write_bytes(content)
+    code, _, error = run(capsys, "stream", str(tmp_path / "text.txt"), "--model", str(reader))
+    assert code == 2
+    assert sentence in error
+
+
+def test_standard_input_is_read(reader) -> None:
+    command = [sys.executable, "-m", "mnesis.cli", "stream", "-", "--model", str(reader), "--threads", "1", "--json"]
+    result = subprocess.run(
+        command, input="Mary went to the office.\n" * 30, capture_output=True, text=True, check=True
+    )
+    assert json.loads(result.stdout)["tokens"] > 100
+
+
+def test_nothing_is_written_where_it_may_not(capsys, reader, tmp_path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("a file, not a folder")
+    (tmp_path / "text.txt").write_text("Mary went to the office.")
+    code, _, error = run(
+        capsys,
+        "stream",
+        str(tmp_path / "text.txt"),
+        "--model",
+        str(reader),
+        "--save",
+        str(blocked / "state.safetensors"),
+    )
+    assert code == 2
+    assert "choose a folder" in error
+
+
+def test_recipes_are_plain_values() -> None:
+    for name in ("demo", "standard", "reader"):
+        for memory in ("armt", "gru"):
+            assert json.dumps([phase.as_json() for phase in phases(name, memory=memory)])
+    with pytest.raises(ValueError, match="no recipe is called 'fast'"):
+        phases("fast", memory="gru")
+
+
+@pytest.mark.parametrize("memory", ["rmt", "transformer-xl", "gru", "window", "delta-rule"])
+def test_every_kind_of_memory_can_be_a_reader(memory) -> None:
+    torch.manual_seed(0)
+    network = ReaderDesign(memory, 16, 1, 16, 3 if memory != "transformer-xl" else None, {}).build(50, 32, {})
+    logits, _ = network(torch.randint(50, (2, 40)))
+    assert logits.shape == (2, 40, 50)
