@@ -53,9 +53,7 @@ def test_a_state_of_another_memory_is_refused(tmp_path) -> None:
             "fewer tensors|needs the state class",
         ),
         (
-            lambda path: save_file(
-                {"0": torch.ones(1)}, path, {"mnesis_state": "1", "structure": '["a:Zen", null]'}
-            ),
+            lambda path: save_file({"0": torch.ones(1)}, path, {"mnesis_state": "1", "structure": '["a:Zen", null]'}),
             "needs the state class a:Zen",
         ),
     ],

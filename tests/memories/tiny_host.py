@@ -26,7 +26,7 @@ class TinyLayer(nn.Module):
         empty = torch.zeros(batch, capacity, self.dim, device=device, dtype=dtype)
         return Cache(empty, empty.clone())
 
-    def forward(self, h, cache=None, position=0, both_ways=(0, 0)):
+    def forward(self, h, cache=None, position=0, both_ways=(0, 0), length=None):
         assert both_ways == (0, 0)
         x = self.norm1(h)
         key, value = self.key(x), self.value(x)
@@ -35,6 +35,9 @@ class TinyLayer(nn.Module):
             key = torch.cat([cache.key[:, :position], key], 1)
             value = torch.cat([cache.value[:, :position], value], 1)
             grown = [F.pad(t, (0, 0, 0, max(0, capacity - t.shape[1])))[:, :capacity] for t in (key, value)]
+            if length is not None:
+                real = (torch.arange(capacity)[None] < position + length[:, None])[..., None]
+                grown = [torch.where(real, t, 0.0) for t in grown]
             cache = Cache(*grown)
         units, total = h.shape[1], key.shape[1]
         q, k, v = (t.unflatten(2, (self.heads, -1)).transpose(1, 2) for t in (self.query(x), key, value))

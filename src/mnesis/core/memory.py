@@ -34,6 +34,9 @@ class Memory(nn.Module, Generic[S]):
     """False where the state grows with the stream."""
     native_reset: ClassVar[bool] = False
     """True where ``scan`` takes ``reset=`` and handles it in its own arithmetic."""
+    native_length: ClassVar[bool] = False
+    """True where ``scan`` takes ``length=``, the units of each row that are real, as long as no row reaches the end of its
+    period; and ``keep=False``, for rows whose state nobody wants (it may then be returned as None)."""
     dim: int | None = None
     """Width of the input vectors; None where the input is something else (token ids, a tree)."""
 
@@ -210,6 +213,7 @@ class HostLayer(Protocol[C]):
         cache: C | None = None,
         position: int | Int[Tensor, " B"] = 0,
         both_ways: tuple[int, int] = (0, 0),
+        length: Int[Tensor, " B"] | None = None,
     ) -> tuple[Float[Tensor, "B T D"], C | None]:
         """Run T more units of the segment.
 
@@ -220,6 +224,7 @@ class HostLayer(Protocol[C]):
                 capacity are answered but not kept.
             both_ways: this many first and last units of the call see one another in both directions
                 (blocks of memory tokens); the first only at position 0.
+            length: units of each row that the cache shall keep; None = all. (The others only pad.)
         """
         ...
 
@@ -262,7 +267,8 @@ class _Pieces(Generic[S]):
 
     Each row is cut at its own resets; pieces are independent, so they run as rows of one batch. A piece that starts off
     the grid first runs to its boundary, grouped by phase. Then lengths are cut by powers of two (no grid), or whole
-    periods run first and tails after them: at most log2 T + 1 scans without a grid, 2 period + T / period with one.
+    periods run first and tails after them: at most log2 T + 1 scans without a grid, 2 period + T / period with one, and
+    far fewer where the memory takes tails of different lengths at once (``native_length``).
     """
 
     def __init__(self, memory: Memory[S], x: Any, state: S, reset: Tensor | None, length: Tensor | None) -> None:
@@ -311,11 +317,7 @@ class _Pieces(Generic[S]):
                 while len(whole := (self.left - self.done >= memory.period).nonzero().flatten()):
                     periods = int((self.left - self.done)[whole].min()) // memory.period
                     self._scan(whole, periods * memory.period, 0)
-                phase = 0
-                while len(rest := (self.left > self.done).nonzero().flatten()):
-                    units = int((self.left - self.done)[rest].min())
-                    self._scan(rest, units, phase)
-                    phase += units
+                self._tails((self.left > self.done).nonzero().flatten(), 0)
         return self._collect(), self._final_state()
 
     def _seed(self) -> None:
@@ -366,12 +368,43 @@ class _Pieces(Generic[S]):
     def _to_boundaries(self, period: int) -> None:
         for phase in self.phase[self.phase > 0].unique().tolist():
             pieces = (self.phase == phase).nonzero().flatten()
-            goal = self.left[pieces].clamp(max=period - phase)
-            offset = 0
-            while len(rest := pieces[goal > offset]):
-                units = int(goal[goal > offset].min()) - offset
-                self._scan(rest, units, phase + offset)
-                offset += units
+            reaching = self.left[pieces] >= period - phase
+            self._scan(pieces[reaching], period - phase, phase)
+            self._tails(pieces[~reaching], phase)
+
+    def _tails(self, pieces: Tensor, phase: int) -> None:
+        """Run pieces that end inside the present period."""
+        if not self.memory.native_length:
+            while len(rest := pieces[self.left[pieces] > self.done[pieces]]):
+                units = int((self.left - self.done)[rest].min())
+                self._scan(rest, units, phase)
+                phase += units
+            return
+        last = torch.zeros(len(self.left), dtype=torch.bool).index_fill(0, self.last, True)[pieces]
+        size = torch.tensor([int(units - 1).bit_length() for units in (self.left - self.done)[pieces]])
+        for bits in size.unique().tolist():  # padded to at most twice their length
+            for keep in (False, True):
+                self._ragged(pieces[(size == bits) & (last == keep)], phase, keep)
+
+    def _ragged(self, pieces: Tensor, phase: int, keep: bool) -> None:
+        """One scan of pieces of different lengths; what stands beyond a piece's end repeats its last unit."""
+        if not len(pieces):
+            return
+        length = (self.left - self.done)[pieces]
+        units = int(length.max())
+        real = torch.arange(units)[None] < length[:, None]
+        first = self.rows[pieces] * self.time + self.start[pieces] + self.done[pieces]
+        place = first[:, None] + torch.arange(units)[None].clamp(max=length[:, None] - 1)
+        x = _map_input(self.x, lambda leaf: leaf.flatten(0, 1)[place.to(self.device)])
+        self.grouping.next(torch.where(real, place, -1).to(self.device))
+        options = {"length": length.to(self.device), "keep": keep}
+        y, state = cast(Any, self.memory).scan(x, self._states(pieces), phase, **options)
+        if keep:
+            self._keep(state, pieces)
+        self.done[pieces] += length
+        real = real.to(self.device)
+        self.outputs.append(_map_input(y, lambda leaf: leaf[real]))
+        self.places.append(place.to(self.device)[real])
 
     def _collect(self) -> Any:
         index = torch.cat(self.places)

@@ -29,7 +29,7 @@ _listener: ContextVar[_Listener | None] = ContextVar("mnesis_listener", default=
 class _Call:
     values: dict[str, list[Tensor]] = field(default_factory=dict)
     place: Int[Tensor, "b n"] | None = None
-    """Flat position (row * T + t) of every unit that this call reads; None = the whole batch in order."""
+    """Flat position (row * T + t) of every unit that this call reads, -1 for padding; None = the whole batch in order."""
 
 
 @dataclass
@@ -101,11 +101,12 @@ class _Regrouping:
         for parts in zip(*(call.values[name] for call in calls), strict=True):
             places = [call.place for call in calls if call.place is not None]
             if parts[0].ndim == 0:
-                units = parts[0].new_tensor([float(place.numel()) for place in places])
+                units = parts[0].new_tensor([float((place >= 0).sum()) for place in places])
                 results.append((torch.stack(parts) * units).sum() / units.sum())
                 continue
             flat = torch.cat([part.flatten(0, 1) for part in parts])
             index = torch.cat([place.flatten() for place in places])
+            flat, index = flat[index >= 0], index[index >= 0]
             whole = flat.new_zeros(batch * length, *flat.shape[1:]).index_copy(0, index, flat)
             results.append(whole.unflatten(0, (batch, length)))
         return results

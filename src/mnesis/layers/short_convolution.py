@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 
@@ -30,9 +30,12 @@ class ShortConvolution(nn.Module):
         return torch.zeros(batch, self.width - 1, self.dim, device=device, dtype=dtype)
 
     def forward(
-        self, x: Float[Tensor, "B T D"], tail: Float[Tensor, "B tail D"] | None = None
+        self,
+        x: Float[Tensor, "B T D"],
+        tail: Float[Tensor, "B tail D"] | None = None,
+        length: Int[Tensor, " B"] | None = None,
     ) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "B tail D"]]:
-        """Outputs and the new tail; no tail means the start of a sequence."""
+        """Outputs and the new tail, which ends after ``length`` units of each row; no tail = the start of a sequence."""
         if tail is None:
             tail = x.new_zeros(x.shape[0], self.width - 1, self.dim)
         time = x.shape[1]
@@ -41,4 +44,7 @@ class ShortConvolution(nn.Module):
         y = x
         for lag, weight in enumerate(self.weight.to(x.dtype).unbind(0)):
             y = torch.addcmul(y, padded.narrow(1, self.width - 1 - lag, time), weight)
-        return y, padded[:, time:].to(tail.dtype).clone()
+        if length is None:
+            return y, padded[:, time:].to(tail.dtype).clone()
+        index = length[:, None] + torch.arange(self.width - 1, device=x.device)
+        return y, padded.gather(1, index[..., None].expand(-1, -1, self.dim)).to(tail.dtype)

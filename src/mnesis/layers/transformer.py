@@ -77,11 +77,13 @@ class TransformerLayer(nn.Module):
         cache: SegmentCache | None = None,
         position: int | Int[Tensor, " B"] = 0,
         both_ways: tuple[int, int] = (0, 0),
+        length: Int[Tensor, " B"] | None = None,
     ) -> tuple[Float[Tensor, "B T D"], SegmentCache | None]:
         """Run T more units of a segment; see :class:`mnesis.core.memory.HostLayer`."""
         x, tail = self.attention_norm(h), None
         if self.convolution is not None:
-            x, tail = self.convolution(x, _tail(cache, position))
+            before = _tail(cache, position)
+            x, tail = self.convolution(x, before, length)
         q, k, v = rearrange(self.query_key_value(x), "b t (three h k) -> three b t h k", three=3, h=self.heads)
         if self.rotary:
             units = torch.arange(h.shape[1], device=h.device)
@@ -93,6 +95,8 @@ class TransformerLayer(nn.Module):
             cache, context = self._one(q, k, v, cache, position)
         else:
             cache, context = self._more(q, k, v, cache, position, both_ways)
+            if length is not None:
+                cache = _shortened(cache, position + length)
         if cache is not None and tail is not None:
             cache = cache._replace(tail=tail.to(cache.tail.dtype))
         h = h + self.output(context.flatten(2))
@@ -121,6 +125,12 @@ class TransformerLayer(nn.Module):
         seen: Bool[Tensor, "B 1 1 C"] = (slots[None] <= position[:, None])[:, None, None]
         context = _attend(q, cache.key.to(q.dtype), cache.value.to(q.dtype), mask=seen)
         return cache, context
+
+
+def _shortened(cache: SegmentCache, units: Int[Tensor, " B"]) -> SegmentCache:
+    """Zero beyond the units that are real."""
+    real = (torch.arange(cache.key.shape[1], device=units.device)[None] < units[:, None])[..., None, None]
+    return cache._replace(key=torch.where(real, cache.key, 0.0), value=torch.where(real, cache.value, 0.0))
 
 
 def _tail(cache: SegmentCache | None, position: int | Int[Tensor, " B"]) -> Tensor | None:

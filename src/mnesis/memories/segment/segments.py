@@ -53,6 +53,8 @@ class SegmentMemory(Memory[SegmentState]):
         self.period = self.segment = segment
         self.checkpoint, self.read_tokens = checkpoint, read_tokens
 
+    native_length = True
+
     @abstractmethod
     def initial_carried(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Any:
         """What the first segment reads."""
@@ -87,8 +89,18 @@ class SegmentMemory(Memory[SegmentState]):
     def phase_of(self, state: SegmentState) -> Int[Tensor, " B"]:
         return state.position % self.segment
 
-    def scan(self, x: Tensor, state: SegmentState, phase: int = 0) -> tuple[Tensor, SegmentState]:
+    def scan(
+        self,
+        x: Tensor,
+        state: SegmentState,
+        phase: int = 0,
+        *,
+        length: Int[Tensor, " B"] | None = None,
+        keep: bool = True,
+    ) -> tuple[Tensor, SegmentState | None]:
         h = self.host.embed(x)
+        if length is not None:
+            return self._ragged(h, state, phase, length, keep)
         carried, caches, position = state
         segment, time, outputs = self.segment, h.shape[1], []
         head = min(segment - phase, time) if phase else 0
@@ -110,6 +122,17 @@ class SegmentMemory(Memory[SegmentState]):
         h = torch.cat(outputs, 1) if len(outputs) > 1 else outputs[0]
         return self.host.head(h), SegmentState(carried, caches, (position + time) % segment)
 
+    def _ragged(
+        self, h: Tensor, state: SegmentState, phase: int, length: Int[Tensor, " B"], keep: bool
+    ) -> tuple[Tensor, SegmentState | None]:
+        """Rows that end at different places inside one segment."""
+        carried, caches, position = state
+        if phase == 0 and not keep:
+            caches = (None,) * len(caches)
+        y, caches = self._part(h, carried, caches, phase, length)
+        y = self.host.head(y)
+        return y, SegmentState(carried, caches, (position + length) % self.segment) if keep else None
+
     def step(self, x: Tensor, state: SegmentState) -> tuple[Tensor, SegmentState]:
         h = self.host.embed(x.unsqueeze(1))
         carried, caches, position = state
@@ -127,22 +150,38 @@ class SegmentMemory(Memory[SegmentState]):
         return y, SegmentState(carried, caches, position % self.segment)
 
     def _layers(
-        self, h: Tensor, carried: Any, caches: tuple[Any, ...], position: int | Tensor, *, opening: bool = False
+        self,
+        h: Tensor,
+        carried: Any,
+        caches: tuple[Any, ...],
+        position: int | Tensor,
+        *,
+        opening: bool = False,
+        length: Int[Tensor, " B"] | None = None,
     ) -> tuple[Tensor, tuple[Any, ...]]:
         block = (self.read_tokens if opening and self.both_ways else 0, 0)
         kept = []
         for index, (layer, cache) in enumerate(zip(self.host.layers, caches, strict=True)):
-            h, cache = layer(self.read(index, h, carried), cache, position, block)
+            h, cache = layer(self.read(index, h, carried), cache, position, block, length)
             kept.append(cache)
         return h, tuple(kept)
 
-    def _part(self, h: Tensor, carried: Any, caches: tuple[Any, ...], phase: int) -> tuple[Tensor, tuple[Any, ...]]:
+    def _part(
+        self,
+        h: Tensor,
+        carried: Any,
+        caches: tuple[Any, ...],
+        phase: int,
+        length: Int[Tensor, " B"] | None = None,
+    ) -> tuple[Tensor, tuple[Any, ...]]:
         """Some units of a segment, from its start (phase 0) or in the middle."""
         opening = self.opening(carried) if phase == 0 else None
         if opening is None:
-            h, caches = self._layers(h, carried, caches, self.read_tokens + phase if phase else 0)
+            position = self.read_tokens + phase if phase else 0
+            h, caches = self._layers(h, carried, caches, position, length=length)
         else:
-            h, caches = self._layers(torch.cat([opening, h], 1), carried, caches, 0, opening=True)
+            real = None if length is None else length + self.read_tokens
+            h, caches = self._layers(torch.cat([opening, h], 1), carried, caches, 0, opening=True, length=real)
             h = h[:, self.read_tokens :]
         return self.host.norm(h), caches
 
