@@ -25,8 +25,8 @@ def run(
     /,
     lengths: str = "1k,4k,16k,64k",
     reader_lengths: str = "16k,64k,256k,1M",
-    streams: int = 100,
-    long_streams: int = 8,
+    streams: int = 40,
+    long_streams: int = 4,
     seed: int = 0,
     threads: int = 2,
     overwrite: bool = False,
@@ -38,7 +38,7 @@ def run(
         folder: of the run; the same command goes on where it was stopped.
         lengths: at which the fresh reader is evaluated.
         reader_lengths: at which the shipped reader is evaluated.
-        streams: streams a length, up to 16k tokens.
+        streams: streams a length, up to 16k tokens; each is asked two or three questions.
         long_streams: streams a length beyond.
         seed: of weights and data.
         threads: of the processor.

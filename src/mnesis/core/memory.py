@@ -35,8 +35,8 @@ class Memory(nn.Module, Generic[S]):
     native_reset: ClassVar[bool] = False
     """True where ``scan`` takes ``reset=`` and handles it in its own arithmetic."""
     native_length: ClassVar[bool] = False
-    """True where ``scan`` takes ``length=``, the units of each row that are real, as long as no row reaches the end of its
-    period; and ``keep=False``, for rows whose state nobody wants (it may then be returned as None)."""
+    """True where ``scan`` takes ``length=``, the units of each row that are real, as long as no row reaches the end of
+    its period; and ``keep=False``, for rows whose state nobody wants (it may then be returned as None)."""
     dim: int | None = None
     """Width of the input vectors; None where the input is something else (token ids, a tree)."""
 

@@ -29,7 +29,7 @@ _listener: ContextVar[_Listener | None] = ContextVar("mnesis_listener", default=
 class _Call:
     values: dict[str, list[Tensor]] = field(default_factory=dict)
     place: Int[Tensor, "b n"] | None = None
-    """Flat position (row * T + t) of every unit that this call reads, -1 for padding; None = the whole batch in order."""
+    """Flat position (row * T + t) of every unit that this call reads, -1 = padding; None = the whole batch in order."""
 
 
 @dataclass

@@ -35,7 +35,7 @@ class ShortConvolution(nn.Module):
         tail: Float[Tensor, "B tail D"] | None = None,
         length: Int[Tensor, " B"] | None = None,
     ) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "B tail D"]]:
-        """Outputs and the new tail, which ends after ``length`` units of each row; no tail = the start of a sequence."""
+        """Outputs and the new tail, which ends after ``length`` units of each row; no tail = a sequence's start."""
         if tail is None:
             tail = x.new_zeros(x.shape[0], self.width - 1, self.dim)
         time = x.shape[1]

@@ -97,7 +97,7 @@ class SegmentMemory(Memory[SegmentState]):
         *,
         length: Int[Tensor, " B"] | None = None,
         keep: bool = True,
-    ) -> tuple[Tensor, SegmentState | None]:
+    ) -> tuple[Tensor, Any]:
         h = self.host.embed(x)
         if length is not None:
             return self._ragged(h, state, phase, length, keep)
