@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Int
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from mnesis.core.task import Episode, Task
 
-Form = Literal["remember", "rewrite"]
+FORMS = ("remember", "rewrite")
 
 
 class AssociativeRetrieval(Task):
@@ -53,8 +52,8 @@ class AssociativeRetrieval(Task):
     GENERATE = 101
     END = 102
 
-    def __init__(self, form: Form = "remember", *, key_length: int = 1, value_length: int = 1, symbols: int = 16):
-        if form not in get_args(Form):
+    def __init__(self, form: str = "remember", *, key_length: int = 1, value_length: int = 1, symbols: int = 16):
+        if form not in FORMS:
             raise ValueError(f"form = {form!r} is unknown; choose 'remember' (unique keys) or 'rewrite' (latest value)")
         if key_length < 1 or value_length < 1:
             raise ValueError(
