@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
