@@ -20,11 +20,24 @@ import torch
 from torch import Tensor
 from torch._dynamo.exc import TorchDynamoException
 
-from .memory import Memory, _first, _map_input
+from .memory import Memory
+from .pieces import first_leaf, map_leaves
 from .record import silent
 from .state import clone, detach, leaves, load_state, nbytes, put, save_state, take, tree_map
+from .subject import (
+    TOLERANCE,
+    Subject,
+    chunked,
+    compare,
+    cuttings,
+    difference,
+    graded,
+    in_form,
+    joined,
+    lengthened,
+    stacked,
+)
 
-TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 3e-2}
 LENGTHS = (1, 2, 63, 100)
 REMEMBERED = 1e-3
 """How far later outputs must move when the carried state is replaced by a fresh one."""
@@ -46,52 +59,6 @@ class Gap:
     @property
     def holds(self) -> bool:
         return self.gap <= self.tolerance
-
-
-class Subject:
-    """A memory under examination: redrawn parameters, its inputs, one dtype."""
-
-    def __init__(self, memory: Memory, dtype: torch.dtype, seed: int = 0) -> None:
-        self.dtype = dtype
-        self.generator = torch.Generator().manual_seed(seed)
-        self.memory = copy.deepcopy(memory).to("cpu", dtype).eval()
-        self.redraw()
-
-    @property
-    def tolerance(self) -> float:
-        return TOLERANCE[self.dtype]
-
-    def redraw(self, shift: float = 0.0) -> None:
-        """Draw every parameter anew: matrices normal, deviation 1/sqrt(fan in); vectors spread around their values."""
-        with torch.no_grad():
-            for parameter in self.memory.parameters():
-                noise = torch.randn(parameter.shape, generator=self.generator, dtype=torch.float64)
-                if parameter.ndim > 1:
-                    parameter.copy_(noise * parameter[0].numel() ** -0.5)
-                else:
-                    parameter.copy_(parameter.double() + noise + shift * noise.sign())
-
-    def draw(self, batch: int, time: int, scale: float = 1.0) -> Any:
-        """Random inputs: vectors for a memory with ``dim``, token ids for one with ``vocabulary``."""
-        if self.memory.dim is not None:
-            x = torch.randn(batch, time, self.memory.dim, generator=self.generator, dtype=torch.float64)
-            return (scale * x).to(self.dtype)
-        if vocabulary := getattr(self.memory, "vocabulary", None):
-            return torch.randint(vocabulary, (batch, time), generator=self.generator)
-        name = type(self.memory).__name__
-        raise ValueError(f"{name} has neither dim nor vocabulary, so the laws cannot draw inputs; set one of them")
-
-    def flags(self, batch: int, time: int, rate: float) -> Tensor:
-        return torch.rand(batch, time, generator=self.generator) < rate
-
-    def fresh(self, batch: int) -> Any:
-        return self.memory.initial_state(batch, device=torch.device("cpu"), dtype=self.dtype)
-
-    def started(self, batch: int) -> Any:
-        """A state off the grid, as found in mid-stream."""
-        with torch.no_grad():
-            _, state = self.memory(self.draw(batch, 7))
-        return detach(state)
 
 
 def check(
@@ -136,97 +103,6 @@ def _forms(memory: Memory) -> Iterator[tuple[str, Memory]]:
         yield form, in_form(memory, form)
 
 
-def in_form(memory: Memory, form: str) -> Memory:
-    """The same memory, weights included, with its recurrence computed in another form."""
-    other = type(memory)(**{**memory.config, "form": form})
-    # Assigned, not copied: a new memory is float32, and copying would round the weights of a float64 one.
-    other.load_state_dict(copy.deepcopy(memory.state_dict()), assign=True)
-    return other
-
-
-def difference(a: Any, b: Any) -> float:
-    """The gap between two outputs, states or lists of gradients; infinite where one is not finite."""
-    worst = 0.0
-    for u, v in zip(_tensors(a), _tensors(b), strict=True):
-        if u.shape != v.shape:
-            return float("inf")
-        if u.numel() == 0:
-            continue
-        u, v = u.detach().double(), v.detach().double()
-        gap = float((u - v).abs().max() / max(1.0, float(u.abs().max())))
-        worst = max(worst, gap if gap == gap else float("inf"))
-    return worst
-
-
-def _tensors(tree: Any) -> list[Tensor]:
-    if isinstance(tree, list):
-        return [tensor for item in tree for tensor in _tensors(item)]
-    return leaves(tree)
-
-
-Run = Callable[[Any, Any], tuple[Any, Any]]
-"""Reads x from a state in some way: (x, state) -> (y, state)."""
-
-
-def _graded(subject: Subject, run: Run, x: Any, state: Any, seed: int = 1) -> tuple[list[Tensor], list[Tensor]]:
-    """Outputs with state, and the gradients of a random projection of both to parameters, inputs and start."""
-    memory = subject.memory
-    differentiable = _first(x).is_floating_point()
-    x = _map_input(x, lambda leaf: leaf.clone().requires_grad_(leaf.is_floating_point()))
-    state = tree_map(lambda leaf: leaf.clone().requires_grad_(leaf.is_floating_point()), state)
-    y, after = run(x, state)
-    results = [*leaves(y), *leaves(after)]
-    generator = torch.Generator().manual_seed(seed)
-    scalar = torch.zeros((), dtype=torch.float64)
-    for tensor in results:
-        weight = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
-        if tensor.is_floating_point() and tensor.requires_grad:
-            scalar = scalar + (tensor.double() * weight).sum()
-    wanted = [p for p in memory.parameters() if p.requires_grad] + [
-        leaf for leaf in leaves(state) if leaf.requires_grad
-    ]
-    wanted += leaves(x) if differentiable else []
-    if not scalar.requires_grad:
-        return results, []
-    gradients = torch.autograd.grad(scalar, wanted, allow_unused=True)
-    return results, [g if g is not None else torch.zeros_like(w) for g, w in zip(gradients, wanted, strict=True)]
-
-
-def _compare(subject: Subject, run: Run, other: Run, x: Any, state: Any) -> float:
-    if subject.dtype is torch.bfloat16:
-        with torch.no_grad():
-            return difference(leaves(run(x, state)[0]), leaves(other(x, state)[0]))
-    (a, grad_a), (b, grad_b) = _graded(subject, run, x, state), _graded(subject, other, x, state)
-    return max(difference(a, b), difference(grad_a, grad_b))
-
-
-def _chunked(memory: Memory, sizes: Sequence[int], **options: Tensor) -> Run:
-    def run(x: Any, state: Any) -> tuple[Any, Any]:
-        outputs, start = [], 0
-        for size in sizes:
-            piece = _map_input(x, lambda leaf, a=start, n=size: leaf[:, a : a + n])
-            y, state = memory(piece, state, **{k: v[:, start : start + size] for k, v in options.items()})
-            outputs.append(y)
-            start += size
-        return _joined(outputs), state
-
-    return run
-
-
-def _joined(outputs: list[Any], dim: int = 1) -> Any:
-    if isinstance(outputs[0], Tensor):
-        return torch.cat(outputs, dim)
-    return type(outputs[0])(*(_joined(list(parts), dim) for parts in zip(*outputs, strict=True)))
-
-
-def _cuttings(time: int, generator: torch.Generator) -> list[list[int]]:
-    if time == 1:
-        return []
-    random = (torch.randperm(time - 1, generator=generator)[: min(6, time - 1)] + 1).sort().values.tolist()
-    edges = [0, *random, time]
-    return [[1] * time, [1, time - 1], [time - 1, 1], [b - a for a, b in pairwise(edges)]]
-
-
 def cuts(subject: Subject) -> float:
     """Outputs, final state and gradients do not depend on where the stream is cut."""
     worst = 0.0
@@ -234,9 +110,9 @@ def cuts(subject: Subject) -> float:
     for time in LENGTHS + whole_periods:
         x = subject.draw(2, time)
         for state in (subject.fresh(2), subject.started(2)):
-            whole = _chunked(subject.memory, [time])
-            for sizes in _cuttings(time, subject.generator):
-                worst = max(worst, _compare(subject, whole, _chunked(subject.memory, sizes), x, detach(state)))
+            whole = chunked(subject.memory, [time])
+            for sizes in cuttings(time, subject.generator):
+                worst = max(worst, compare(subject, whole, chunked(subject.memory, sizes), x, detach(state)))
     return worst
 
 
@@ -254,7 +130,7 @@ def remembers(subject: Subject) -> float:
         # A mechanism that ``truncates`` stops gradients at its grid by definition; inside a segment they must flow.
         stopped = getattr(memory, "truncates", False) and before % period == 0
         if x.is_floating_point() and not stopped:
-            scalar = _first(y_carried).double().square().sum()
+            scalar = first_leaf(y_carried).double().square().sum()
             gradient = torch.autograd.grad(scalar, x, allow_unused=True)[0] if scalar.requires_grad else None
             moved = min(moved, 0.0 if gradient is None else float(gradient.abs().max()))
         worst = max(worst, 1 - moved / REMEMBERED)
@@ -267,11 +143,11 @@ def causality(subject: Subject) -> float:
     with torch.no_grad():
         for time, at in ((2, 1), (63, 20), (100, 64), (100, 99)):
             x, other = subject.draw(2, time), subject.draw(2, time)
-            changed = _joined(
-                [_map_input(x, lambda leaf, t=at: leaf[:, :t]), _map_input(other, lambda leaf, t=at: leaf[:, t:])]
+            changed = joined(
+                [map_leaves(x, lambda leaf, t=at: leaf[:, :t]), map_leaves(other, lambda leaf, t=at: leaf[:, t:])]
             )
             a, b = subject.memory(x)[0], subject.memory(changed)[0]
-            early = lambda y, t=at: _map_input(y, lambda leaf: leaf[:, :t])  # noqa: E731
+            early = lambda y, t=at: map_leaves(y, lambda leaf: leaf[:, :t])  # noqa: E731
             worst = max(worst, difference(early(a), early(b)))
     return worst
 
@@ -292,29 +168,18 @@ def resets(subject: Subject) -> float:
                 for index, (begin, end) in enumerate(pairwise(edges)):
                     row_state = subject.fresh(1) if index else row_state
                     y, row_state = memory(
-                        _map_input(x, lambda leaf, r=row, a=begin, b=end: leaf[r : r + 1, a:b]), row_state
+                        map_leaves(x, lambda leaf, r=row, a=begin, b=end: leaf[r : r + 1, a:b]), row_state
                     )
                     row_outputs.append(y)
-                outputs.append(_joined(row_outputs))
+                outputs.append(joined(row_outputs))
                 states.append(row_state)
-            return _joined(outputs, 0), _stacked(states)
+            return joined(outputs, 0), stacked(states)
 
-        together = _chunked(memory, [time], reset=flags)
-        worst = max(worst, _compare(subject, alone, together, x, state))
-        for sizes in _cuttings(time, subject.generator)[-1:]:
-            worst = max(worst, _compare(subject, together, _chunked(memory, sizes, reset=flags), x, state))
+        together = chunked(memory, [time], reset=flags)
+        worst = max(worst, compare(subject, alone, together, x, state))
+        for sizes in cuttings(time, subject.generator)[-1:]:
+            worst = max(worst, compare(subject, together, chunked(memory, sizes, reset=flags), x, state))
     return worst
-
-
-def _lengthened(leaf: Tensor, time: int) -> Tensor:
-    return torch.cat([leaf, leaf.new_zeros(1, time - leaf.shape[1], *leaf.shape[2:])], 1)
-
-
-def _stacked(states: list[Any]) -> Any:
-    whole = take(states[0], [0] * len(states))
-    for row, state in enumerate(states):
-        whole = put(whole, [row], state)
-    return whole
 
 
 def padding(subject: Subject) -> float:
@@ -330,7 +195,7 @@ def padding(subject: Subject) -> float:
                 mask = beyond.reshape(*beyond.shape, *[1] * (leaf.ndim - 2))
                 return leaf.masked_fill(mask, value if leaf.is_floating_point() else 0)
 
-            return _map_input(x, fill)
+            return map_leaves(x, fill)
 
         def padded(x: Any, state: Any, length: Tensor = length) -> tuple[Any, Any]:
             return memory(x, state, length=length)
@@ -340,22 +205,22 @@ def padding(subject: Subject) -> float:
             for row, units in enumerate(length.tolist()):
                 row_state = take(state, [row])
                 if units:
-                    y, row_state = memory(_map_input(x, lambda leaf, r=row, n=units: leaf[r : r + 1, :n]), row_state)
+                    y, row_state = memory(map_leaves(x, lambda leaf, r=row, n=units: leaf[r : r + 1, :n]), row_state)
                 else:
-                    y = _map_input(outputs[0], lambda leaf: torch.zeros_like(leaf[:, :0]))
-                outputs.append(_map_input(y, lambda leaf, time=time: _lengthened(leaf, time)))
+                    y = map_leaves(outputs[0], lambda leaf: torch.zeros_like(leaf[:, :0]))
+                outputs.append(map_leaves(y, lambda leaf, time=time: lengthened(leaf, time)))
                 states.append(row_state)
-            return _joined(outputs, 0), _stacked(states)
+            return joined(outputs, 0), stacked(states)
 
         clean, state = filled(0.0), detach(state)
         if subject.dtype is not torch.bfloat16:
-            (a, grad_a), (b, grad_b) = (_graded(subject, padded, filled(v), state) for v in (0.0, float("nan")))
+            (a, grad_a), (b, grad_b) = (graded(subject, padded, filled(v), state) for v in (0.0, float("nan")))
             same = all(torch.equal(u, v) for u, v in zip([*a, *grad_a], [*b, *grad_b], strict=True))
             worst = max(worst, 0.0 if same else float("inf"))
             for row, units in enumerate(length.tolist()):
-                if bool(_first(padded(clean, state)[0])[row, units:].ne(0).any()):
+                if bool(first_leaf(padded(clean, state)[0])[row, units:].ne(0).any()):
                     return float("inf")
-        worst = max(worst, _compare(subject, alone, padded, clean, state))
+        worst = max(worst, compare(subject, alone, padded, clean, state))
     return worst
 
 
@@ -365,13 +230,13 @@ def rows(subject: Subject) -> float:
     order = torch.tensor([2, 0, 3, 1])
     with torch.no_grad():
         y, after = subject.memory(x, state)
-        y_turned, after_turned = subject.memory(_map_input(x, lambda leaf: leaf[order]), take(state, order))
+        y_turned, after_turned = subject.memory(map_leaves(x, lambda leaf: leaf[order]), take(state, order))
         turned = max(
-            difference(_map_input(y, lambda leaf: leaf[order]), y_turned), difference(take(after, order), after_turned)
+            difference(map_leaves(y, lambda leaf: leaf[order]), y_turned), difference(take(after, order), after_turned)
         )
-        other = _joined([_map_input(subject.draw(1, 63), lambda leaf: leaf), _map_input(x, lambda leaf: leaf[1:])], 0)
+        other = joined([map_leaves(subject.draw(1, 63), lambda leaf: leaf), map_leaves(x, lambda leaf: leaf[1:])], 0)
         y_other, after_other = subject.memory(other, state)
-        tail = lambda tree: _map_input(tree, lambda leaf: leaf[1:])  # noqa: E731
+        tail = lambda tree: map_leaves(tree, lambda leaf: leaf[1:])  # noqa: E731
         independent = max(
             difference(tail(y), tail(y_other)), difference(take(after, [1, 2, 3]), take(after_other, [1, 2, 3]))
         )
@@ -384,18 +249,18 @@ def forms(subject: Subject) -> float:
 
     def stepped(x: Any, state: Any) -> tuple[Any, Any]:
         outputs = []
-        for t in range(_first(x).shape[1]):
-            y, state = memory.step(_map_input(x, lambda leaf, t=t: leaf[:, t]), state)
-            outputs.append(_map_input(y, lambda leaf: leaf.unsqueeze(1)))
-        return _joined(outputs), state
+        for t in range(first_leaf(x).shape[1]):
+            y, state = memory.step(map_leaves(x, lambda leaf, t=t: leaf[:, t]), state)
+            outputs.append(map_leaves(y, lambda leaf: leaf.unsqueeze(1)))
+        return joined(outputs), state
 
     twin = in_form(memory, "naive").to(subject.dtype).eval() if "naive" in getattr(memory, "forms", ()) else None
     for time in LENGTHS:
         x = subject.draw(2, time)
         for state in (subject.fresh(2), subject.started(2)):
             state = detach(state)
-            whole = _chunked(memory, [time])
-            worst = max(worst, _compare(subject, whole, stepped, x, state))
+            whole = chunked(memory, [time])
+            worst = max(worst, compare(subject, whole, stepped, x, state))
             if twin is not None and twin.config != memory.config:
                 worst = max(worst, _against_twin(subject, twin, x, state, time))
     phases = subject.started(3)
@@ -403,7 +268,7 @@ def forms(subject: Subject) -> float:
         with torch.no_grad():
             for row in range(1, 3):
                 phases = put(phases, [row], memory(subject.draw(1, row * 3), take(phases, [row]))[1])
-    worst = max(worst, _compare(subject, stepped, _chunked(memory, [5]), subject.draw(3, 5), detach(phases)))
+    worst = max(worst, compare(subject, stepped, chunked(memory, [5]), subject.draw(3, 5), detach(phases)))
     return worst
 
 
@@ -411,10 +276,10 @@ def _against_twin(subject: Subject, twin: Memory, x: Any, state: Any, time: int)
     if subject.dtype is torch.bfloat16:
         with torch.no_grad():
             return difference(twin(x, state)[0], subject.memory(x, state)[0])
-    own = _graded(subject, _chunked(subject.memory, [time]), x, state)
+    own = graded(subject, chunked(subject.memory, [time]), x, state)
     original, subject.memory = subject.memory, twin
     try:
-        reference = _graded(subject, _chunked(twin, [time]), x, state)
+        reference = graded(subject, chunked(twin, [time]), x, state)
     finally:
         subject.memory = original
     return max(difference(a, b) for a, b in zip(reference, own, strict=True))
@@ -434,7 +299,7 @@ def bounded(subject: Subject) -> float | None:
                 return float("inf")
             seen.append(nbytes(state))
         for _ in range(3):
-            _, state = subject.memory.step(_map_input(subject.draw(2, 1), lambda leaf: leaf[:, 0]), state)
+            _, state = subject.memory.step(map_leaves(subject.draw(2, 1), lambda leaf: leaf[:, 0]), state)
             seen.append(nbytes(state))
     return float(max(abs(size - expected) for size in seen))
 
@@ -456,10 +321,10 @@ def purity(subject: Subject) -> float:
     memory = subject.memory
     with torch.no_grad():
         state, x = subject.started(2), subject.draw(2, 63)
-        before, x_before = clone(state), _map_input(x, Tensor.clone)
+        before, x_before = clone(state), map_leaves(x, Tensor.clone)
         first = memory(x, state)
         memory(x, state, reset=subject.flags(2, 63, 0.1), length=torch.tensor([63, 20]))
-        memory.step(_map_input(x, lambda leaf: leaf[:, 0]), state)
+        memory.step(map_leaves(x, lambda leaf: leaf[:, 0]), state)
         second = memory(x, state)
     pairs = [(before, state), (x_before, x), (first[0], second[0]), (first[1], second[1])]
     same = all(torch.equal(u, v) for a, b in pairs for u, v in zip(leaves(a), leaves(b), strict=True))
@@ -481,9 +346,9 @@ def dtypes(subject: Subject) -> float:
             for _ in range(2):
                 _, state = other(x, state)
                 wrong += sum(a != leaf.dtype for a, leaf in zip(expected, leaves(state), strict=True))
-            _, state = other.step(_map_input(x, lambda leaf: leaf[:, 0]), state)
+            _, state = other.step(map_leaves(x, lambda leaf: leaf[:, 0]), state)
             wrong += sum(a != leaf.dtype for a, leaf in zip(expected, leaves(state), strict=True))
-            if not autocast and _first(other(x, state)[0]).dtype != dtype:
+            if not autocast and first_leaf(other(x, state)[0]).dtype != dtype:
                 wrong += 1
     return float(wrong)
 
@@ -498,7 +363,7 @@ def late(subject: Subject) -> float:
         moved = tree_map(lambda leaf: leaf if leaf.is_floating_point() else leaf + shift, state)
         x = subject.draw(2, 63)
         a, b = memory(x, state)[0], memory(x, moved)[0]
-        c, d = (memory.step(_map_input(x, lambda leaf: leaf[:, 0]), s)[0] for s in (state, moved))
+        c, d = (memory.step(map_leaves(x, lambda leaf: leaf[:, 0]), s)[0] for s in (state, moved))
     return max(difference(a, b), difference(c, d))
 
 
@@ -537,7 +402,7 @@ def compiles(subject: Subject) -> float:
             step = torch.compile(lambda x, state: memory.step(x, state), backend=count, fullgraph=True)
             state = expected = subject.fresh(2)
             for t in range(32):
-                unit = _map_input(x, lambda leaf, t=t: leaf[:, t].clone())
+                unit = map_leaves(x, lambda leaf, t=t: leaf[:, t].clone())
                 y, state = step(unit, state)
                 y_expected, expected = memory.step(unit, expected)
                 gap = max(gap, difference(y, y_expected))

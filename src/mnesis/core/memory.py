@@ -6,15 +6,14 @@ import inspect
 import json
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast, final, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from .record import regrouped
-from .state import batch_size, concatenate, leaves, put, structure, take
+from .pieces import Pieces, first_leaf, map_leaves
+from .state import batch_size, leaves, structure
 
 S = TypeVar("S")
 C = TypeVar("C")
@@ -86,12 +85,12 @@ class Memory(nn.Module, Generic[S]):
 
     def step(self, x: Any, state: S) -> tuple[Any, S]:
         """Read one unit of every row, ``x [B ...]``; rows may stand at different phases."""
-        x = _map_input(x, lambda leaf: leaf.unsqueeze(1))
+        x = map_leaves(x, lambda leaf: leaf.unsqueeze(1))
         if self.period is None:
             y, state = self.scan(x, state)
         else:
-            y, state = _Pieces(self, x, state, None, None).run()
-        return _map_input(y, lambda leaf: leaf.squeeze(1)), state
+            y, state = Pieces(self, x, state, None, None).run()
+        return map_leaves(y, lambda leaf: leaf.squeeze(1)), state
 
     @final
     def forward(
@@ -134,15 +133,15 @@ class Memory(nn.Module, Generic[S]):
                 return self.scan(x, state, phases[0])
         if self.native_reset and length is None and reset is not None and self.period is None:
             return cast(Any, self).scan(x, state, reset=reset)
-        return _Pieces(self, x, state, reset, length).run()
+        return Pieces(self, x, state, reset, length).run()
 
     def _fresh(self, batch: int, x: Any) -> S:
-        leaf = _first(x)
+        leaf = first_leaf(x)
         return self.initial_state(batch, device=leaf.device, dtype=self.compute_dtype(x))
 
     def compute_dtype(self, x: Any) -> torch.dtype:
         """The dtype of the arithmetic on this input: its own if floating (autocast's if on), else the parameters'."""
-        leaf = _first(x)
+        leaf = first_leaf(x)
         if torch.is_autocast_enabled(leaf.device.type):
             return torch.get_autocast_dtype(leaf.device.type)
         if leaf.is_floating_point():
@@ -150,7 +149,7 @@ class Memory(nn.Module, Generic[S]):
         return next((p.dtype for p in self.parameters() if p.is_floating_point()), torch.get_default_dtype())
 
     def _check_input(self, x: Any) -> tuple[int, int]:
-        leaf, name = _first(x), type(self).__name__
+        leaf, name = first_leaf(x), type(self).__name__
         if self.dim is not None and (leaf.ndim != 3 or leaf.shape[-1] != self.dim):
             raise ValueError(
                 f"{name} reads x of shape [batch, time, {self.dim}], not {list(leaf.shape)}"
@@ -252,198 +251,6 @@ def align_left(x: Tensor, length: Int[Tensor, " B"]) -> Tensor:
     shift = (time - length)[:, None]
     index = (torch.arange(time, device=x.device)[None] + shift) % time
     return x.gather(1, index.reshape(batch, time, *[1] * (x.ndim - 2)).expand_as(x))
-
-
-@dataclass
-class _Wave:
-    """States of some pieces after a scan, and which pieces they are."""
-
-    state: Any
-    pieces: Int[Tensor, " n"]
-
-
-class _Pieces(Generic[S]):
-    """Resets, ragged rows and mixed phases, written once.
-
-    Each row is cut at its own resets; pieces are independent, so they run as rows of one batch. A piece that starts off
-    the grid first runs to its boundary, grouped by phase. Then lengths are cut by powers of two (no grid), or whole
-    periods run first and tails after them: at most log2 T + 1 scans without a grid, 2 period + T / period with one, and
-    far fewer where the memory takes tails of different lengths at once (``native_length``).
-    """
-
-    def __init__(self, memory: Memory[S], x: Any, state: S, reset: Tensor | None, length: Tensor | None) -> None:
-        self.memory, self.x, self.state = memory, x, state
-        self.device = _first(x).device
-        self.batch, self.time = _first(x).shape[:2]
-        ends = [self.time] * self.batch if length is None else length.tolist()
-        marks = [[]] * self.batch if reset is None else [row.nonzero().flatten().tolist() for row in reset.cpu()]
-        phases = memory.phase_of(state) if memory.period is not None else None
-        row_phases = [0] * self.batch if phases is None else phases.tolist()
-        rows, starts, stops, fresh, phase, last = [], [], [], [], [], []
-        for row, end in enumerate(ends):
-            cuts = [t for t in marks[row] if t < end]
-            begins = cuts if cuts and cuts[0] == 0 else [0, *cuts]
-            if end == 0:
-                continue
-            for begin, stop in zip(begins, [*begins[1:], end], strict=True):
-                is_fresh = begin in cuts[:1] or begin > 0
-                rows.append(row)
-                starts.append(begin)
-                stops.append(stop)
-                fresh.append(is_fresh)
-                phase.append(0 if is_fresh else row_phases[row])
-            last.append(len(rows) - 1)
-        tensor = lambda values: torch.tensor(values, dtype=torch.long)  # noqa: E731
-        self.rows, self.start, self.left = tensor(rows), tensor(starts), tensor(stops) - tensor(starts)
-        self.phase, self.last = tensor(phase), tensor(last)
-        self.fresh = torch.tensor(fresh, dtype=torch.bool)
-        self.done = torch.zeros_like(self.left)
-        self.where = torch.full((len(rows), 2), -1, dtype=torch.long)  # wave and row in it of each piece's state
-        self.waves: list[_Wave] = []
-
-    def run(self) -> tuple[Any, S]:
-        memory = self.memory
-        if len(self.rows) == 0:
-            return self._no_output(), self.state
-        self._seed()
-        self.outputs: list[Any] = []
-        self.places: list[Tensor] = []
-        with regrouped(self.batch, self.time) as self.grouping:
-            if memory.period is None:
-                for bit in reversed(range(int(self.left.max()).bit_length())):
-                    self._scan(((self.left >> bit) & 1).nonzero().flatten(), 1 << bit, 0)
-            else:
-                self._to_boundaries(memory.period)
-                while len(whole := (self.left - self.done >= memory.period).nonzero().flatten()):
-                    periods = int((self.left - self.done)[whole].min()) // memory.period
-                    self._scan(whole, periods * memory.period, 0)
-                self._tails((self.left > self.done).nonzero().flatten(), 0)
-        return self._collect(), self._final_state()
-
-    def _seed(self) -> None:
-        """Wave 0 and 1: the states that pieces start from."""
-        kept, fresh = (~self.fresh).nonzero().flatten(), self.fresh.nonzero().flatten()
-        if len(kept):
-            rows = self.rows[kept]
-            whole = len(kept) == self.batch and bool((rows == torch.arange(self.batch)).all())
-            self._keep(self.state if whole else take(self.state, rows), kept)
-        if len(fresh):
-            self._keep(self.memory._fresh(len(fresh), self.x), fresh)
-
-    def _keep(self, state: S, pieces: Tensor) -> None:
-        self.where[pieces, 0] = len(self.waves)
-        self.where[pieces, 1] = torch.arange(len(pieces))
-        self.waves.append(_Wave(state, pieces))
-
-    def _states(self, pieces: Tensor) -> S:
-        """The present states of some pieces, gathered from the waves that left them."""
-        wave, row = self.where[pieces].unbind(1)
-        order, parts = [], []
-        for index in wave.unique().tolist():
-            chosen = (wave == index).nonzero().flatten()
-            wanted = row[chosen]
-            source = self.waves[index]
-            all_of_it = len(wanted) == len(source.pieces) and bool((wanted == torch.arange(len(wanted))).all())
-            parts.append(source.state if all_of_it else take(source.state, wanted))
-            order.append(chosen)
-        if len(parts) == 1:
-            return parts[0]
-        gathered = concatenate(parts)
-        back = torch.cat(order).argsort()
-        return take(gathered, back)
-
-    def _scan(self, pieces: Tensor, units: int, phase: int) -> None:
-        if not len(pieces):
-            return
-        first = self.rows[pieces] * self.time + self.start[pieces] + self.done[pieces]
-        place = (first[:, None] + torch.arange(units)[None]).to(self.device)
-        x = _map_input(self.x, lambda leaf: leaf.flatten(0, 1)[place])
-        self.grouping.next(place)
-        y, state = self.memory.scan(x, self._states(pieces), phase)
-        self._keep(state, pieces)
-        self.done[pieces] += units
-        self.outputs.append(_map_input(y, lambda leaf: leaf.flatten(0, 1)))
-        self.places.append(place.flatten())
-
-    def _to_boundaries(self, period: int) -> None:
-        for phase in self.phase[self.phase > 0].unique().tolist():
-            pieces = (self.phase == phase).nonzero().flatten()
-            reaching = self.left[pieces] >= period - phase
-            self._scan(pieces[reaching], period - phase, phase)
-            self._tails(pieces[~reaching], phase)
-
-    def _tails(self, pieces: Tensor, phase: int) -> None:
-        """Run pieces that end inside the present period."""
-        if not self.memory.native_length:
-            while len(rest := pieces[self.left[pieces] > self.done[pieces]]):
-                units = int((self.left - self.done)[rest].min())
-                self._scan(rest, units, phase)
-                phase += units
-            return
-        last = torch.zeros(len(self.left), dtype=torch.bool).index_fill(0, self.last, True)[pieces]
-        size = torch.tensor([int(units - 1).bit_length() for units in (self.left - self.done)[pieces]])
-        for bits in size.unique().tolist():  # padded to at most twice their length
-            for keep in (False, True):
-                self._ragged(pieces[(size == bits) & (last == keep)], phase, keep)
-
-    def _ragged(self, pieces: Tensor, phase: int, keep: bool) -> None:
-        """One scan of pieces of different lengths; what stands beyond a piece's end repeats its last unit."""
-        if not len(pieces):
-            return
-        length = (self.left - self.done)[pieces]
-        units = int(length.max())
-        real = torch.arange(units)[None] < length[:, None]
-        first = self.rows[pieces] * self.time + self.start[pieces] + self.done[pieces]
-        place = first[:, None] + torch.arange(units)[None].clamp(max=length[:, None] - 1)
-        x = _map_input(self.x, lambda leaf: leaf.flatten(0, 1)[place.to(self.device)])
-        self.grouping.next(torch.where(real, place, -1).to(self.device))
-        options = {"length": length.to(self.device), "keep": keep}
-        y, state = cast(Any, self.memory).scan(x, self._states(pieces), phase, **options)
-        if keep:
-            self._keep(state, pieces)
-        self.done[pieces] += length
-        real = real.to(self.device)
-        self.outputs.append(_map_input(y, lambda leaf: leaf[real]))
-        self.places.append(place.to(self.device)[real])
-
-    def _collect(self) -> Any:
-        index = torch.cat(self.places)
-
-        def assemble(*parts: Tensor) -> Tensor:
-            flat = torch.cat(parts)
-            # In the usual case every unit was read: a permutation, cheaper than filling zeros.
-            if len(index) == self.batch * self.time:
-                return flat[index.argsort()].unflatten(0, (self.batch, self.time))
-            whole = flat.new_zeros(self.batch * self.time, *flat.shape[1:]).index_copy(0, index, flat)
-            return whole.unflatten(0, (self.batch, self.time))
-
-        first = self.outputs[0]
-        if isinstance(first, Tensor):
-            return assemble(*self.outputs)
-        return type(first)(*(assemble(*parts) for parts in zip(*self.outputs, strict=True)))
-
-    def _final_state(self) -> S:
-        final = self._states(self.last)
-        if len(self.last) == self.batch:
-            return final
-        return put(self.state, self.rows[self.last], final)
-
-    def _no_output(self) -> Any:
-        """All rows have length 0: run one unit of a zero input to learn the outputs' shapes."""
-        x = _map_input(self.x, lambda leaf: torch.zeros_like(leaf[:1, :1]))
-        with torch.no_grad():
-            y, _ = self.memory.scan(x, self.memory._fresh(1, x))
-        return _map_input(y, lambda leaf: leaf.new_zeros(self.batch, self.time, *leaf.shape[2:]))
-
-
-def _first(x: Any) -> Tensor:
-    return x if isinstance(x, Tensor) else _first(x[0])
-
-
-def _map_input(x: Any, function: Any) -> Any:
-    if isinstance(x, Tensor):
-        return function(x)
-    return type(x)(*(_map_input(leaf, function) for leaf in x))
 
 
 def _check_mask(reset: Tensor | None, batch: int, time: int) -> Tensor | None:

@@ -10,10 +10,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ..core.memory import Memory
+from .around import Around
 from .stack import network
 
 
-class Classifier(Memory[Any]):
+class Classifier(Around):
     """Linear map, memory, linear map: ``logits [B T C], state = model(x [B T F], state)``.
 
     The logits at a unit judge all units so far; those at the last real one judge the sequence (:meth:`classify`).
@@ -44,15 +45,8 @@ class Classifier(Memory[Any]):
         self.rise, self.head = nn.Linear(features, dim), nn.Linear(dim, classes)
 
     @property
-    def bounded(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the state keeps its size: as the memory inside."""
-        return self.body.bounded
-
-    def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Any:
-        return self.body.initial_state(batch, device=device, dtype=dtype)
-
-    def phase_of(self, state: Any) -> Int[Tensor, " B"] | None:
-        return self.body.phase_of(state)
+    def inner(self) -> Memory[Any]:
+        return self.body
 
     def scan(self, x: Float[Tensor, "B T F"], state: Any, phase: int = 0) -> tuple[Float[Tensor, "B T C"], Any]:
         y, state = self.body.scan(self.rise(x), state, phase)

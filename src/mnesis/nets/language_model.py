@@ -10,10 +10,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ..core.memory import Memory
+from .around import Around
 from .stack import network
 
 
-class Reader(Memory[Any]):
+class Reader(Around):
     """An embedding and the body behind it: token ids in, hidden vectors out."""
 
     def __init__(self, vocabulary: int, body: Memory) -> None:
@@ -25,15 +26,8 @@ class Reader(Memory[Any]):
         nn.init.normal_(self.embedding.weight, std=0.7)
 
     @property
-    def bounded(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the state keeps its size: as the body."""
-        return self.body.bounded
-
-    def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Any:
-        return self.body.initial_state(batch, device=device, dtype=dtype)
-
-    def phase_of(self, state: Any) -> Int[Tensor, " B"] | None:
-        return self.body.phase_of(state)
+    def inner(self) -> Memory[Any]:
+        return self.body
 
     def scan(self, x: Int[Tensor, "B T"], state: Any, phase: int = 0) -> tuple[Float[Tensor, "B T D"], Any]:
         return self.body.scan(self.embedding(x), state, phase)
@@ -42,7 +36,7 @@ class Reader(Memory[Any]):
         return self.body.step(self.embedding(x), state)
 
 
-class LanguageModel(Memory[Any]):
+class LanguageModel(Around):
     """Embedding, memory, head: ``logits [B T V], state = model(tokens [B T], state)``.
 
     Args:
@@ -75,19 +69,12 @@ class LanguageModel(Memory[Any]):
         self.head = nn.Linear(dim, vocabulary, bias=False)
         nn.init.normal_(self.head.weight, std=0.02)
 
-    @property
-    def bounded(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the state keeps its size: as the memory inside."""
-        return self.reader.bounded
-
     def parts(self) -> tuple[Memory[Any], Callable[[Any], Any]]:
         return self.reader, self.head
 
-    def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Any:
-        return self.reader.initial_state(batch, device=device, dtype=dtype)
-
-    def phase_of(self, state: Any) -> Int[Tensor, " B"] | None:
-        return self.reader.phase_of(state)
+    @property
+    def inner(self) -> Memory[Any]:
+        return self.reader
 
     def scan(self, x: Int[Tensor, "B T"], state: Any, phase: int = 0) -> tuple[Float[Tensor, "B T V"], Any]:
         y, state = self.reader.scan(x, state, phase)
