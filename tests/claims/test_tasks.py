@@ -10,9 +10,10 @@ from torch import nn
 from torch.nn.functional import one_hot
 
 from mnesis.claims.claim import CHUNK, Exam, answers, share
-from mnesis.claims.rmt_copy import Copier, Forgetful
+from mnesis.claims.rmt_copy import Forgetful
 from mnesis.claims.rmt_length import HiddenFact
 from mnesis.core.memory import Memory
+from mnesis.nets import LanguageModel
 from mnesis.tasks.copy import Copy
 
 
@@ -82,8 +83,8 @@ def test_forgetful_sequences_are_the_same_and_nothing_crosses_a_border() -> None
     assert episode.reset is not None
     assert episode.reset[0].nonzero().flatten().tolist() == [4, 8]
     torch.manual_seed(0)
-    options = {"dim": 16, "segment": 4, "memory_tokens": 3, "layers": 1}
-    network = Copier(task.vocabulary, "rmt", options).eval()
+    options = {"segment": 4, "memory_tokens": 3}
+    network = LanguageModel(task.vocabulary, dim=16, memory="rmt", depth=1, options=options).eval()
     other = episode.inputs.clone()
     other[:, :4] = (other[:, :4] + 1) % 10
     with torch.no_grad():
@@ -96,7 +97,8 @@ def test_forgetful_sequences_are_the_same_and_nothing_crosses_a_border() -> None
 
 def test_answers_count_by_themselves_or_as_a_whole() -> None:
     task = Copy(symbols=10)
-    network = Copier(task.vocabulary, "transformer-xl", {"dim": 16, "segment": 4, "memory_length": 4, "layers": 1})
+    options = {"segment": 4, "memory_length": 4}
+    network = LanguageModel(task.vocabulary, dim=16, memory="transformer-xl", depth=1, options=options)
     each = answers(network, task, Exam(1, 4, 10, whole=False, batch=3))
     whole = answers(network, task, Exam(1, 4, 10, batch=3))
     assert each.shape == (10, 8)

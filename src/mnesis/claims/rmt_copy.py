@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor, nn
 
-from ..core.catalog import create_memory
-from ..core.memory import Memory
 from ..core.task import Episode, Task
 from ..learn import Recipe, Stage
-from ..nets.language_model import Reader
+from ..nets import LanguageModel
 from ..tasks.copy import Copy
 from .claim import Claim, Exam, Phase, Scale, Trial, Verdict, accuracy, places
 
@@ -41,36 +37,6 @@ class Forgetful(Task):
         reset = torch.zeros(episode.weight.shape, dtype=torch.bool, device=episode.weight.device)
         reset[:, self.segment :: self.segment] = True
         return episode._replace(reset=reset)
-
-
-class Copier(Memory[Any]):
-    """Embedding, segment memory, head, alike for every memory that is compared.
-
-    Args:
-        vocabulary: number of token ids.
-        memory: name in the catalog.
-        options: its arguments.
-    """
-
-    def __init__(self, vocabulary: int, memory: str, options: Mapping[str, Any]) -> None:
-        super().__init__()
-        body = create_memory(memory, **options)
-        self.reader, self.period = Reader(vocabulary, body), body.period
-        self.head = nn.Linear(options["dim"], vocabulary, bias=False)
-        nn.init.normal_(self.head.weight, std=0.02)
-
-    def parts(self) -> tuple[Memory[Any], Callable[[Any], Any]]:
-        return self.reader, self.head
-
-    def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Any:
-        return self.reader.initial_state(batch, device=device, dtype=dtype)
-
-    def phase_of(self, state: Any) -> Int[Tensor, " B"] | None:
-        return self.reader.phase_of(state)
-
-    def scan(self, x: Int[Tensor, "B T"], state: Any, phase: int = 0) -> tuple[Float[Tensor, "B T V"], Any]:
-        y, state = self.reader.scan(x, state, phase)
-        return self.head(y), state
 
 
 @dataclass(frozen=True)
@@ -155,11 +121,17 @@ def _phase(setting: Setting, model: str, seed: int, index: int) -> Phase:
     task: Task = Copy(symbols=setting.symbols)
     if model == NONE:
         task = Forgetful(task, segment)
-    options = {"dim": setting.dim, "segment": segment, "layers": setting.layers}
+    memory, options = "rmt", {"memory_tokens": setting.memory}
     if model == TRANSFORMER_XL:
-        build = partial(Copier, task.vocabulary, "transformer-xl", {**options, "memory_length": setting.memory})
-    else:
-        build = partial(Copier, task.vocabulary, "rmt", {**options, "memory_tokens": setting.memory})
+        memory, options = "transformer-xl", {"memory_length": setting.memory}
+    build = partial(
+        LanguageModel,
+        task.vocabulary,
+        dim=setting.dim,
+        memory=memory,
+        depth=setting.layers,
+        options={"segment": segment, **options},
+    )
     stage = Stage(setting.source, setting.batch, setting.steps[index], promote=0.995)
     recipe = Recipe((stage,), learning_rate=setting.rate, warm_up=50, seed=seed)
     exam = Exam(segments, setting.source, setting.rows, whole=False)
