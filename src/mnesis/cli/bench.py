@@ -22,6 +22,7 @@ from ..core.catalog import Card, card, create_memory, list_memories
 from ..core.memory import Memory
 from ..core.state import atomic_path
 from ..measure.speed import bench, markdown_table
+from .options import parse_options
 
 
 def run(
@@ -29,6 +30,7 @@ def run(
     /,
     dim: int = 256,
     heads: int = 4,
+    options: tuple[str, ...] = (),
     batch: int = 4,
     lengths: tuple[int, ...] = (512, 2048, 8192),
     repeats: int = 5,
@@ -45,6 +47,7 @@ def run(
         memories: of the catalog; all if none is named.
         dim: width.
         heads: where a memory has heads.
+        options: further constructor arguments as key=value, for the memories that take them.
         batch: rows in training.
         lengths: of the trained sequences.
         repeats: of which the median is shown.
@@ -59,7 +62,8 @@ def run(
         raise ValueError(f"{output} exists; give another --output or --overwrite")
     torch.set_num_threads(threads)
     chosen = [card("memories", name) for name in memories] if memories else list_memories()
-    built = {entry.name: _builder(entry, dim, heads) for entry in chosen}
+    given = {"heads": heads, **parse_options(options)}
+    built = {entry.name: _builder(entry, dim, given) for entry in chosen}
     rows = bench(built, dim=dim, batch=batch, lengths=lengths, repeats=repeats, quick=quick, progress=not quiet)
     table = markdown_table(rows)
     if output is not None:
@@ -71,8 +75,8 @@ def run(
         Console().print(Markdown(table))
 
 
-def _builder(entry: Card, dim: int, heads: int) -> Callable[[], Memory[Any]]:
-    """A memory of the catalog as published, at a width."""
+def _builder(entry: Card, dim: int, given: dict[str, Any]) -> Callable[[], Memory[Any]]:
+    """A memory of the catalog as published, at a width, with those of the options that it takes."""
     accepted = inspect.signature(entry.load().__init__).parameters
-    options = {"heads": heads} if "heads" in accepted else {}
+    options = {key: value for key, value in given.items() if key in accepted}
     return partial(create_memory, entry.name, dim=dim, **options)

@@ -27,6 +27,7 @@ from .progress import Bar
 
 BASELINE = "torch.nn.LSTM"
 ATTENTION = "causal attention"
+HOST = "its host without memory"
 CHUNK = 512
 QUANTITIES = ("training", "streaming", "stepping", "memory growth", "ragged")
 Row = dict[str, Any]
@@ -50,6 +51,7 @@ def bench(
 
     - ``training``: units/s of forward and backward, gradients of parameters and input, ``batch`` rows of ``length``.
     - ``streaming``: units/s of one row read in chunks of 512 (``length`` = 512), without gradients.
+    - ``streaming over host``: of a memory around a host, the same beside the host alone, segment by segment.
     - ``stepping``: units/s of one row read unit by unit (``length`` = 1).
     - ``memory growth``: bytes of resident memory that the process gains between 8k and 256k units of one row (32k where
       the memory grows with the stream); ``length`` is where it ended: less where the budget was spent.
@@ -150,7 +152,23 @@ class _Bench:
             for _ in range(chunks):
                 _, state = memory(x, state)
 
-        return [_row("streaming", CHUNK, chunks * CHUNK / self._seconds(memory, once), "units/s")]
+        rate = chunks * CHUNK / self._seconds(memory, once)
+        rows = [_row("streaming", CHUNK, rate, "units/s")]
+        if (host := getattr(memory, "host", None)) is not None and memory.period:
+            segments = x.split(memory.period, 1)
+
+            def alone() -> None:
+                for _ in range(chunks):
+                    for h in segments:
+                        for layer in host.layers:
+                            h, _ = layer(h)
+                        host.norm(h)
+
+            without = chunks * CHUNK / self._seconds(memory, alone)
+            rows.append(
+                _row("streaming over host", CHUNK, rate, "units/s") | {"baseline": HOST, "ratio": rate / without}
+            )
+        return rows
 
     def _stepping(self, memory: Memory) -> list[Row]:
         count = 16 if self.quick else 128
