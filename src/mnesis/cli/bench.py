@@ -2,6 +2,7 @@
 
 mnesis bench
 mnesis bench gru armt --lengths 512 2048 --quick
+mnesis bench rmt armt --dim 512 --heads 8 --options segment=512 memory_tokens=16 memory_dim=64
 """
 
 from __future__ import annotations

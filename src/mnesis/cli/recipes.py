@@ -3,15 +3,15 @@
 What was found (docs/results/babilong.md has the figures): a memory that starts before the network can answer inside
 one segment gets stuck at "the latest room, whoever is asked", so the first phase has segments of 64, many questions
 and no use for a memory; the second writes and reads short stories over a few of them; from then on rows live long lives
-on carried states, asked all the while. Open write gates are penalised in the last phase alone: what has not found its
-use by then stays closed for good, and too early a penalty closes the deeper layers, which write best.
+on carried states, asked all the while. Open write gates are penalised late: what has not found its use by then stays
+closed for good. Questions inside the windows teach to answer in the middle of a segment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
 
 from ..learn import Recipe, Stage
 
@@ -35,6 +35,39 @@ class Phase:
     def as_json(self) -> dict[str, Any]:
         """Plain values, kept with the run."""
         return {**asdict(self), "recipe": self.recipe.as_json(), "options": dict(self.options)}
+
+
+class Long(NamedTuple):
+    """A phase of long lives."""
+
+    life: int
+    """Tokens of the longest."""
+    rows: int
+    updates: int
+    window: int
+    rate: float
+    questions: float
+    """Inside a window, on average: they teach to answer in the middle of a segment."""
+    closing: bool
+    """Whether open write gates are penalised."""
+
+
+LONG: dict[str, list[Long]] = {
+    "demo": [
+        Long(16_384, 16, 800, 256, 2e-3, 0.2, closing=False),
+        Long(65_536, 16, 500, 512, 1e-3, 1.0, closing=True),
+    ],
+    "standard": [
+        Long(16_384, 16, 1500, 256, 2e-3, 0.2, closing=False),
+        Long(131_072, 16, 1500, 512, 1e-3, 1.0, closing=True),
+    ],
+    "reader": [
+        Long(16_384, 16, 1500, 256, 2e-3, 0.2, closing=False),
+        Long(131_072, 16, 2500, 512, 1e-3, 0.2, closing=True),
+        Long(65_536, 16, 700, 512, 5e-4, 2.0, closing=True),
+    ],
+}
+"""The phases after the first two."""
 
 
 def _phase(
@@ -81,18 +114,9 @@ def phases(name: str, *, memory: str, seed: int = 0) -> list[Phase]:
         raise ValueError(f"no recipe is called {name!r}; there are {', '.join(LONG)}")
     first = _phase(64, 64, 600, window=64, seed=seed, rate=2e-3, questions=6.0, forks=0, promote=0.985)
     second = _phase(256, 32, 500, window=64, seed=seed + 1, rate=2e-3, questions=0.0, facts=4, promote=0.975)
-    later = [
-        _phase(length, batch, steps, window=window, seed=seed + 2 + index, rate=rate, questions=0.2)
-        for index, (length, batch, steps, window, rate) in enumerate(LONG[name])
-    ]
-    if memory == "armt":
-        later[-1] = replace(later[-1], options={"gate_penalty": 0.003})
+    later = []
+    for index, long in enumerate(LONG[name]):
+        closing = {"gate_penalty": 0.003} if memory == "armt" and long.closing else None
+        sizes = {"window": long.window, "rate": long.rate, "questions": long.questions, "options": closing}
+        later.append(_phase(long.life, long.rows, long.updates, seed=seed + 2 + index, **sizes))
     return [first, second, *later]
-
-
-LONG: dict[str, list[tuple[int, int, int, int, float]]] = {
-    "demo": [(16_384, 16, 800, 256, 2e-3), (65_536, 16, 500, 512, 1e-3)],
-    "standard": [(16_384, 16, 1500, 256, 2e-3), (131_072, 16, 1500, 512, 1e-3)],
-    "reader": [(16_384, 16, 1500, 256, 2e-3), (131_072, 16, 2500, 512, 1e-3)],
-}
-"""Recipe -> (longest life, rows, updates, window, learning rate) of the phases after the first two."""
