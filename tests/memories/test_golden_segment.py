@@ -37,7 +37,7 @@ def fill(memory: torch.nn.Module, golden: dict[str, torch.Tensor]) -> None:
 
 
 def gap(a: torch.Tensor, b: torch.Tensor) -> float:
-    return float((a.double() - b).abs().max() / b.abs().max().clamp(min=1))
+    return float((a.detach().double() - b).abs().max() / b.abs().max().clamp(min=1))
 
 
 def check_gradients(memory: torch.nn.Module, golden: dict[str, torch.Tensor], prefix: str, tolerance: float) -> None:
