@@ -47,7 +47,7 @@ class Long(NamedTuple):
     window: int
     rate: float
     questions: float
-    """Inside a window, on average: they teach to answer in the middle of a segment."""
+    """Inside a window, on average; they teach to answer in the middle of a segment."""
     closing: bool
     """Whether open write gates are penalised."""
 
@@ -64,7 +64,6 @@ LONG: dict[str, list[Long]] = {
     "reader": [
         Long(16_384, 16, 1500, 256, 2e-3, 0.2, closing=False),
         Long(131_072, 16, 2500, 512, 1e-3, 0.2, closing=True),
-        Long(65_536, 16, 700, 512, 5e-4, 2.0, closing=True),
     ],
 }
 """The phases after the first two."""
