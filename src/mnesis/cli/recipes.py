@@ -54,8 +54,8 @@ class Long(NamedTuple):
 
 LONG: dict[str, list[Long]] = {
     "demo": [
-        Long(16_384, 16, 800, 256, 2e-3, 0.2, closing=False),
-        Long(65_536, 16, 500, 512, 1e-3, 1.0, closing=True),
+        Long(16_384, 16, 1200, 256, 2e-3, 0.2, closing=False),
+        Long(65_536, 16, 1000, 512, 1e-3, 1.0, closing=True),
     ],
     "standard": [
         Long(16_384, 16, 1500, 256, 2e-3, 0.2, closing=False),
