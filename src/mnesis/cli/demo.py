@@ -16,8 +16,8 @@ from ..measure import Evaluation, parse_lengths, write_report
 from ..tasks.babilong_source import BABILongSource
 from .evaluate import measure, show
 from .recipes import phases
-from .runs import open_run, shipped
-from .training import DESIGNS, ReaderDesign, fast_products, train_reader
+from .runs import fast_products, open_run, shipped
+from .training import DESIGNS, ReaderDesign, train_reader
 
 
 def run(
@@ -80,16 +80,15 @@ def run(
 def _evaluate(
     model: str | Path, output: Path, lengths: str, streams: int, long_streams: int, quiet: bool
 ) -> Evaluation:
-    with fast_products():
-        return measure(
-            open_run(str(model)),
-            parse_lengths(lengths),
-            streams=streams,
-            long_streams=long_streams,
-            questions=4,
-            batch=8,
-            chunk=512,
-            seed=0,
-            output=output,
-            progress=not quiet,
-        )
+    return measure(
+        open_run(str(model)),
+        parse_lengths(lengths),
+        streams=streams,
+        long_streams=long_streams,
+        questions=4,
+        batch=8,
+        chunk=512,
+        seed=0,
+        output=output,
+        progress=not quiet,
+    )

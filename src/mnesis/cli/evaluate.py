@@ -21,7 +21,7 @@ from rich.table import Table
 
 from ..measure import Evaluation, evaluate, format_length, parse_lengths, write_report
 from ..tasks import scoring
-from .runs import OpenRun, open_run
+from .runs import OpenRun, fast_products, open_run
 
 SHORT = 16_000
 """Up to here ``streams`` are read, beyond it ``long_streams``."""
@@ -113,38 +113,42 @@ def measure(
     source = dataclasses.replace(source, stories=stories or source.stories, held_out=files or source.held_out)
     asked = questions if source.stories == "simulated" else 1
     task = source.open(opened.tokenizer, split="test", questions=asked)
-    return evaluate(
-        opened.network,
-        task,
-        lengths=lengths,
-        streams={length: streams if length <= SHORT else long_streams for length in lengths},
-        batch=batch,
-        chunk=chunk,
-        seed=seed,
-        decode=opened.tokenizer.decode,
-        scorers={"official": scoring.official, "whole_word": scoring.whole_word},
-        store=output,
-        about={"model": str(opened.folder.name), "source": source.as_json()},
-        progress=progress,
-    )
+    with fast_products():
+        return evaluate(
+            opened.network,
+            task,
+            lengths=lengths,
+            streams={length: streams if length <= SHORT else long_streams for length in lengths},
+            batch=batch,
+            chunk=chunk,
+            seed=seed,
+            decode=opened.tokenizer.decode,
+            scorers={"official": scoring.official, "whole_word": scoring.whole_word},
+            store=output,
+            about={"model": str(opened.folder.name), "source": source.as_json()},
+            progress=progress,
+        )
 
 
 def show(found: Evaluation) -> None:
     """One row a length."""
-    table = Table(
-        "tokens", "accuracy", "95 % interval", "questions", "bits", "state reset", "state", "tokens/s", "growth"
+    caption = (
+        "reset: the same weights, their state reset just before the question; growth: of the process, since the start"
     )
+    table = Table(caption=caption, caption_justify="left")
+    for name in ("tokens", "accuracy", "95 %", "asked", "bits", "reset", "state", "tokens/s", "growth"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in found.lengths:
-        accuracy, control, low, high = row["accuracy"], row["control_accuracy"], *row["accuracy"]["interval"]
+        low, high = row["accuracy"]["interval"]
         table.add_row(
             format_length(row["length"]),
-            f"{accuracy['mean']:.1%}",
-            f"{low:.1%} to {high:.1%}",
+            f"{row['accuracy']['mean']:.1%}",
+            f"{low:.0%}-{high:.0%}",
             str(row["questions"]),
             f"{row['bits']['mean']:.2f}",
-            f"{control['mean']:.1%}",
-            f"{row['state_bytes'] / 1024:.0f} KiB",
+            f"{row['control_accuracy']['mean']:.0%}",
+            f"{row['state_bytes'] / 2**20:.1f}M",
             f"{row['units_per_second']:,.0f}",
-            f"{row['growth_bytes'] / 2**20:.1f} MiB",
+            f"{row['growth_bytes'] / 2**20:.1f}M",
         )
     Console().print(table)

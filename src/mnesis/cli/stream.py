@@ -25,7 +25,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from ..core.state import load_state, nbytes, save_state
 from ..nets import LanguageModel
 from ..tasks.tokenizer import Tokenizer
-from .runs import OpenRun, open_run
+from .runs import OpenRun, fast_products, open_run
 
 BLOCK = 1 << 16
 """Characters read at a time."""
@@ -75,7 +75,7 @@ def run(
     about = {"reader": _fingerprint(opened)}
     state = None if resume is None else load_state(resume, about=about)
     began = time.monotonic()
-    with torch.no_grad():
+    with torch.no_grad(), fast_products():
         tokens, state = _read(opened, text, state, chunk)
         seconds = time.monotonic() - began
         answers = [answer(opened.network, opened.tokenizer, state, question) for question in ask]

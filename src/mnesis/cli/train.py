@@ -19,7 +19,8 @@ import tyro
 from ..tasks.babilong_source import BABILongSource
 from .options import parse_options
 from .recipes import phases
-from .training import DESIGNS, ReaderDesign, fast_products, train_reader
+from .runs import fast_products
+from .training import DESIGNS, ReaderDesign, train_reader
 
 
 def run(

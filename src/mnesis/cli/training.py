@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -55,21 +54,6 @@ DESIGNS: dict[str, Mapping[str, Any]] = {
     "window": {"window": 512},
 }
 """Options that readers are built with unless told otherwise."""
-
-
-@contextmanager
-def fast_products() -> Iterator[None]:
-    """Matrix products through oneDNN, 1.7 times as fast on processors with AVX-512, in full float32.
-
-    Where the processor has AMX units the same setting would round products to bfloat16, so it is left alone there.
-    """
-    before = torch.get_float32_matmul_precision()
-    if not torch.cpu._is_amx_tile_supported():
-        torch.set_float32_matmul_precision("medium")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def train_reader(
