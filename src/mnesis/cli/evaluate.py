@@ -16,6 +16,7 @@ from typing import Annotated
 
 import torch
 import tyro
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -135,7 +136,7 @@ def show(found: Evaluation) -> None:
     caption = (
         "reset: the same weights, their state reset just before the question; growth: of the process, since the start"
     )
-    table = Table(caption=caption, caption_justify="left")
+    table = Table(caption=caption, caption_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for name in ("tokens", "accuracy", "95 %", "asked", "bits", "reset", "state", "tokens/s", "growth"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in found.lengths:
