@@ -12,6 +12,7 @@ import torch
 
 from mnesis.cli import COMMANDS, main
 from mnesis.cli.recipes import Phase, phases
+from mnesis.cli.runs import find as shipped_folder
 from mnesis.cli.training import ReaderDesign, train_reader
 from mnesis.learn import Recipe, Stage
 from mnesis.tasks.babilong_source import BABILongSource
@@ -202,3 +203,23 @@ def test_every_kind_of_memory_can_be_a_reader(memory) -> None:
     network = ReaderDesign(memory, 16, 1, 16, 3 if memory != "transformer-xl" else None, {}).build(50, 32, {})
     logits, _ = network(torch.randint(50, (2, 40)))
     assert logits.shape == (2, 40, 50)
+
+
+def test_a_shipped_reader_is_not_written_to(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, _ = run(capsys, "evaluate", "reader", "--lengths", "600", "--streams", "2", "--threads", "1", "--quiet")
+    assert code == 0
+    assert (tmp_path / "runs" / "reader" / "results.json").is_file()
+    assert sorted(path.name for path in shipped_folder("reader").iterdir()) == [
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+    ]
+
+
+def test_the_shipped_reader_reads(capsys, tmp_path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("Mary moved to the office. " + "The tide turned slowly. " * 400 + "John went to the garden.")
+    ask = ["--ask", "Where is Mary?", "Where is John?", "--threads", "1", "--json"]
+    _, out, _ = run(capsys, "stream", str(text), "--model", "reader", *ask)
+    assert [answer["answer"] for answer in json.loads(out)["answers"]] == ["office", "garden"]

@@ -61,13 +61,15 @@ def run(
         stories: bAbI files, or "simulated"; as in training if not given.
         background: folder of .txt files, or "prose"; as in training if not given.
         files: of that folder, the ones to read; the run's held-out files if not given.
-        output: folder for evaluation.jsonl, results.json and report.html; the run's own if not given.
+        output: folder for evaluation.jsonl, results.json and report.html; if not given, the run's own, or runs/NAME for
+            a reader that ships with mnesis.
         threads: of the processor.
         quiet: no progress bar.
         as_json: the results, for scripts.
     """
     torch.set_num_threads(threads)
     opened = open_run(model)
+    output = output or (opened.folder if opened.folder == Path(model) else Path("runs") / model)
     found = measure(
         opened,
         parse_lengths(lengths),
@@ -80,10 +82,10 @@ def run(
         stories=stories,
         background=background,
         files=files,
-        output=output or opened.folder,
+        output=output,
         progress=not quiet,
     )
-    page = write_report([output or opened.folder])
+    page = write_report([output])
     if as_json:
         print(json.dumps(found.results, default=str))
     else:
