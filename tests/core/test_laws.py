@@ -12,7 +12,7 @@ import torch
 from mnesis.core.catalog import create_memory, list_memories
 from mnesis.core.laws import LAWS, check, in_form
 
-from .broken import BREAKS, Leaky
+from .broken import BREAKS, Leaky, TwoForms
 
 TRACED = "compiles"
 """Measured in a process of its own: the compiler cannot see through the run-time type checks of the tests."""
@@ -57,5 +57,8 @@ def test_an_unknown_law_is_refused() -> None:
 
 
 def test_forms_share_weights() -> None:
-    memory = BREAKS and list(BREAKS)[-1](6)
-    assert torch.equal(in_form(memory, "fast").rise.weight, memory.rise.weight)
+    memory = TwoForms(6).double()
+    other = in_form(memory, "fast")
+    assert other.form == "fast"
+    assert other.rise.weight.dtype == torch.float64
+    assert torch.equal(other.rise.weight, memory.rise.weight)

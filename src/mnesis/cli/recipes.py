@@ -3,8 +3,8 @@
 What was found (docs/results/babilong.md has the figures): a memory that starts before the network can answer inside
 one segment gets stuck at "the latest room, whoever is asked", so the first phase has segments of 64, many questions
 and no use for a memory; the second writes and reads short stories over a few of them; from then on rows live long lives
-on carried states, asked all the while. Open write gates are penalised late: what has not found its use by then stays
-closed for good. Questions inside the windows teach to answer in the middle of a segment.
+on carried states, asked all the while. Open write gates are penalised late, because what is closed before it has found
+its use stays closed. Questions inside the windows teach to answer in the middle of a segment.
 """
 
 from __future__ import annotations
