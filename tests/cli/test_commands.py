@@ -34,8 +34,8 @@ def short_phases(updates: int = 2) -> list[Phase]:
         for length, window in ((64, 64), (256, 64))
     ]
     return [
-        Phase(recipes[0], 64, 3.0, 0),
-        Phase(recipes[1], 64, 0.5, 2, None, {"gate_penalty": 0.003}),
+        Phase(recipes[0], 64, 64, 3.0, 0),
+        Phase(recipes[1], 64, 64, 0.5, 2, None, {"gate_penalty": 0.003}),
     ]
 
 

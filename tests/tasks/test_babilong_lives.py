@@ -41,8 +41,9 @@ def test_the_same_generator_draws_the_same_episode(tokenizer) -> None:
     assert not torch.equal(first.inputs, draw(lives(tokenizer), seed=1).inputs)
 
 
-def test_lives_are_whole_windows_of_many_lengths(tokenizer) -> None:
-    episode = draw(lives(tokenizer))
+@pytest.mark.parametrize(("window", "period"), [(64, None), (60, 64)])
+def test_lives_are_whole_periods_of_many_lengths(tokenizer, window, period) -> None:
+    episode = draw(lives(tokenizer, window=window, period=period))
     rows, times = episode.reset.nonzero(as_tuple=True)
     assert (times % 64 == 0).all()
     counts = torch.bincount(rows, minlength=6).tolist()
@@ -50,15 +51,15 @@ def test_lives_are_whole_windows_of_many_lengths(tokenizer) -> None:
     assert counts[0] > 4 * counts[-1]
 
 
-@pytest.mark.parametrize("number", [1, 2, 3])
-def test_forks_ask_what_the_text_so_far_settles(tokenizer, number) -> None:
-    task = lives(tokenizer, number, questions=0.0)
+@pytest.mark.parametrize(("number", "window"), [(1, 64), (2, 64), (3, 64), (1, 50)])
+def test_forks_ask_what_the_text_so_far_settles(tokenizer, number, window) -> None:
+    task = lives(tokenizer, number, questions=0.0, window=window, period=64)
     episode = draw(task, windows=24)
     asked = 0
     for row in range(6):
         starts = episode.reset[row].nonzero().flatten().tolist()
         for end in range(24):
-            stop = (end + 1) * 64
+            stop = (end + 1) * window
             begin = max(start for start in starts if start < stop)
             told = tokenizer.decode(episode.inputs[row, begin:stop].tolist())
             sentences = facts(told)
@@ -100,5 +101,7 @@ def test_stories_can_be_kept_short_and_forks_left_out(tokenizer) -> None:
 def test_bad_numbers_are_refused(tokenizer) -> None:
     with pytest.raises(ValueError, match="forks=-1"):
         lives(tokenizer, forks=-1)
+    with pytest.raises(ValueError, match="period=0"):
+        lives(tokenizer, period=0)
     with pytest.raises(ValueError, match="not whole windows of 64"):
         lives(tokenizer).episodes(2, 100, torch.Generator())

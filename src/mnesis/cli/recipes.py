@@ -4,7 +4,7 @@ What was found (docs/results/babilong.md has the figures): a memory that starts 
 one segment gets stuck at "the latest room, whoever is asked", so the first phase has segments of 64, many questions
 and no use for a memory; the second writes and reads short stories over a few of them; from then on rows live long lives
 on carried states, asked all the while. Open write gates are penalised late, because what is closed before it has found
-its use stays closed. Questions inside the windows teach to answer in the middle of a segment.
+its use stays closed. In the last phase windows are no whole segments, so that forks ask all over the segments.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ class Phase:
 
     recipe: Recipe
     window: int
-    """Units between forks and truncation; also the segment of a segment memory."""
+    """Units between forks and truncation."""
+    segment: int
+    """Of a segment memory; every life is whole segments. Windows of another length ask all over the segments."""
     questions: float
     """Mean number of questions inside a window."""
     forks: int
@@ -45,28 +47,29 @@ class Long(NamedTuple):
     rows: int
     updates: int
     window: int
+    segment: int
     rate: float
     questions: float
-    """Inside a window, on average; they teach to answer in the middle of a segment."""
-    closing: bool
-    """Whether open write gates are penalised."""
+    """Inside a window, on average."""
+    penalty: float
+    """On open write gates."""
 
 
 LONG: dict[str, list[Long]] = {
     "demo": [
-        Long(16_384, 16, 1200, 256, 2e-3, 0.2, closing=False),
-        Long(65_536, 16, 1000, 512, 1e-3, 1.0, closing=True),
+        Long(16_384, 16, 1200, 256, 256, 2e-3, 0.2, 0.0),
+        Long(64_000, 16, 1000, 500, 512, 1e-3, 0.0, 0.003),
     ],
     "standard": [
-        Long(16_384, 16, 1500, 256, 2e-3, 0.2, closing=False),
-        Long(131_072, 16, 1500, 512, 1e-3, 1.0, closing=True),
+        Long(16_384, 16, 1500, 256, 256, 2e-3, 0.2, 0.0),
+        Long(128_000, 16, 1500, 500, 512, 1e-3, 0.0, 0.003),
     ],
     "reader": [
-        Long(16_384, 16, 1500, 256, 2e-3, 0.2, closing=False),
-        Long(131_072, 16, 2500, 512, 1e-3, 0.2, closing=True),
+        Long(16_384, 16, 1500, 256, 256, 2e-3, 0.2, 0.0),
+        Long(256_000, 16, 7000, 500, 512, 1e-3, 0.0, 0.01),
     ],
 }
-"""The phases after the first two."""
+"""The phases after the first two. Windows of 500 in segments of 512 ask at every fourth place of a segment."""
 
 
 def _phase(
@@ -75,9 +78,10 @@ def _phase(
     steps: int,
     *,
     window: int,
+    segment: int,
     seed: int,
     rate: float,
-    questions: float,
+    questions: float = 0.0,
     forks: int = 4,
     facts: int | None = None,
     promote: float | None = None,
@@ -95,7 +99,7 @@ def _phase(
         save_every=100,
         log_every=20,
     )
-    return Phase(recipe, window, questions, forks, facts, options or {})
+    return Phase(recipe, window, segment, questions, forks, facts, options or {})
 
 
 def phases(name: str, *, memory: str, seed: int = 0) -> list[Phase]:
@@ -111,11 +115,20 @@ def phases(name: str, *, memory: str, seed: int = 0) -> list[Phase]:
     """
     if name not in LONG:
         raise ValueError(f"no recipe is called {name!r}; there are {', '.join(LONG)}")
-    first = _phase(64, 64, 600, window=64, seed=seed, rate=2e-3, questions=6.0, forks=0, promote=0.985)
-    second = _phase(256, 32, 500, window=64, seed=seed + 1, rate=2e-3, questions=0.0, facts=4, promote=0.975)
+    first = _phase(64, 64, 600, window=64, segment=64, seed=seed, rate=2e-3, questions=6.0, forks=0, promote=0.985)
+    second = _phase(256, 32, 500, window=64, segment=64, seed=seed + 1, rate=2e-3, facts=4, promote=0.975)
     later = []
     for index, long in enumerate(LONG[name]):
-        closing = {"gate_penalty": 0.003} if memory == "armt" and long.closing else None
-        sizes = {"window": long.window, "rate": long.rate, "questions": long.questions, "options": closing}
-        later.append(_phase(long.life, long.rows, long.updates, seed=seed + 2 + index, **sizes))
+        phase = _phase(
+            long.life,
+            long.rows,
+            long.updates,
+            window=long.window,
+            segment=long.segment,
+            seed=seed + 2 + index,
+            rate=long.rate,
+            questions=long.questions,
+            options={"gate_penalty": long.penalty} if memory == "armt" and long.penalty else None,
+        )
+        later.append(phase)
     return [first, second, *later]

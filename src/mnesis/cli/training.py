@@ -32,10 +32,10 @@ class ReaderDesign:
     convolution: int | None = 6
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def build(self, vocabulary: int, window: int, extra: Mapping[str, Any]) -> LanguageModel:
-        """The network for a window; a segment memory's segment is the window unless ``options`` sets it."""
+    def build(self, vocabulary: int, segment: int, extra: Mapping[str, Any]) -> LanguageModel:
+        """The network for a phase; ``options`` overrides the phase's segment."""
         accepted = inspect.signature(card("memories", self.memory).load().__init__).parameters
-        given = {"segment": window} if "segment" in accepted else {}
+        given = {"segment": segment} if "segment" in accepted else {}
         network = LanguageModel(
             vocabulary,
             dim=self.dim,
@@ -85,11 +85,16 @@ def train_reader(
     network, result = None, None
     for index, phase in enumerate(phases):
         weights = None if network is None else network.state_dict()
-        network = design.build(tokenizer.vocabulary, phase.window, phase.options)
+        network = design.build(tokenizer.vocabulary, phase.segment, phase.options)
         if weights is not None:
             network.load_state_dict(weights)
         lives = BABILongLives(
-            task, window=phase.window, forks=phase.forks, questions=phase.questions, facts=phase.facts
+            task,
+            window=phase.window,
+            period=design.options.get("segment", phase.segment),
+            forks=phase.forks,
+            questions=phase.questions,
+            facts=phase.facts,
         )
         result = fit(
             network,

@@ -37,9 +37,10 @@ class BABILongLives(Task):
 
     Args:
         task: what a sample is; bAbI task 1, 2 or 3. Its ``show_answers`` holds for questions inside the windows.
-        window: units between forks; lives are whole windows, so that a reset never leaves a segment's grid. Train with
-            this truncation.
-        shortest: the shortest life, a number of windows.
+        window: units between forks. Train with this truncation.
+        period: lives are whole periods, so that a reset never leaves the grid of a segment memory; None = the window.
+            Windows that are no whole periods end, and ask, all over the segments.
+        shortest: the shortest life, a number of periods.
         forks: questions put to a fork of each row's state at every window's end; 0 = none.
         questions: mean number of questions inside a window; they can be answered from the window or from the memory.
         facts: the longest story told in a life; None = as bAbI's, up to half of the life.
@@ -53,6 +54,7 @@ class BABILongLives(Task):
         task: BABILong,
         *,
         window: int = 512,
+        period: int | None = None,
         shortest: int = 1,
         forks: int = 4,
         questions: float = 0.2,
@@ -60,12 +62,14 @@ class BABILongLives(Task):
     ) -> None:
         if task.task not in (1, 2, 3):
             raise ValueError(f"bAbI task {task.task} has no oracle to ask all the while; train on tasks 1, 2 or 3")
-        for name, value, least in (("window", window, 1), ("shortest", shortest, 1), ("forks", forks, 0)):
+        period = window if period is None else period
+        least_of = {"window": (window, 1), "period": (period, 1), "shortest": (shortest, 1), "forks": (forks, 0)}
+        for name, (value, least) in least_of.items():
             if value < least:
                 raise ValueError(f"{name}={value}: give {least} or more")
         if facts is not None and facts < 1:
             raise ValueError(f"facts={facts}: a story without facts has nothing to ask; give 1 or more, or None")
-        self.babilong, self.window, self.shortest = task, window, shortest
+        self.babilong, self.window, self.period, self.shortest = task, window, period, shortest
         self.forks, self.questions, self.facts = forks, questions, facts
         self.vocabulary, self.chance = task.vocabulary, task.chance
         self.wordings = _question_texts(task.task)
@@ -75,7 +79,7 @@ class BABILongLives(Task):
         if length % self.window:
             raise ValueError(f"length={length} is not whole windows of {self.window}; give a multiple")
         seeds = torch.randint(2**62, (batch,), generator=generator).tolist()
-        most = length // self.window
+        most = max(1, length // self.period)
         edges = np.geomspace(min(self.shortest, most), most, batch + 1)
         rows = [
             self._row(length, (edges[row], edges[row + 1]), np.random.default_rng(seed))
@@ -92,7 +96,7 @@ class BABILongLives(Task):
         known: list[tuple[str, ...]] = []
         begin = 0
         while begin < length:
-            life = round(windows[0] * (windows[1] / windows[0]) ** numbers.random()) * self.window
+            life = round(windows[0] * (windows[1] / windows[0]) ** numbers.random()) * self.period
             reset[begin] = True
             for piece, before, after in self._life(life, numbers):
                 end = min(begin + len(piece.tokens), length + 1)
