@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -187,6 +189,39 @@ def test_nothing_is_written_where_it_may_not(capsys, reader, tmp_path) -> None:
     )
     assert code == 2
     assert "choose a folder" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["train", "run", "--background", "empty"], "empty holds no .txt file"),
+        (["train", "run", "--background", "lines"], "hold no sentence of at least 10 tokens"),
+        (["train", "run", "--stories", "lines"], "lines"),
+        (["train", "blocked/run"], "blocked/run: Not a directory; give a path"),
+        (["train", "run", "--options", "memory_token=3"], "armt has no option 'memory_token'"),
+        (["evaluate", "READER", "--lengths", "20", "--output", "out"], "the sample has 20; ask for longer samples"),
+        (["evaluate", "READER", "--lengths", "1kk"], "'1kk' is not a length"),
+        (["evaluate", "READER", "--output", "blocked/out", "--lengths", "200"], "blocked"),
+        (["evaluate", "truncated"], "is not a whole safetensors file"),
+        (["evaluate", "half"], "or a run that has not finished"),
+        (["evaluate", "cut"], "does not describe a network"),
+    ],
+)
+def test_data_and_places_that_cannot_be_used(capsys, reader, tmp_path, monkeypatch, arguments, sentence) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    Path("lines").mkdir()
+    Path("lines/a.txt").write_text("x\ny\n")
+    Path("blocked").write_text("a file, not a folder")
+    for name in ("truncated", "half", "cut"):
+        shutil.copytree(reader, name, ignore=shutil.ignore_patterns("phase-*"))
+    os.truncate("truncated/model.safetensors", 1000)
+    Path("half/model.safetensors").unlink()
+    Path("cut/config.json").write_text('{"config": {')
+    code, _, error = run(capsys, *(str(reader) if word == "READER" else word for word in arguments), "--threads", "1")
+    assert code == 2, error
+    assert sentence in error
+    assert error.count("\n") == 1
 
 
 def test_recipes_are_plain_values() -> None:

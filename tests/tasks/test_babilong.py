@@ -1,8 +1,7 @@
 import os
 import re
 import tracemalloc
-from collections.abc import Iterator
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -175,109 +174,6 @@ def test_questions_at_the_end_are_right_and_know_their_depth(tokenizer: BPEToken
     assert max(depths) > 0.9
 
 
-def replay(episodes: Iterator[Episode] | list[Episode], row: int) -> Iterator[tuple[str, str, bool, bool]]:
-    """(text since the reset, answer asked for, asked in full, answer read) of every in-stream question, in bytes."""
-    inputs, targets, weight, reset = [], [], [], []
-    for episode in episodes:
-        assert episode.reset is not None
-        inputs += episode.inputs[row].tolist()
-        targets += episode.targets[row].tolist()
-        weight += episode.weight[row].tolist()
-        reset += episode.reset[row].tolist()
-    begin = 0
-    place = 0
-    while place < len(inputs) - 40:
-        if reset[place]:
-            begin = place
-        if weight[place]:
-            end = place
-            while weight[end]:
-                end += 1
-            answer = BYTES.decode(targets[place:end])
-            told = BYTES.decode(inputs[begin : place + 1])
-            yield told, answer, targets[end - 1] == BYTES.end, inputs[place + 1 : end] == targets[place : end - 1]
-            place = end
-        else:
-            place += 1
-
-
-@pytest.mark.parametrize("show_answers", [0.0, 0.5])
-def test_training_streams_ask_rightly_across_windows_and_resets(show_answers: float):
-    babilong = BABILong(1, tokenizer=BYTES, background=ProseBackground(BYTES), show_answers=show_answers)
-    streams = babilong.training_streams(3, 257, generator(3), gap=(10, 300), life=(700, 4000), questions_per_fact=1.5)
-    episodes = list(islice(streams, 60))
-    count = shown = old = 0
-    for row in range(3):
-        for told, answer, in_full, read in replay(episodes, row):
-            question = re.search(r"Where is (\w+)\?$", told)
-            assert question
-            expected = answer_by_reading(told, question.group())
-            if in_full:
-                assert answer == f" {expected}"
-                assert read
-                shown += 1
-            else:
-                assert answer == " ", "the first token of an answer in bytes"
-            count += 1
-            names = [name for name, _ in FACT.findall(told)]
-            old += names[::-1].index(question.group(1)) > 3
-    assert count > 100
-    assert old > 0.1 * count, "questions are also about what was told several facts ago"
-    assert 0.35 * count < shown < 0.65 * count if show_answers else shown == 0
-
-
-def test_hidden_answers_are_never_read(tokenizer: BPETokenizer, prose: Background):
-    for show, following in ((0.0, False), (1.0, True)):
-        babilong = BABILong(1, tokenizer=tokenizer, background=prose, show_answers=show)
-        episode = next(babilong.training_streams(4, 4000, generator(0), gap=(10, 100)))
-        places = [(row, place) for row in range(4) for place in marked(episode, row) if place < 3990]
-        questions = [(row, place) for row, place in places if episode.inputs[row, place] == tokenizer.encode("?")[0]]
-        assert len(questions) > 50
-        for row, place in questions:
-            read = [int(episode.inputs[row, place + 1]), int(episode.inputs[row, place + 2])]
-            answer = int(episode.targets[row, place])
-            assert tokenizer.decode([answer]) in {" " + room for room in babilong.choices}
-            assert (read == [answer, tokenizer.end]) is following
-        assert len(places) == len(questions) * (2 if following else 1)
-
-
-def test_windows_continue_each_other_and_targets_look_ahead(tokenizer: BPETokenizer, prose: Background):
-    babilong = BABILong(3, tokenizer=tokenizer, background=prose, show_answers=0.5)
-    small = list(islice(babilong.training_streams(2, 50, generator(4), life=(300, 900)), 40))
-    large = next(babilong.training_streams(2, 2000, generator(4), life=(300, 900)))
-    for name in ("inputs", "targets", "weight", "reset"):
-        joined = torch.cat([getattr(episode, name) for episode in small], dim=1)
-        assert torch.equal(joined, getattr(large, name)), name
-    differs = large.targets[:, :-1] != large.inputs[:, 1:]
-    assert not (differs & (large.weight[:, :-1] == 0)).any(), "only a hidden answer is not the next token"
-
-
-def test_lives_and_gaps_are_as_drawn():
-    facts = []
-    babilong = BABILong(1, tokenizer=BYTES, background=plain(), show_answers=0.0)
-    streams = babilong.training_streams(
-        2, 20_000, generator(6), gap=(50, 500), life=(1000, 3000), questions_per_fact=0.0
-    )
-    episode = next(streams)
-    assert episode.reset is not None
-    for row in range(2):
-        starts = episode.reset[row].nonzero()[:, 0].tolist()
-        assert starts[0] == 0
-        lives = np.diff(starts)
-        assert len(lives) >= 6
-        assert lives.min() >= 1000
-        assert lives.max() <= 3000 + 60
-        for begin, end in pairwise(starts):
-            text = BYTES.decode(episode.inputs[row, begin:end])
-            told = list(FACT.finditer(text))
-            assert told[0].start() == 1, "a life begins with a fact"
-            facts += [after.start() - 1 - before.end() for before, after in pairwise(told)]
-    assert min(facts) >= 40
-    assert max(facts) <= 510
-    assert all(size % 10 == 0 for size in facts), "whole sentences"
-    assert np.mean(np.array(facts) < 158) > 0.3, "log-uniform: half below the geometric mean"
-
-
 def test_questions_between_are_asked_of_what_stands_before(tokenizer: BPETokenizer, prose: Background):
     babilong = BABILong(1, tokenizer=tokenizer, background=prose, questions_between=0.6, show_answers=0.0)
     asked = 0
@@ -361,15 +257,6 @@ def test_errors_name_value_rule_and_mend(tokenizer: BPETokenizer, prose: Backgro
         make(stories=[story], questions=2)
     with pytest.raises(ValueError, match="the 1 stories hold no question after at most 0 facts"):
         make(stories=[story], maximum_facts=0)
-    for options, message in (
-        ({"gap": (0, 5)}, r"gap=\(0, 5\)"),
-        ({"life": (9, 5)}, r"life=\(9, 5\)"),
-        ({"questions_per_fact": -1.0}, r"questions_per_fact=-1\.0"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            make().training_streams(1, 10, generator(), **options)
-    with pytest.raises(ValueError, match="task 7 cannot be simulated"):
-        make(task=7, stories=[story]).training_streams(1, 10, generator())
 
 
 @pytest.mark.skipif(not BABI.exists(), reason="the bAbI files are not here")

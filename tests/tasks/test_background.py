@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from mnesis.tasks.background import CorpusBackground, FolderBackground, HubBackground, ProseBackground, Reader
+from mnesis.tasks.background import CorpusBackground, FolderBackground, HubBackground, ProseBackground
 from mnesis.tasks.prose import Prose
 from mnesis.tasks.sentences import read_book, split_sentences
 from mnesis.tasks.tokenizer import BPETokenizer, ByteTokenizer, Pieces
@@ -153,22 +153,6 @@ def test_prose_ids_are_those_of_the_prose_text():
     again, other = (next(ProseBackground(tokenizer).blocks(seed)) for seed in (4, 5))
     assert np.array_equal(again.tokens, block.tokens)
     assert not np.array_equal(other.tokens[:100], block.tokens[:100])
-
-
-def test_a_reader_takes_whole_sentences_nearest_to_what_is_asked(tmp_path: Path):
-    background = FolderBackground(write_books(tmp_path / "books"), BYTES)
-    numbers = np.random.default_rng(0)
-    reader, taken = Reader(background.blocks(2)), []
-    for _ in range(300):
-        asked = int(numbers.integers(0, 400))
-        tokens = np.concatenate([np.zeros(0, np.int32), *reader.take(asked)])
-        assert abs(len(tokens) - asked) <= 25, "half a sentence of up to 46 bytes, or the end of a circle's block"
-        text = BYTES.decode(tokens)
-        assert text == "" or (text.startswith(" S") and text.endswith("."))
-        taken.append(text)
-    whole = "".join(text_of(background, 3000, 2))
-    assert whole.startswith("".join(taken))
-    assert Reader(background.blocks(2)).take(0) == []
 
 
 def test_hub_without_the_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch):

@@ -51,7 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             description=command.__doc__,
             config=(tyro.conf.FlagCreatePairsOff,),
         )
-    except (ValueError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
+    except OSError as error:
+        if error.errno is None:  # our own sentence
+            _refuse(str(error))
+        if error.filename is None:
+            raise
+        _refuse(f"{error.filename}: {error.strerror}; give a path that is there and that you may read and write")
+    except ValueError as error:
         _refuse(str(error))
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)

@@ -35,7 +35,8 @@ class Memory(nn.Module, Generic[S]):
     """True where ``scan`` takes ``reset=`` and handles it in its own arithmetic."""
     native_length: ClassVar[bool] = False
     """True where ``scan`` takes ``length=``, the units of each row that are real, as long as no row reaches the end of
-    its period; and ``keep=False``, for rows whose state nobody wants (it may then be returned as None)."""
+    its period. Then ``state`` may be None, for rows that all start fresh, and ``keep=False`` says that nobody wants
+    their new state (None may be returned for it)."""
     dim: int | None = None
     """Width of the input vectors; None where the input is something else (token ids, a tree)."""
 

@@ -63,7 +63,8 @@ class Pieces(Generic[S]):
         self.phase, self.last = tensor(phase), tensor(last)
         self.fresh = torch.tensor(fresh, dtype=torch.bool)
         self.done = torch.zeros_like(self.left)
-        self.where = torch.full((len(rows), 2), -1, dtype=torch.long)  # wave and row in it of each piece's state
+        # Wave and row in it of each piece's state; -1 = fresh, and not built before it is needed.
+        self.where = torch.full((len(rows), 2), -1, dtype=torch.long)
         self.waves: list[_Wave] = []
 
     def run(self) -> tuple[Any, S]:
@@ -74,7 +75,9 @@ class Pieces(Generic[S]):
         self.outputs: list[Any] = []
         self.places: list[Tensor] = []
         with regrouped(self.batch, self.time) as self.grouping:
-            if memory.period is None:
+            if memory.period is None and memory.native_length:
+                self._tails(torch.arange(len(self.rows)), 0)
+            elif memory.period is None:
                 for bit in reversed(range(int(self.left.max()).bit_length())):
                     self._scan(((self.left >> bit) & 1).nonzero().flatten(), 1 << bit, 0)
             else:
@@ -86,14 +89,11 @@ class Pieces(Generic[S]):
         return self._collect(), self._final_state()
 
     def _seed(self) -> None:
-        """Wave 0 and 1: the states that pieces start from."""
-        kept, fresh = (~self.fresh).nonzero().flatten(), self.fresh.nonzero().flatten()
-        if len(kept):
+        """Wave 0: the state that was handed in."""
+        if len(kept := (~self.fresh).nonzero().flatten()):
             rows = self.rows[kept]
             whole = len(kept) == self.batch and bool((rows == torch.arange(self.batch)).all())
             self._keep(self.state if whole else take(self.state, rows), kept)
-        if len(fresh):
-            self._keep(self.memory._fresh(len(fresh), self.x), fresh)
 
     def _keep(self, state: S, pieces: Tensor) -> None:
         self.where[pieces, 0] = len(self.waves)
@@ -106,11 +106,13 @@ class Pieces(Generic[S]):
         order, parts = [], []
         for index in wave.unique().tolist():
             chosen = (wave == index).nonzero().flatten()
-            wanted = row[chosen]
-            source = self.waves[index]
+            order.append(chosen)
+            if index < 0:
+                parts.append(self.memory._fresh(len(chosen), self.x))
+                continue
+            wanted, source = row[chosen], self.waves[index]
             all_of_it = len(wanted) == len(source.pieces) and bool((wanted == torch.arange(len(wanted))).all())
             parts.append(source.state if all_of_it else take(source.state, wanted))
-            order.append(chosen)
         if len(parts) == 1:
             return parts[0]
         gathered = concatenate(parts)
@@ -146,15 +148,15 @@ class Pieces(Generic[S]):
                 phase += units
             return
         last = torch.zeros(len(self.left), dtype=torch.bool).index_fill(0, self.last, True)[pieces]
+        fresh = self.where[pieces, 0] < 0
         size = torch.tensor([int(units - 1).bit_length() for units in (self.left - self.done)[pieces]])
-        for bits in size.unique().tolist():  # padded to at most twice their length
-            for keep in (False, True):
-                self._ragged(pieces[(size == bits) & (last == keep)], phase, keep)
+        for bits, keep, new in torch.stack([size, last, fresh], 1).unique(dim=0).tolist():
+            # padded to at most twice their length
+            alike = (size == bits) & (last == bool(keep)) & (fresh == bool(new))
+            self._ragged(pieces[alike], phase, keep=bool(keep), fresh=bool(new))
 
-    def _ragged(self, pieces: Tensor, phase: int, keep: bool) -> None:
+    def _ragged(self, pieces: Tensor, phase: int, *, keep: bool, fresh: bool) -> None:
         """One scan of pieces of different lengths; what stands beyond a piece's end repeats its last unit."""
-        if not len(pieces):
-            return
         length = (self.left - self.done)[pieces]
         units = int(length.max())
         real = torch.arange(units)[None] < length[:, None]
@@ -163,7 +165,7 @@ class Pieces(Generic[S]):
         x = map_leaves(self.x, lambda leaf: leaf.flatten(0, 1)[place.to(self.device)])
         self.grouping.next(torch.where(real, place, -1).to(self.device))
         options = {"length": length.to(self.device), "keep": keep}
-        y, state = cast(Any, self.memory).scan(x, self._states(pieces), phase, **options)
+        y, state = cast(Any, self.memory).scan(x, None if fresh else self._states(pieces), phase, **options)
         if keep:
             self._keep(state, pieces)
         self.done[pieces] += length

@@ -25,6 +25,11 @@ class Around(Memory[Any]):
         """Whether the state keeps its size: as that of the memory inside."""
         return self.inner.bounded
 
+    @property
+    def native_length(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether ``scan`` takes rows of different lengths: as that of the memory inside."""
+        return self.inner.native_length
+
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Any:
         return self.inner.initial_state(batch, device=device, dtype=dtype)
 

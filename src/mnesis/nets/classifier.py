@@ -48,8 +48,10 @@ class Classifier(Around):
     def inner(self) -> Memory[Any]:
         return self.body
 
-    def scan(self, x: Float[Tensor, "B T F"], state: Any, phase: int = 0) -> tuple[Float[Tensor, "B T C"], Any]:
-        y, state = self.body.scan(self.rise(x), state, phase)
+    def scan(
+        self, x: Float[Tensor, "B T F"], state: Any, phase: int = 0, **ragged: Any
+    ) -> tuple[Float[Tensor, "B T C"], Any]:
+        y, state = self.body.scan(self.rise(x), state, phase, **ragged)
         return self.head(y), state
 
     def step(self, x: Float[Tensor, "B F"], state: Any) -> tuple[Float[Tensor, "B C"], Any]:

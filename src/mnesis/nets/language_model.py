@@ -29,8 +29,10 @@ class Reader(Around):
     def inner(self) -> Memory[Any]:
         return self.body
 
-    def scan(self, x: Int[Tensor, "B T"], state: Any, phase: int = 0) -> tuple[Float[Tensor, "B T D"], Any]:
-        return self.body.scan(self.embedding(x), state, phase)
+    def scan(
+        self, x: Int[Tensor, "B T"], state: Any, phase: int = 0, **ragged: Any
+    ) -> tuple[Float[Tensor, "B T D"], Any]:
+        return self.body.scan(self.embedding(x), state, phase, **ragged)
 
     def step(self, x: Int[Tensor, " B"], state: Any) -> tuple[Float[Tensor, "B D"], Any]:
         return self.body.step(self.embedding(x), state)
@@ -76,8 +78,10 @@ class LanguageModel(Around):
     def inner(self) -> Memory[Any]:
         return self.reader
 
-    def scan(self, x: Int[Tensor, "B T"], state: Any, phase: int = 0) -> tuple[Float[Tensor, "B T V"], Any]:
-        y, state = self.reader.scan(x, state, phase)
+    def scan(
+        self, x: Int[Tensor, "B T"], state: Any, phase: int = 0, **ragged: Any
+    ) -> tuple[Float[Tensor, "B T V"], Any]:
+        y, state = self.reader.scan(x, state, phase, **ragged)
         return self.head(y), state
 
     def step(self, x: Int[Tensor, " B"], state: Any) -> tuple[Float[Tensor, "B V"], Any]:

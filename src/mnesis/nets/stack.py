@@ -53,22 +53,32 @@ class Block(Memory[BlockState]):
         tail = torch.zeros(batch, width - 1, dim, device=device, dtype=dtype)
         return BlockState(self.memory.initial_state(batch, device=device, dtype=dtype), tail)
 
+    @property
+    def native_length(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether ``scan`` takes rows of different lengths: as the memory inside."""
+        return self.memory.native_length
+
     def phase_of(self, state: BlockState) -> Int[Tensor, " B"] | None:
         return self.memory.phase_of(state.memory)
 
-    def scan(self, x: Float[Tensor, "B T D"], state: BlockState, phase: int = 0) -> tuple[Tensor, BlockState]:
-        h, tail = self._before(x, state.tail)
-        y, memory = self.memory.scan(h, state.memory, phase)
+    def scan(
+        self, x: Float[Tensor, "B T D"], state: BlockState | None, phase: int = 0, **ragged: Any
+    ) -> tuple[Tensor, BlockState]:
+        earlier, tail = state or (None, None)
+        h, tail = self._before(x, tail, ragged.get("length"))
+        y, memory = self.memory.scan(h, earlier, phase, **ragged)
         return self._after(x + y), BlockState(memory, tail)
 
     def step(self, x: Float[Tensor, "B D"], state: BlockState) -> tuple[Tensor, BlockState]:
-        h, tail = self._before(x[:, None], state.tail)
+        h, tail = self._before(x[:, None], state.tail, None)
         y, memory = self.memory.step(h[:, 0], state.memory)
         return self._after(x + y), BlockState(memory, tail)
 
-    def _before(self, x: Tensor, tail: Tensor) -> tuple[Tensor, Tensor]:
+    def _before(self, x: Tensor, tail: Tensor | None, length: Tensor | None) -> tuple[Tensor, Tensor]:
         h = self.memory_norm(x)
-        return (h, tail.clone()) if self.convolution is None else self.convolution(h, tail)
+        if self.convolution is not None:
+            return self.convolution(h, tail, length)
+        return h, x[:, :0].clone() if tail is None else tail.clone()
 
     def _after(self, h: Tensor) -> Tensor:
         return h + self.mlp(self.mlp_norm(h))
@@ -120,6 +130,11 @@ class Stack(Memory[StackState]):
         """Whether the state keeps its size: if every block's does."""
         return all(block.bounded for block in self._blocks())
 
+    @property
+    def native_length(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether ``scan`` takes rows of different lengths: if every block does, on no finer grid than the stack's."""
+        return all(block.native_length and block.period in (None, self.period) for block in self._blocks())
+
     def _blocks(self) -> list[Block]:
         return [cast(Block, block) for block in self.blocks]
 
@@ -130,12 +145,14 @@ class Stack(Memory[StackState]):
     def phase_of(self, state: StackState) -> Int[Tensor, " B"] | None:
         return None if self.period is None else cast(Tensor, state.position) % self.period
 
-    def scan(self, x: Float[Tensor, "B T D"], state: StackState, phase: int = 0) -> tuple[Tensor, StackState]:
-        kept = []
-        for block, block_state in zip(self._blocks(), state.blocks, strict=True):
-            x, block_state = block.scan(x, block_state, phase % block.period if block.period else 0)
+    def scan(
+        self, x: Float[Tensor, "B T D"], state: StackState | None, phase: int = 0, **ragged: Any
+    ) -> tuple[Tensor, StackState]:
+        blocks, kept = self._blocks(), []
+        for block, block_state in zip(blocks, state.blocks if state else [None] * len(blocks), strict=True):
+            x, block_state = block.scan(x, block_state, phase % block.period if block.period else 0, **ragged)
             kept.append(block_state)
-        return self.final_norm(x), StackState(tuple(kept), self._moved(state, x.shape[1]))
+        return self.final_norm(x), StackState(tuple(kept), self._moved(state, ragged.get("length", x.shape[1])))
 
     def step(self, x: Float[Tensor, "B D"], state: StackState) -> tuple[Tensor, StackState]:
         kept = []
@@ -144,8 +161,11 @@ class Stack(Memory[StackState]):
             kept.append(block_state)
         return self.final_norm(x), StackState(tuple(kept), self._moved(state, 1))
 
-    def _moved(self, state: StackState, units: int) -> Tensor | tuple[()]:
-        return () if self.period is None else (cast(Tensor, state.position) + units) % self.period
+    def _moved(self, state: StackState | None, units: int | Tensor) -> Tensor | tuple[()]:
+        """Without a state the rows are fresh, and ``units`` counts those of each."""
+        if self.period is None:
+            return ()
+        return cast(Tensor, units if state is None else cast(Tensor, state.position) + units) % self.period
 
 
 def network(

@@ -24,20 +24,20 @@ def window_attention_block(
 
     Args:
         query: of T units.
-        key: of the W-1 units before them and of themselves, not rotated; N = W-1+T.
+        key: of N - T units before them (W-1 or none) and of themselves, not rotated.
         value: likewise.
-        filled: how many of the W-1 units before are real, the later ones first (more than W-1 counts as W-1); the
+        filled: how many of the units before are real, the later ones first (more than there are counts as all); the
             others weigh exactly nothing.
         window: W, at least 2.
     """
-    first = min(query.shape[1], window)
-    reach = window - 1 + first
+    first, before = min(query.shape[1], window), key.shape[1] - query.shape[1]
+    reach = before + first
     # Only the first block reaches units from before the call, of which rows may have fewer.
-    seen = _near(first, reach, window, query.device) & _real(filled, window, reach)
+    seen = _near(first, reach, window, query.device) & _real(filled, before, reach)
     start = _attend(query[:, :first], key[:, :reach], value[:, :reach], seen)
     if query.shape[1] <= window:
         return start
-    queries, keys, values = (_blocks(units, window) for units in (query, key[:, window - 1 :], value[:, window - 1 :]))
+    queries, keys, values = (_blocks(units, window) for units in (query, key[:, before:], value[:, before:]))
     keys, values = (torch.cat([units[:, :-1], units[:, 1:]], 2) for units in (keys, values))
     rest = _attend(queries[:, 1:], keys, values, _near(window, 2 * window, window, query.device)[None])
     return torch.cat([start, rest.flatten(1, 2)[:, : query.shape[1] - first]], 1)
@@ -52,16 +52,23 @@ def window_attention_naive(
 ) -> Float[Tensor, "B T H K"]:
     """The same as :func:`window_attention_block`, from one dense mask over all units."""
     time, total = query.shape[1], key.shape[1]
+    before = total - time
     position = torch.arange(total, device=query.device)
-    scores = torch.einsum("bthk,bjhk->bhtj", _turned(query, position[window - 1 :]), _turned(key, position))
-    seen = _near(time, total, window, query.device) & _real(filled, window, total)
+    scores = torch.einsum("bthk,bjhk->bhtj", _turned(query, position[before:]), _turned(key, position))
+    seen = _near(time, total, window, query.device) & _real(filled, before, total)
     weights = (scores * query.shape[-1] ** -0.5).masked_fill(~seen[:, None], float("-inf")).softmax(-1)
     return torch.einsum("bhtj,bjhk->bthk", weights.to(value.dtype), value)
 
 
-def push(buffer: Float[Tensor, "B N *D"], new: Float[Tensor, "B T *D"]) -> Float[Tensor, "B N *D"]:
-    """The last N units of a buffer followed by new ones, in storage of their own."""
+def push(
+    buffer: Float[Tensor, "B N *D"], new: Float[Tensor, "B T *D"], length: Int[Tensor, " B"] | None = None
+) -> Float[Tensor, "B N *D"]:
+    """The last N units of a buffer followed by new ones, of which only ``length`` are real, in storage of their own."""
     size, time = buffer.shape[1], new.shape[1]
+    if length is not None:
+        place = length[:, None] + torch.arange(size, device=new.device)
+        units = torch.cat([buffer, new.to(buffer.dtype)], 1)
+        return units.gather(1, place.reshape(*place.shape, *[1] * (new.ndim - 2)).expand_as(buffer))
     if time >= size:
         return new[:, time - size :].to(buffer.dtype, copy=True)
     return torch.cat([buffer[:, time:], new.to(buffer.dtype)], 1)
@@ -73,9 +80,9 @@ def _near(queries: int, keys: int, window: int, device: torch.device) -> Bool[Te
     return (distance >= 0) & (distance < window)
 
 
-def _real(filled: Int[Tensor, " B"], window: int, keys: int) -> Bool[Tensor, "B 1 N"]:
-    """Which keys there are, the first W-1 of them being from before the call."""
-    empty = window - 1 - filled.clamp(max=window - 1)
+def _real(filled: Int[Tensor, " B"], before: int, keys: int) -> Bool[Tensor, "B 1 N"]:
+    """Which keys there are, the first ones being from before the call."""
+    empty = before - filled.clamp(max=before)
     return (torch.arange(keys, device=filled.device) >= empty[:, None])[:, None]
 
 

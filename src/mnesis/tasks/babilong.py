@@ -19,7 +19,7 @@ Example (task 1, T = 40 words)::
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 
 import numpy as np
@@ -31,7 +31,6 @@ from mnesis.tasks import scoring
 from mnesis.tasks.babi import answer_choices
 from mnesis.tasks.babi_simulator import endless, simulate
 from mnesis.tasks.babilong_sample import Sample, lay_out
-from mnesis.tasks.babilong_training import training_streams
 from mnesis.tasks.background import Background
 from mnesis.tasks.story import Story, StoryQuestion
 from mnesis.tasks.tokenizer import Tokenizer
@@ -147,30 +146,6 @@ class BABILong(Task):
             for question in sample.questions
         )
         return Stream(sample.length, sample.chunks, questions)
-
-    def training_streams(
-        self,
-        rows: int,
-        window: int,
-        generator: torch.Generator,
-        *,
-        gap: tuple[int, int] = (8, 1024),
-        life: tuple[int, int] = (1024, 65536),
-        questions_per_fact: float = 1.0,
-    ) -> Iterator[Episode]:
-        """Never-ending streams for training with carried state; see :mod:`mnesis.tasks.babilong_training`."""
-        return training_streams(
-            self.task,
-            self.wording,
-            self.background,
-            rows,
-            window,
-            generator,
-            gap=gap,
-            life=life,
-            questions_per_fact=questions_per_fact,
-            show_answers=self.show_answers,
-        )
 
     def correct(self, question: Question, output: Sequence[int]) -> bool:
         """The scorer's judgement of the text before the end id."""

@@ -168,34 +168,6 @@ class HubBackground(CorpusBackground):
         super().__init__(tokenizer, _joined(books, f"the first {documents} documents of {dataset}", minimum_tokens))
 
 
-class Reader:
-    """A place in an endless text, moved forward by whole sentences."""
-
-    def __init__(self, blocks: Iterator[Pieces]):
-        self._blocks = blocks
-        self._block = next(blocks)
-        self._sentence = 0
-
-    def take(self, tokens: int) -> list[Int32[np.ndarray, " n"]]:
-        """The next sentences, as few or as many as come nearest to ``tokens`` tokens (perhaps none), in runs."""
-        runs = []
-        while tokens > 0:
-            offsets, first = self._block.offsets, self._sentence
-            begin = int(offsets[first])
-            last = int(np.searchsorted(offsets, begin + tokens))
-            if last == len(offsets):
-                runs.append(self._block.tokens[begin:])
-                tokens -= int(offsets[-1]) - begin
-                self._block, self._sentence = next(self._blocks), 0
-                continue
-            if begin + tokens - offsets[last - 1] < offsets[last] - begin - tokens:
-                last -= 1
-            runs.append(self._block.tokens[begin : offsets[last]])
-            self._sentence = last
-            break
-        return runs
-
-
 def _choose(folder: Path, files: Sequence[str] | None, exclude: Sequence[str]) -> list[Path]:
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder; name one that holds .txt files")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from einops import rearrange
@@ -42,6 +42,7 @@ class Window(Memory[WindowState]):
     """
 
     forms: ClassVar[tuple[str, ...]] = ("naive", "block")
+    native_length: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -76,10 +77,21 @@ class Window(Memory[WindowState]):
             torch.zeros(batch, dtype=torch.long, device=device),
         )
 
-    def scan(self, x: Float[Tensor, "B T D"], state: WindowState, phase: int = 0) -> tuple[Tensor, WindowState]:
-        tail = state.tail
+    def scan(
+        self,
+        x: Float[Tensor, "B T D"],
+        state: WindowState | None,
+        phase: int = 0,
+        *,
+        length: Int[Tensor, " B"] | None = None,
+        keep: bool = True,
+    ) -> tuple[Tensor, Any]:
+        fresh = state is None
+        if state is None:
+            state = self._fresh(x.shape[0] if keep else 0, x)
+        tail = None if fresh else state.tail
         if self.convolution is not None:
-            x, tail = self.convolution(x, tail)
+            x, tail = self.convolution(x, tail, length)
         query, key, value = rearrange(
             self.query_key_value(x), "b t (three h k) -> three b t h k", three=3, h=self.heads
         )
@@ -90,12 +102,14 @@ class Window(Memory[WindowState]):
         attend = window_attention_block if self.form == "block" else window_attention_naive
         context = attend(
             query,
-            torch.cat([keys.to(key.dtype), key], 1),
-            torch.cat([values.to(value.dtype), value], 1),
-            state.position,
+            key if fresh else torch.cat([keys.to(key.dtype), key], 1),
+            value if fresh else torch.cat([values.to(value.dtype), value], 1),
+            x.new_zeros(x.shape[0], dtype=torch.long) if fresh else state.position,
             self.window,
         )
-        state = WindowState(
-            push(keys, key), push(values, value), tail.to(state.tail.dtype), state.position + x.shape[1]
-        )
-        return self.output(context.flatten(2)), state
+        y = self.output(context.flatten(2))
+        if not keep:
+            return y, None
+        tail = state.tail if tail is None else tail.to(state.tail.dtype)
+        position = state.position + (x.shape[1] if length is None else length)
+        return y, WindowState(push(keys, key, length), push(values, value, length), tail, position)

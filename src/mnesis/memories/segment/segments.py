@@ -92,15 +92,15 @@ class SegmentMemory(Memory[SegmentState]):
     def scan(
         self,
         x: Tensor,
-        state: SegmentState,
+        state: SegmentState | None,
         phase: int = 0,
         *,
         length: Int[Tensor, " B"] | None = None,
         keep: bool = True,
     ) -> tuple[Tensor, Any]:
         h = self.host.embed(x)
-        if length is not None:
-            return self._ragged(h, state, phase, length, keep)
+        if state is None or length is not None:
+            return self._ragged(h, state, phase, cast(Tensor, length), keep)
         carried, caches, position = state
         segment, time, outputs = self.segment, h.shape[1], []
         head = min(segment - phase, time) if phase else 0
@@ -123,15 +123,24 @@ class SegmentMemory(Memory[SegmentState]):
         return self.host.head(h), SegmentState(carried, caches, (position + time) % segment)
 
     def _ragged(
-        self, h: Tensor, state: SegmentState, phase: int, length: Int[Tensor, " B"], keep: bool
+        self, h: Tensor, state: SegmentState | None, phase: int, length: Int[Tensor, " B"], keep: bool
     ) -> tuple[Tensor, SegmentState | None]:
         """Rows that end at different places inside one segment."""
-        carried, caches, position = state
+        carried, caches, position = self._start(h, keep) if state is None else state
         if phase == 0 and not keep:
             caches = (None,) * len(caches)
         y, caches = self._part(h, carried, caches, phase, length)
         y = self.host.head(y)
         return y, SegmentState(carried, caches, (position + length) % self.segment) if keep else None
+
+    def _start(self, h: Tensor, keep: bool) -> SegmentState:
+        """Fresh rows; if nobody wants their state, all look at one."""
+        dtype, rows = self.compute_dtype(h), h.shape[0]
+        if keep:
+            return self.initial_state(rows, device=h.device, dtype=dtype)
+        alone = self.initial_carried(1, device=h.device, dtype=dtype)
+        carried = tree_map(lambda leaf: leaf.expand(rows, *leaf.shape[1:]), alone)
+        return SegmentState(carried, (None,) * len(self.host.layers), torch.zeros_like(h[:, 0, 0], dtype=torch.long))
 
     def step(self, x: Tensor, state: SegmentState) -> tuple[Tensor, SegmentState]:
         h = self.host.embed(x.unsqueeze(1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -71,9 +71,10 @@ class TransformerXLLayer(nn.Module):
         own = torch.cat([earlier, inputs], 1)
 
         def project(linear: nn.Linear) -> Float[Tensor, "C N H K"]:
-            # W SG(h): the weights learn from the memory, the layers below do not. h~ = [SG(memory), own] (section 3.2)
-            before = linear(memory).unfold(1, remembered, length)
-            both = torch.cat([before.mT, linear(own).unflatten(1, (segments, -1))], 2)
+            both = linear(own).unflatten(1, (segments, -1))
+            if remembered:
+                # W SG(h): the weights learn from the memory, the layers below do not; h~ = [SG(memory), own] (3.2).
+                both = torch.cat([linear(memory).unfold(1, remembered, length).mT, both], 2)
             return rearrange(both, "b s n (h k) -> (b s) n h k", h=self.heads)
 
         query = rearrange(self.query(inputs), "b (s q) (h k) -> (b s) q h k", s=segments, h=self.heads)
@@ -132,6 +133,7 @@ class TransformerXL(Memory[TransformerXLState]):
 
     truncates: ClassVar[bool] = True
     """No gradient passes the grid: the paper's own stop-gradient at the start of every segment."""
+    native_length: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -172,8 +174,16 @@ class TransformerXL(Memory[TransformerXLState]):
         return state.position % self.segment
 
     def scan(
-        self, x: Float[Tensor, "B T D"], state: TransformerXLState, phase: int = 0
-    ) -> tuple[Tensor, TransformerXLState]:
+        self,
+        x: Float[Tensor, "B T D"],
+        state: TransformerXLState | None,
+        phase: int = 0,
+        *,
+        length: Int[Tensor, " B"] | None = None,
+        keep: bool = True,
+    ) -> tuple[Tensor, Any]:
+        if state is None or length is not None:
+            return self._ragged(x, state, phase, cast(Tensor, length), keep)
         time, outputs = x.shape[1], []
         head = min(self.segment - phase, time) if phase else 0
         whole = (time - head) // self.segment * self.segment
@@ -233,6 +243,40 @@ class TransformerXL(Memory[TransformerXLState]):
             memory = torch.cat([memory.to(h.dtype), h[:, : time - length]], 1)
             h = layer(h, earlier, memory, sinusoid, self._biases, seen)
         return h, TransformerXLState(tuple(memories), tuple(presents), state.position + time)
+
+    def _ragged(
+        self,
+        h: Float[Tensor, "B T D"],
+        state: TransformerXLState | None,
+        phase: int,
+        length: Int[Tensor, " B"],
+        keep: bool,
+    ) -> tuple[Float[Tensor, "B T D"], TransformerXLState | None]:
+        """Rows that end at different places inside one segment; without a state they are fresh and remember nothing."""
+        rows, time = h.shape[:2]
+        if state is None:
+            nothing = (h[:, :0],) * len(self.layers)
+            before = TransformerXLState(nothing, nothing, torch.zeros_like(length))
+        else:
+            before = state
+        remembered = before.memory[0].shape[1]
+        seen = self._seen(before.position - phase, phase, 1, time)[..., self.memory_length - remembered :]
+        distance = torch.arange(seen.shape[2], -1, -1, device=h.device)
+        sinusoid, inputs = sinusoids(distance, self.width, h.dtype), []
+        for layer, memory, present in zip(self.layers, before.memory, before.present, strict=True):
+            earlier = present[:, :phase].to(h.dtype)
+            inputs.append(torch.cat([earlier, h], 1))
+            h = layer(h, earlier, memory.to(h.dtype), sinusoid, self._biases, seen)
+        if not keep:
+            return h, None
+        after = self._fresh(rows, h) if state is None else state
+        real = (torch.arange(self.segment, device=h.device) < phase + length[:, None])[..., None]
+        presents = []
+        for own, present in zip(inputs, after.present, strict=True):
+            whole = F.pad(own, (0, 0, 0, self.segment - own.shape[1]))
+            presents.append(torch.where(real, whole, torch.zeros_like(whole)).to(present.dtype))
+        memory = tuple(memory.detach() for memory in after.memory)
+        return h, TransformerXLState(memory, tuple(presents), before.position + length)
 
     def _real(self, before: Int[Tensor, "*R"]) -> Bool[Tensor, "*R M"]:
         """Which slots of the memory hold a unit, with so many units before the segment."""
