@@ -17,19 +17,19 @@ def draw(*shape: int) -> Tensor:
 
 def written_out(memory: DeltaRule, x: Tensor, strongest: float) -> Tensor:
     """The layer, one row, from an empty past, unit by unit and head by head."""
-    projected = x @ memory.query_key_value.weight.T
-    if memory.convolution is not None:
-        width = memory.convolution.width
+    projected = x @ memory.query_key_value.projection.weight.T
+    if memory.query_key_value.convolution is not None:
+        width = memory.query_key_value.convolution.width
         padded = torch.cat([projected.new_zeros(width - 1, projected.shape[1]), projected])
-        weight = memory.convolution.weight
+        weight = memory.query_key_value.convolution.weight
         projected = projected + sum(padded[width - 1 - j :][: len(x)] * weight[j] for j in range(width))
     q, k, v = (projected * projected.sigmoid()).split(memory.dim, -1)
     beta = strongest * (x @ memory.strength.weight.T).sigmoid()
-    size = memory.dim // memory.heads
-    matrices, outputs = x.new_zeros(memory.heads, size, size), []
+    size = memory.dim // memory.query_key_value.heads
+    matrices, outputs = x.new_zeros(memory.query_key_value.heads, size, size), []
     for t in range(len(x)):
         heads, after = [], []
-        for h in range(memory.heads):
+        for h in range(memory.query_key_value.heads):
             own = slice(h * size, (h + 1) * size)
             query, key = (part / (part.square().sum() + 1e-6).sqrt() for part in (q[t, own], k[t, own]))
             error = v[t, own] - matrices[h].T @ key

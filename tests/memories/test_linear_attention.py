@@ -16,18 +16,18 @@ def draw(*shape: int) -> Tensor:
 
 def written_out(memory: LinearAttention, x: Tensor) -> Tensor:
     """The layer, one row, from an empty past, unit by unit and head by head."""
-    projected = x @ memory.query_key_value.weight.T
-    if memory.convolution is not None:
-        width = memory.convolution.width
+    projected = x @ memory.query_key_value.projection.weight.T
+    if memory.query_key_value.convolution is not None:
+        width = memory.query_key_value.convolution.width
         padded = torch.cat([projected.new_zeros(width - 1, projected.shape[1]), projected])
-        weight = memory.convolution.weight
+        weight = memory.query_key_value.convolution.weight
         projected = projected + sum(padded[width - 1 - j :][: len(x)] * weight[j] for j in range(width))
     q, k, v = projected.split(memory.dim, -1)
     q, k = (torch.where(part > 0, part + 1, part.exp()) for part in (q, k))
-    size, outputs = memory.dim // memory.heads, []
+    size, outputs = memory.dim // memory.query_key_value.heads, []
     for t in range(len(x)):
         heads = []
-        for h in range(memory.heads):
+        for h in range(memory.query_key_value.heads):
             own = slice(h * size, (h + 1) * size)
             similar = k[: t + 1, own] @ q[t, own]
             heads.append(similar @ v[: t + 1, own] / (similar.sum() + 1e-6))

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...core.memory import Memory
-from ...layers.short_convolution import ShortConvolution
+from ...layers.query_key_value import QueryKeyValue
 from ...ops.linear_attention import elu_features, linear_attention_chunk, linear_attention_naive, linear_attention_step
 
 
@@ -47,23 +47,19 @@ class LinearAttention(Memory[LinearAttentionState]):
         self, dim: int, *, heads: int = 4, convolution: int | None = None, form: str = "chunk", chunk: int = 64
     ) -> None:
         super().__init__()
-        if dim % heads:
-            raise ValueError(f"dim={dim} does not split into {heads} heads; make dim a multiple of heads")
         if form not in self.forms:
             raise ValueError(f"LinearAttention has no form {form!r}; choose one of {', '.join(self.forms)}")
-        self.dim, self.heads, self.head_dim = dim, heads, dim // heads
-        self.form, self.chunk = form, chunk
-        self.query_key_value = nn.Linear(dim, 3 * dim, bias=False)
-        self.convolution = ShortConvolution(3 * dim, convolution) if convolution else None
+        self.dim, self.form, self.chunk = dim, form, chunk
+        self.query_key_value = QueryKeyValue(dim, heads=heads, convolution=convolution)
         self.output = nn.Linear(dim, dim, bias=False)
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> LinearAttentionState:
         wide = torch.promote_types(dtype, torch.float32)
-        width = self.convolution.width if self.convolution else 1
+        heads, width = self.query_key_value.heads, self.query_key_value.head_dim
         return LinearAttentionState(
-            torch.zeros(batch, self.heads, self.head_dim, self.head_dim, device=device, dtype=wide),
-            torch.zeros(batch, self.heads, self.head_dim, device=device, dtype=wide),
-            torch.zeros(batch, width - 1, self.query_key_value.out_features, device=device, dtype=dtype),
+            torch.zeros(batch, heads, width, width, device=device, dtype=wide),
+            torch.zeros(batch, heads, width, device=device, dtype=wide),
+            self.query_key_value.initial_tail(batch, device=device, dtype=dtype),
         )
 
     def scan(
@@ -84,9 +80,7 @@ class LinearAttention(Memory[LinearAttentionState]):
 
     def _project(self, x: Float[Tensor, "B T D"], state: LinearAttentionState) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Features of queries and keys, values, and the convolution's new tail."""
-        projected, tail = self.query_key_value(x), state.tail
-        if self.convolution is not None:
-            projected, tail = self.convolution(projected, tail)
-        q_and_k, v = projected.unflatten(-1, (3, self.heads, -1)).split([2, 1], 2)
+        projected, tail = self.query_key_value(x, state.tail)
+        q_and_k, v = projected.split([2, 1], 2)
         q, k = elu_features(q_and_k.to(state.matrix.dtype)).unbind(2)
         return q, k, v.squeeze(2), tail

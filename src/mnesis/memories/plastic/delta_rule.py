@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ...core.memory import Memory
 from ...core.record import record
 from ...layers.norm import RMSNorm
-from ...layers.short_convolution import ShortConvolution
+from ...layers.query_key_value import QueryKeyValue
 from ...ops.delta_rule import delta_rule_chunk, delta_rule_naive, delta_rule_step, unit_length
 
 
@@ -58,25 +58,21 @@ class DeltaRule(Memory[DeltaRuleState]):
         chunk: int = 32,
     ) -> None:
         super().__init__()
-        if dim % heads:
-            raise ValueError(f"dim={dim} does not split into {heads} heads; make dim a multiple of heads")
         if form not in self.forms:
             raise ValueError(f"DeltaRule has no form {form!r}; choose one of {', '.join(self.forms)}")
-        self.dim, self.heads, self.head_dim = dim, heads, dim // heads
-        self.form, self.chunk = form, chunk
+        self.dim, self.form, self.chunk = dim, form, chunk
         self.strongest = 2.0 if negative_eigenvalues else 1.0
-        self.query_key_value = nn.Linear(dim, 3 * dim, bias=False)
-        self.convolution = ShortConvolution(3 * dim, convolution) if convolution else None
+        self.query_key_value = QueryKeyValue(dim, heads=heads, convolution=convolution)
         self.strength = nn.Linear(dim, heads, bias=False)
-        self.norm = RMSNorm(self.head_dim)
+        self.norm = RMSNorm(dim // heads)
         self.output = nn.Linear(dim, dim, bias=False)
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> DeltaRuleState:
         wide = torch.promote_types(dtype, torch.float32)
-        width = self.convolution.width if self.convolution else 1
+        heads, width = self.query_key_value.heads, self.query_key_value.head_dim
         return DeltaRuleState(
-            torch.zeros(batch, self.heads, self.head_dim, self.head_dim, device=device, dtype=wide),
-            torch.zeros(batch, width - 1, self.query_key_value.out_features, device=device, dtype=dtype),
+            torch.zeros(batch, heads, width, width, device=device, dtype=wide),
+            self.query_key_value.initial_tail(batch, device=device, dtype=dtype),
         )
 
     def scan(self, x: Float[Tensor, "B T D"], state: DeltaRuleState, phase: int = 0) -> tuple[Tensor, DeltaRuleState]:
@@ -97,10 +93,9 @@ class DeltaRule(Memory[DeltaRuleState]):
         self, x: Float[Tensor, "B T D"], state: DeltaRuleState
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Queries, keys, values, write strengths, and the convolution's new tail."""
-        projected, tail, wide = self.query_key_value(x), state.tail, state.matrix.dtype
-        if self.convolution is not None:
-            projected, tail = self.convolution(projected, tail)
-        q_and_k, v = F.silu(projected).unflatten(-1, (3, self.heads, -1)).split([2, 1], 2)
+        wide = state.matrix.dtype
+        projected, tail = self.query_key_value(x, state.tail)
+        q_and_k, v = F.silu(projected).split([2, 1], 2)
         q, k = unit_length(q_and_k.to(wide)).unbind(2)
         beta = self.strongest * self.strength(x).to(wide).sigmoid()
         record("delta_rule/write_strength", beta)
