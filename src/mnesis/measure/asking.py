@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mnesis.core.memory import Memory
-from mnesis.core.task import Question
+from ..core.memory import Memory
+from ..core.task import Question
 
 FLOOR = -20.0
 """Least log2 probability of a whole answer."""

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from mnesis.core.memory import Memory
+from ..core.memory import Memory
 
 
 class LSTMState(NamedTuple):

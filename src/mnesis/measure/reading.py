@@ -14,10 +14,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from mnesis.core.memory import Memory
-from mnesis.core.state import nbytes, take
-from mnesis.core.task import Question, Stream, Task
-
+from ..core.memory import Memory
+from ..core.state import nbytes, take
+from ..core.task import Question, Stream, Task
 from .asking import Reply, ask, bits
 from .progress import Bar
 from .records import Judged, QuestionRecord, StreamRecord

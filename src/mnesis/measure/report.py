@@ -17,8 +17,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from mnesis.core.state import atomic_path
-
+from ..core.state import atomic_path
 from . import figures
 from .lengths import format_length
 from .runs import Run, load_run

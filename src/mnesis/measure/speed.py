@@ -18,9 +18,8 @@ import psutil
 import torch
 from torch import Tensor
 
-from mnesis.core.memory import Memory
-from mnesis.core.state import nbytes
-
+from ..core.memory import Memory
+from ..core.state import nbytes
 from .baselines import CausalAttention, TorchLSTM
 from .lengths import format_length
 from .progress import Bar

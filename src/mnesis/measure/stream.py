@@ -12,10 +12,9 @@ from typing import Any
 
 import torch
 
-from mnesis.core.memory import Memory
-from mnesis.core.state import atomic_path
-from mnesis.core.task import Task
-
+from ..core.memory import Memory
+from ..core.state import atomic_path
+from ..core.task import Task
 from .lengths import format_length
 from .progress import Bar
 from .reading import Reader, Scorer

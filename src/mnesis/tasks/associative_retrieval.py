@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from mnesis.core.task import Episode, Task
+from ..core.task import Episode, Task
 
 FORMS = ("remember", "rewrite")
 

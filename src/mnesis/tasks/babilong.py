@@ -26,15 +26,15 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int32, Int64
 
-from mnesis.core.task import Episode, Question, Stream, Task
-from mnesis.tasks import scoring
-from mnesis.tasks.babi import answer_choices
-from mnesis.tasks.babi_simulator import endless, simulate
-from mnesis.tasks.babilong_sample import Sample, lay_out
-from mnesis.tasks.background import Background
-from mnesis.tasks.story import Story, StoryQuestion
-from mnesis.tasks.tokenizer import Tokenizer
-from mnesis.tasks.wording import Piece, Wording
+from ..core.task import Episode, Question, Stream, Task
+from . import scoring
+from .babi import answer_choices
+from .babi_simulator import endless, simulate
+from .babilong_sample import Sample, lay_out
+from .background import Background
+from .story import Story, StoryQuestion
+from .tokenizer import Tokenizer
+from .wording import Piece, Wording
 
 SCORERS: dict[str, scoring.Scorer] = {"whole_word": scoring.whole_word, "official": scoring.official}
 

@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mnesis.core.task import Episode, Forks, Task
-from mnesis.tasks.babi_simulator import OBJECTS, PEOPLE, ROOMS, oracle, simulate
-from mnesis.tasks.babilong import BABILong
-from mnesis.tasks.babilong_sample import lay_out
-from mnesis.tasks.story import Story, StoryQuestion
-from mnesis.tasks.wording import Piece
+from ..core.task import Episode, Forks, Task
+from .babi_simulator import OBJECTS, PEOPLE, ROOMS, oracle, simulate
+from .babilong import BABILong
+from .babilong_sample import lay_out
+from .story import Story, StoryQuestion
+from .wording import Piece
 
 END_WEIGHT = 0.1
 """Of the end behind a fork's answer, which is soon learned and would only dilute what the answer teaches."""

@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from mnesis.tasks.background import Background
-from mnesis.tasks.story import StoryQuestion
-from mnesis.tasks.wording import Piece
+from .background import Background
+from .story import StoryQuestion
+from .wording import Piece
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,15 @@ from typing import Any
 
 import torch
 
-from mnesis.tasks.babi import read_stories
-from mnesis.tasks.babi_simulator import simulate
-from mnesis.tasks.babilong import BABILong
-from mnesis.tasks.background import Background, FolderBackground, HubBackground, MixedBackground, ProseBackground
-from mnesis.tasks.prose import Prose
-from mnesis.tasks.sentences import read_book, split_sentences
-from mnesis.tasks.story import Story
-from mnesis.tasks.tokenizer import BPETokenizer, ByteTokenizer, Tokenizer
-from mnesis.tasks.wording import story_words
+from .babi import read_stories
+from .babi_simulator import simulate
+from .babilong import BABILong
+from .background import Background, FolderBackground, HubBackground, MixedBackground, ProseBackground
+from .prose import Prose
+from .sentences import read_book, split_sentences
+from .story import Story
+from .tokenizer import BPETokenizer, ByteTokenizer, Tokenizer
+from .wording import story_words
 
 PROSE_SENTENCES = 20_000
 STORIES = 200

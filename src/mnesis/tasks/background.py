@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int32
 
-from mnesis.tasks.prose import Prose
-from mnesis.tasks.sentences import read_book, split_sentences
-from mnesis.tasks.tokenizer import Pieces, Tokenizer
+from .prose import Prose
+from .sentences import read_book, split_sentences
+from .tokenizer import Pieces, Tokenizer
 
 MINIMUM_TOKENS = 10
 BLOCK = 4096

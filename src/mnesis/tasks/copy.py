@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from mnesis.core.task import Episode, Task
+from ..core.task import Episode, Task
 
 
 class _Transcription(Task):

@@ -24,8 +24,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mnesis.tasks.prose_grammar import GRAMMAR, LEXICON
-from mnesis.tasks.tokenizer import Pieces
+from .prose_grammar import GRAMMAR, LEXICON
+from .tokenizer import Pieces
 
 PATTERNS = 6000
 """Sentence patterns drawn from the grammar once; each is filled anew with words every time it is used."""

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int32
 
-from mnesis.tasks.story import Story, StoryQuestion
-from mnesis.tasks.tokenizer import Tokenizer
+from .story import Story, StoryQuestion
+from .tokenizer import Tokenizer
 
 
 class Piece(NamedTuple):
