@@ -41,6 +41,7 @@ def run(
     stories: str | None = None,
     background: str | None = None,
     files: tuple[str, ...] = (),
+    maximum_facts: int | None = None,
     output: Path | None = None,
     threads: int = 2,
     quiet: bool = False,
@@ -61,6 +62,7 @@ def run(
         stories: bAbI files, or "simulated"; as in training if not given.
         background: folder of .txt files, or "prose"; as in training if not given.
         files: of that folder, the ones to read; the run's held-out files if not given.
+        maximum_facts: longer stories are left out, so that short samples hold them.
         output: folder for evaluation.jsonl, results.json and report.html; if not given, the run's own, or runs/NAME for
             a reader that ships with mnesis.
         threads: of the processor.
@@ -82,6 +84,7 @@ def run(
         stories=stories,
         background=background,
         files=files,
+        maximum_facts=maximum_facts,
         output=output,
         progress=not quiet,
     )
@@ -106,6 +109,7 @@ def measure(
     stories: str | None = None,
     background: str | None = None,
     files: tuple[str, ...] = (),
+    maximum_facts: int | None = None,
     output: Path,
     progress: bool,
 ) -> Evaluation:
@@ -115,7 +119,10 @@ def measure(
         source = dataclasses.replace(source, background=background, held_out=())
     source = dataclasses.replace(source, stories=stories or source.stories, held_out=files or source.held_out)
     asked = questions if source.stories == "simulated" else 1
-    task = source.open(opened.tokenizer, split="test", questions=asked)
+    task = source.open(opened.tokenizer, split="test", questions=asked, maximum_facts=maximum_facts)
+    about = {"model": str(opened.folder.name), "source": source.as_json()}
+    if maximum_facts is not None:
+        about["maximum_facts"] = maximum_facts
     with fast_products():
         return evaluate(
             opened.network,
@@ -128,7 +135,7 @@ def measure(
             decode=opened.tokenizer.decode,
             scorers={"official": scoring.official, "whole_word": scoring.whole_word},
             store=output,
-            about={"model": str(opened.folder.name), "source": source.as_json()},
+            about=about,
             progress=progress,
         )
 
