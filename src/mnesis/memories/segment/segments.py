@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -15,9 +15,10 @@ from torch.utils.checkpoint import checkpoint
 
 from ...core.memory import Host, Memory
 from ...core.record import silent
-from ...core.state import detach, tree_map
+from ...core.state import detach, leaves, tree_map
 
-Carried = TypeVar("Carried")
+ACTIVATIONS = 24
+"""About so many vectors a unit and layer of a Transformer are kept for the backward pass."""
 
 
 class SegmentState(NamedTuple):
@@ -41,8 +42,9 @@ class SegmentMemory(Memory[SegmentState]):
         host: an ordered list of causal layers (:class:`mnesis.core.memory.Host`).
         segment: units in a segment.
         read_tokens: memory tokens that stand before the units of every segment.
-        checkpoint: recompute activations in the backward pass; kept are those of one segment and, of n segments, the
-            carried states of 2 sqrt(n).
+        checkpoint: recompute activations in the backward pass, group by group of segments (Chen et al. 2016,
+            arXiv 1604.06174): of n segments what is carried between groups is kept, and the activations of one group.
+            Groups are as long as makes the sum least, so it grows with sqrt(n); inputs and outputs are kept anyway.
     """
 
     def __init__(self, host: Host, *, segment: int, read_tokens: int = 0, checkpoint: bool = False) -> None:
@@ -220,15 +222,18 @@ class SegmentMemory(Memory[SegmentState]):
     def _segments(self, pieces: tuple[Tensor, ...], carried: Any) -> tuple[list[Tensor], Any]:
         if not (self.checkpoint and torch.is_grad_enabled()):
             return _in_turn(self._segment, pieces, carried)
-        group = math.isqrt(len(pieces) - 1) + 1
+        group = self._group(len(pieces), carried)
         outputs: list[Tensor] = []
         for start in range(0, len(pieces), group):
-            y, carried = _recomputed(self._group, pieces[start : start + group], carried)
+            y, carried = _recomputed(_in_turn, self._segment, pieces[start : start + group], carried)
             outputs.extend(y)
         return outputs, carried
 
-    def _group(self, pieces: tuple[Tensor, ...], carried: Any) -> tuple[list[Tensor], Any]:
-        return _in_turn(lambda h, carried: _recomputed(self._segment, h, carried), pieces, carried)
+    def _group(self, segments: int, carried: Any) -> int:
+        """The k for which (n / k) carried states and the activations of k segments are least: k^2 = n state / segment."""
+        state = sum(leaf[0].numel() for leaf in leaves(carried))
+        activations = ACTIVATIONS * len(self.host.layers) * self.host.dim * self.segment
+        return min(segments, max(1, round(math.sqrt(segments * state / activations))))
 
 
 def _in_turn(

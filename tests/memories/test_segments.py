@@ -1,0 +1,56 @@
+"""Segment memories: activation checkpointing."""
+
+import pytest
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from mnesis.core.catalog import create_memory
+from mnesis.core.record import recording
+
+SIZES = {"dim": 16, "segment": 16, "memory_tokens": 2, "heads": 2}
+OPTIONS = {"rmt": {}, "armt": {"memory_dim": 4, "gate_penalty": 0.1}}
+
+
+def build(name: str, *, checkpoint: bool, **options: int):
+    torch.manual_seed(0)
+    return create_memory(name, **{**SIZES, **OPTIONS[name], **options}, checkpoint=checkpoint)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("time", [1, 16, 100, 400])
+def test_recomputation_changes_nothing(name: str, time: int) -> None:
+    results = []
+    for checkpoint in (False, True):
+        memory = build(name, checkpoint=checkpoint).double()
+        x = torch.randn(2, time, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        with recording() as observed:
+            y, _ = memory(x)
+        penalties = observed.get("loss/write_gate", [])
+        (y.square().sum() + sum(penalties)).backward()
+        gradients = [parameter.grad for parameter in memory.parameters() if parameter.grad is not None]
+        results.append([y.detach(), x.grad, *gradients, *(penalty.detach() for penalty in penalties)])
+    for plain, recomputed in zip(*results, strict=True):
+        assert torch.allclose(plain, recomputed, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_training_memory_grows_with_the_square_root_of_depth(name: str) -> None:
+    """Four times the segments: four times the memory, or about twice."""
+    for checkpoint, least, most in ((False, 3.5, 4.5), (True, 1.0, 2.5)):
+        memory = build(name, checkpoint=checkpoint, hidden=512)
+        sizes = [peak(memory, torch.randn(1, 16 * segments, 16)) for segments in (64, 256)]
+        assert least < sizes[1] / sizes[0] < most
+
+
+def peak(memory: torch.nn.Module, x: torch.Tensor) -> int:
+    """Most bytes that are allocated at a time in a forward and backward pass."""
+    memory(x[:, :32])[0].sum().backward()  # the gradients themselves
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        memory(x)[0].sum().backward()
+    assert profiled.profiler is not None
+    events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]
+    held = most = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        most = max(most, held)
+    return most
