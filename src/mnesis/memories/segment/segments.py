@@ -230,7 +230,7 @@ class SegmentMemory(Memory[SegmentState]):
         return outputs, carried
 
     def _group(self, segments: int, carried: Any) -> int:
-        """The k for which (n / k) carried states and the activations of k segments are least: k^2 = n state / segment."""
+        """k for which n / k carried states and the activations of k segments are least: k^2 = n state / activations."""
         state = sum(leaf[0].numel() for leaf in leaves(carried))
         activations = ACTIVATIONS * len(self.host.layers) * self.host.dim * self.segment
         return min(segments, max(1, round(math.sqrt(segments * state / activations))))
