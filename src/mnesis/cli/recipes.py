@@ -69,8 +69,8 @@ LONG: dict[str, list[Long]] = {
         Long(256_000, 16, 7000, 500, 512, 1e-3, 0.0, 0.01),
     ],
 }
-"""The phases after the first two. Windows of 500 in segments of 512 ask at every fourth place of a segment; those of 448
-at eight places, which spares the demo a third of its time: every place has tensors of its own shapes."""
+"""The phases after the first two. Windows of 500 in segments of 512 ask at every fourth place of a segment, those of
+448 at eight places: each has tensors of its own shapes, which costs memory and time."""
 
 
 def _phase(
