@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from mnesis.ops.delta_rule import delta_rule_chunk, delta_rule_naive, delta_rule_step, unit_length
+
+from .forms import backward_bytes, gap, normal
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "delta_rule.safetensors"
 PARTS = ("query", "key", "value", "strength")
@@ -28,37 +28,9 @@ every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
 def inputs(time: int, *, batch: int = 2, seed: int = 0, dtype: torch.dtype = torch.float64) -> list[Tensor]:
     """Query, key, value, strength in (0, 2) and matrix of 3 heads, K = 4, V = 5."""
     generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
-
-    query, key = unit_length(normal(batch, time, 3, 4)), unit_length(normal(batch, time, 3, 4))
-    return [query, key, normal(batch, time, 3, 5), 2 * normal(batch, time, 3).sigmoid(), normal(batch, 3, 4, 5)]
-
-
-def gap(a: Tensor, b: Tensor) -> float:
-    return float((a.double() - b.double()).detach().abs().max())
-
-
-class Bytes(TorchDispatchMode):
-    """Counts the bytes of everything that operations return."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.total = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        self.total += sum(leaf.nbytes for leaf in tree_leaves(result) if isinstance(leaf, Tensor))
-        return result
-
-
-def backward_bytes(form, time: int) -> int:
-    parts = [part.requires_grad_() for part in inputs(time)]
-    loss = sum(part.sum() for part in form(*parts))
-    with Bytes() as counted:
-        loss.backward()
-    return counted.total
+    draw = partial(normal, generator=generator, dtype=dtype)
+    query, key = unit_length(draw(batch, time, 3, 4)), unit_length(draw(batch, time, 3, 4))
+    return [query, key, draw(batch, time, 3, 5), 2 * draw(batch, time, 3).sigmoid(), draw(batch, 3, 4, 5)]
 
 
 def test_unit_length() -> None:
@@ -145,7 +117,7 @@ def test_gradcheck_of_a_step() -> None:
 
 @pytest.mark.parametrize("form", [delta_rule_naive, partial(delta_rule_chunk, chunk=8)])
 def test_backward_is_linear_in_time(form) -> None:
-    once, twice, thrice = (backward_bytes(form, time) for time in (64, 128, 192))
+    once, twice, thrice = (backward_bytes(form, inputs(time)) for time in (64, 128, 192))
     assert thrice - twice == twice - once > 0
 
 
