@@ -38,10 +38,15 @@ def test_state_growth_tells_bounded_from_growing(rows):
 
 
 def test_markdown(rows):
-    table = markdown_table([*rows, rows[0] | {"value": None, "ratio": None}]).splitlines()
-    assert len(table) == 2 + len(rows) + 1
-    assert all(line.count("|") == 7 for line in table)
-    assert "over budget" in table[-1]
+    slow = rows[-6] | {"memory": "slow", "value": None, "ratio": None}
+    header, _, *lines = markdown_table([*rows, slow]).splitlines()
+    names = ["training 16", "streaming", "stepping", "memory growth", "state growth", "ragged"]
+    assert [cell.strip() for cell in header.strip("|").split("|")] == ["memory", *names]
+    assert [line.split("|")[1].strip() for line in lines] == [BASELINE, ATTENTION, "gru", "slow"]
+    assert all(line.count("|") == 8 for line in lines)
+    assert lines[0].split("|")[3].strip().endswith("/s 1.00")
+    assert lines[1].split("|")[6].strip() == "393 kB"
+    assert "over budget" in lines[-1]
 
 
 def test_what_would_take_too_long_has_no_value():

@@ -8,7 +8,6 @@ caller's (``torch.set_num_threads``).
 from __future__ import annotations
 
 import gc
-import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -90,14 +89,30 @@ def bench(
 
 
 def markdown_table(rows: Sequence[Row]) -> str:
-    """The rows as a Markdown table, a line for each memory and quantity."""
-    lines = ["| memory | form | quantity | length | value | ratio |", "|---|---|---|---:|---:|---:|"]
-    for row in rows:
-        value = "over budget" if row["value"] is None else f"{_digits(row['value'])} {row['unit']}"
-        ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f} of {row['baseline']}"
-        cells = (row["memory"], row["form"], row["quantity"], format_length(row["length"]), value, ratio)
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    """A line for each memory and a column for each quantity: rates with their share of the LSTM's, ``ragged`` and
+    ``over host`` as shares alone, growth in bytes (and how far it was read, where that is not the LSTM's length)."""
+    columns = list(dict.fromkeys(_column(row) for row in rows))
+    reached = {_column(row): row["length"] for row in reversed(rows)}
+    lines = [["memory", *columns], ["---", *("---:" for _ in columns)]]
+    for name in dict.fromkeys(row["memory"] for row in rows):
+        cells = {_column(row): _cell(row, reached[_column(row)]) for row in rows if row["memory"] == name}
+        lines.append([name, *(cells.get(column, "") for column in columns)])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _column(row: Row) -> str:
+    return f"training {format_length(row['length'])}" if row["quantity"] == "training" else row["quantity"]
+
+
+def _cell(row: Row, reached: int) -> str:
+    if row["value"] is None:
+        return "over budget"
+    if row["unit"] == "bytes":
+        length = "" if row["length"] == reached else f" to {format_length(row['length'])}"
+        return f"{_digits(row['value'])}B{length}"
+    if row["baseline"] != BASELINE:
+        return f"{row['ratio']:.2f}"
+    return f"{_digits(row['value'])}/s {row['ratio']:.2f}"
 
 
 class _Bench:
@@ -250,7 +265,8 @@ def _compared(rows: list[Row]) -> list[Row]:
 
 
 def _digits(value: float | int) -> str:
-    if value and abs(value) < 1:
-        return f"{value:.3g}"
-    digits = max(0, len(str(int(abs(value)))) - 3)
-    return f"{math.floor(value / 10**digits + 0.5) * 10**digits:,}"
+    """Three digits and a prefix."""
+    for factor, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= factor:
+            return f"{value / factor:.3g} {prefix}"
+    return f"{value:.3g} "
