@@ -17,15 +17,19 @@ SEGMENT = {"segment": 8, "memory_tokens": 3, "heads": 2}
 
 def networks() -> list:
     torch.manual_seed(0)
+    window = create_memory("window", dim=16, window=11)
+    transformer_xl = create_memory("transformer-xl", dim=16, heads=2, segment=8, memory_length=12)
     return [
         LanguageModel(17, dim=16, memory="gru", convolution=3, hidden=24),
         LanguageModel(17, dim=16, memory="rmt", hidden=24, options=SEGMENT),
         Classifier(5, 3, dim=12, memory="lstm"),
-        Stack(16, memory=["gru", create_memory("window", dim=16, window=11)]),
+        Stack(16, memory=["gru", window]),
+        LanguageModel(17, dim=16, memory="window", convolution=3, hidden=24, options={"window": 11}),
+        Stack(16, memory=[create_memory("window", dim=16, window=11), transformer_xl]),
     ]
 
 
-@pytest.mark.parametrize("index", range(4))
+@pytest.mark.parametrize("index", range(6))
 def test_a_network_obeys_the_laws(index: int) -> None:
     network = networks()[index]
     laws = [law for law in LAWS if law not in ("compiles", "extremes")]
@@ -38,6 +42,10 @@ def test_a_stack_takes_the_common_grid() -> None:
     stack = Stack(16, memory=[four, six])
     assert stack.period == 12
     assert not [gap for gap in check(stack, laws=["cuts", "resets"], dtypes=(torch.float64,)) if not gap.holds]
+
+
+def test_ragged_pieces_run_at_once_where_every_block_can() -> None:
+    assert [network.native_length for network in networks()] == [False, True, False, False, True, True]
 
 
 def test_generation_continues_from_a_state() -> None:
