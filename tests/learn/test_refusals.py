@@ -1,5 +1,6 @@
 import pytest
 import torch
+from filelock import FileLock
 
 from mnesis.learn import Recipe, Stage, fit
 
@@ -117,3 +118,9 @@ def test_a_frozen_memory(tmp_path):
 def test_an_unknown_tracker(tmp_path):
     with pytest.raises(ValueError, match="nonesuch"):
         fit(model(), Echo(), recipe(), tmp_path, trackers=["nonesuch"])
+
+
+def test_two_trainings_in_one_folder(tmp_path):
+    with FileLock(tmp_path / ".lock"), pytest.raises(ValueError, match="another process is training in"):
+        fit(model(), Echo(), recipe(), tmp_path, progress=False)
+    assert fit(model(), Echo(), recipe(), tmp_path, progress=False).finished

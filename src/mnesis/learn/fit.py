@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -84,8 +85,8 @@ def fit(
         trackers: accelerate's names ("tensorboard", "trackio", ...) or its tracker objects.
 
     Raises:
-        ValueError: the folder holds a run that must not be continued, half a run, or one of another config; the task's
-            episodes do not fit the memory or ask nothing; the message names the mend.
+        ValueError: the folder holds a run that must not be continued, half a run, or one of another config, or another
+            process trains in it; the task's episodes do not fit the memory or ask nothing; the message names the mend.
         FloatingPointError: the loss or the gradient is not a finite number; the last checkpoint stays.
     """
     folder = Path(folder)
@@ -97,21 +98,39 @@ def fit(
     )
     standing = folders.examine(folder, description, resume=resume, overwrite=overwrite)
     _check_processes(accelerator, recipe)
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        folders.prepare(folder, description, standing)
-    accelerator.wait_for_everyone()
     if standing == "finished":
         checkpoint.load_model(folder / "model.safetensors", memory)
         return _read_result(folder)
+    accelerator.wait_for_everyone()
+    with folders.alone(folder) if accelerator.is_main_process else nullcontext():
+        if accelerator.is_main_process:
+            folders.prepare(folder, description, standing)
+        accelerator.wait_for_everyone()
+        return _train(
+            memory, task, recipe, folder, accelerator, description, trackers, resume=standing == "begun", show=progress
+        )
+
+
+def _train(
+    memory: Memory[Any],
+    task: Task,
+    recipe: Recipe,
+    folder: Path,
+    accelerator: Accelerator,
+    description: dict[str, Any],
+    trackers: Sequence[str | GeneralTracker],
+    *,
+    resume: bool,
+    show: bool,
+) -> Training:
     was_training = memory.training
     devices = [accelerator.device] if accelerator.device.type == "cuda" else []
     try:
         with torch.random.fork_rng(devices), StopSignals() as signals:
             torch.manual_seed(recipe.seed + accelerator.process_index)
-            trainer = _trainer(memory, task, recipe, folder, accelerator, progress)
+            trainer = _trainer(memory, task, recipe, folder, accelerator, show)
             _start_trackers(accelerator, trackers, description)
-            stopped = trainer.run(signals, resume=standing == "begun")
+            stopped = trainer.run(signals, resume=resume)
     finally:
         memory.train(was_training)
         for tracker in accelerator.trackers:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
+
+from filelock import FileLock, Timeout
 
 from ..core.memory import Memory
 from ..core.state import atomic_path
@@ -15,6 +18,25 @@ from .recipe import Recipe
 
 Standing = Literal["new", "begun", "finished"]
 _FILES = ("training.json", "model.safetensors", "metrics.jsonl", "config.json")
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep every other training out of a folder; a process that dies lets go of it.
+
+    Raises:
+        ValueError: another one is in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / ".lock"
+    try:
+        with FileLock(path, timeout=0):
+            yield
+            path.unlink(missing_ok=True)
+    except Timeout:
+        raise ValueError(
+            f"another process is training in {folder}; wait for it, or give this run a folder of its own"
+        ) from None
 
 
 def describe(memory: Memory[Any], recipe: Recipe, config: Mapping[str, Any] | None) -> dict[str, Any]:
