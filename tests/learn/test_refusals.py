@@ -120,6 +120,12 @@ def test_an_unknown_tracker(tmp_path):
         fit(model(), Echo(), recipe(), tmp_path, trackers=["nonesuch"])
 
 
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(ValueError, match="Not a directory; choose a folder that you may write to"):
+        fit(model(), Echo(), recipe(), tmp_path / "file" / "run", progress=False)
+
+
 def test_two_trainings_in_one_folder(tmp_path):
     with FileLock(tmp_path / ".lock"), pytest.raises(ValueError, match="another process is training in"):
         fit(model(), Echo(), recipe(), tmp_path, progress=False)

@@ -39,14 +39,16 @@ def test_state_growth_tells_bounded_from_growing(rows):
 
 def test_markdown(rows):
     slow = rows[-6] | {"memory": "slow", "value": None, "ratio": None}
-    header, _, *lines = markdown_table([*rows, slow]).splitlines()
+    alone = rows[-6] | {"memory": "alone", "baseline": "", "ratio": None}
+    header, _, *lines = markdown_table([*rows, slow, alone]).splitlines()
     names = ["training 16", "streaming", "stepping", "memory growth", "state growth", "ragged"]
     assert [cell.strip() for cell in header.strip("|").split("|")] == ["memory", *names]
-    assert [line.split("|")[1].strip() for line in lines] == [BASELINE, ATTENTION, "gru", "slow"]
+    assert [line.split("|")[1].strip() for line in lines] == [BASELINE, ATTENTION, "gru", "slow", "alone"]
     assert all(line.count("|") == 8 for line in lines)
     assert lines[0].split("|")[3].strip().endswith("/s 1.00")
     assert lines[1].split("|")[6].strip() == "393 kB"
-    assert "over budget" in lines[-1]
+    assert "over budget" in lines[-2]
+    assert lines[-1].split("|")[2].strip().endswith("/s")
 
 
 def test_what_would_take_too_long_has_no_value():

@@ -91,7 +91,7 @@ def train_reader(
         lives = BABILongLives(
             task,
             window=phase.window,
-            period=design.options.get("segment", phase.segment),
+            period=network.period or phase.segment,
             forks=phase.forks,
             questions=phase.questions,
             facts=phase.facts,

@@ -25,18 +25,23 @@ def alone(folder: Path) -> Iterator[None]:
     """Keep every other training out of a folder; a process that dies lets go of it.
 
     Raises:
-        ValueError: another one is in it.
+        ValueError: another one is in it, or it cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / ".lock"
+    lock = FileLock(folder / ".lock", timeout=0)
     try:
-        with FileLock(path, timeout=0):
-            yield
-            path.unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
     except Timeout:
         raise ValueError(
             f"another process is training in {folder}; wait for it, or give this run a folder of its own"
         ) from None
+    except OSError as error:
+        raise ValueError(f"cannot write {folder}: {error.strerror}; choose a folder that you may write to") from None
+    try:
+        yield
+    finally:
+        (folder / ".lock").unlink(missing_ok=True)
+        lock.release()
 
 
 def describe(memory: Memory[Any], recipe: Recipe, config: Mapping[str, Any] | None) -> dict[str, Any]:

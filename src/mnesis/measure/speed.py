@@ -90,7 +90,7 @@ def bench(
 
 def markdown_table(rows: Sequence[Row]) -> str:
     """A line for each memory and a column for each quantity: rates with their share of the LSTM's, ``ragged`` and
-    ``over host`` as shares alone, growth in bytes (and how far it was read, where that is not the LSTM's length)."""
+    ``streaming over host`` as shares alone, growth in bytes (and how far it was read, if not as far as the LSTM's)."""
     columns = list(dict.fromkeys(_column(row) for row in rows))
     reached = {_column(row): row["length"] for row in reversed(rows)}
     lines = [["memory", *columns], ["---", *("---:" for _ in columns)]]
@@ -110,6 +110,8 @@ def _cell(row: Row, reached: int) -> str:
     if row["unit"] == "bytes":
         length = "" if row["length"] == reached else f" to {format_length(row['length'])}"
         return f"{_digits(row['value'])}B{length}"
+    if row["ratio"] is None:  # what it is compared with was over budget
+        return f"{_digits(row['value'])}/s"
     if row["baseline"] != BASELINE:
         return f"{row['ratio']:.2f}"
     return f"{_digits(row['value'])}/s {row['ratio']:.2f}"
