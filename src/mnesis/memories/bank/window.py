@@ -86,30 +86,33 @@ class Window(Memory[WindowState]):
         length: Int[Tensor, " B"] | None = None,
         keep: bool = True,
     ) -> tuple[Tensor, Any]:
-        fresh = state is None
-        if state is None:
-            state = self._fresh(x.shape[0] if keep else 0, x)
-        tail = None if fresh else state.tail
+        tail = None if state is None else state.tail
         if self.convolution is not None:
             x, tail = self.convolution(x, tail, length)
         query, key, value = rearrange(
             self.query_key_value(x), "b t (three h k) -> three b t h k", three=3, h=self.heads
         )
-        slots = torch.arange(1 - self.window, 0, device=x.device)
-        real = (slots >= -state.position[:, None])[..., None, None]
-        # Chosen, not multiplied: what stands in an empty slot reaches no output and gets no gradient.
-        keys, values = (torch.where(real, slot, torch.zeros_like(slot)) for slot in state[:2])
+        if state is None:  # nothing stands before
+            keys, values, filled = key[:, :0], value[:, :0], torch.zeros_like(x[:, 0, 0], dtype=torch.long)
+        else:
+            slots, filled = torch.arange(1 - self.window, 0, device=x.device), state.position
+            real = (slots >= -filled[:, None])[..., None, None]
+            # Chosen, not multiplied: what stands in an empty slot reaches no output and gets no gradient.
+            keys, values = (torch.where(real, slot, torch.zeros_like(slot)) for slot in state[:2])
         attend = window_attention_block if self.form == "block" else window_attention_naive
         context = attend(
             query,
-            key if fresh else torch.cat([keys.to(key.dtype), key], 1),
-            value if fresh else torch.cat([values.to(value.dtype), value], 1),
-            x.new_zeros(x.shape[0], dtype=torch.long) if fresh else state.position,
+            torch.cat([keys.to(key.dtype), key], 1),
+            torch.cat([values.to(value.dtype), value], 1),
+            filled,
             self.window,
         )
         y = self.output(context.flatten(2))
         if not keep:
             return y, None
+        if state is None:
+            state = self._fresh(x.shape[0], x)
+            keys, values = state.key, state.value
         tail = state.tail if tail is None else tail.to(state.tail.dtype)
-        position = state.position + (x.shape[1] if length is None else length)
+        position = filled + (x.shape[1] if length is None else length)
         return y, WindowState(push(keys, key, length), push(values, value, length), tail, position)

@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -47,6 +47,8 @@ class SegmentMemory(Memory[SegmentState]):
             Groups are as long as makes the sum least, so it grows with sqrt(n); inputs and outputs are kept anyway.
     """
 
+    native_length: ClassVar[bool] = True
+
     def __init__(self, host: Host, *, segment: int, read_tokens: int = 0, checkpoint: bool = False) -> None:
         super().__init__()
         if segment < 1:
@@ -54,8 +56,6 @@ class SegmentMemory(Memory[SegmentState]):
         self.host = cast(Any, host)
         self.period = self.segment = segment
         self.checkpoint, self.read_tokens = checkpoint, read_tokens
-
-    native_length = True
 
     @abstractmethod
     def initial_carried(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Any:

@@ -224,25 +224,13 @@ class TransformerXL(Memory[TransformerXLState]):
         self, h: Float[Tensor, "B T D"], state: TransformerXLState, phase: int
     ) -> tuple[Float[Tensor, "B T D"], TransformerXLState]:
         """Some units of one segment, or whole segments."""
-        time = h.shape[1]
-        segments = max(1, time // self.segment)
-        length = time // segments
-        seen = self._seen(state.position - phase, phase, segments, length)
-        distance = torch.arange(seen.shape[2], -1, -1, device=h.device)
-        sinusoid = sinusoids(distance, self.width, h.dtype)
-        memories, presents = [], []
-        for layer, memory, present in zip(self.layers, state.memory, state.present, strict=True):
-            earlier = present[:, :phase].to(h.dtype)
-            own = torch.cat([earlier, h], 1)
-            if phase + length == self.segment:
-                memories.append(push(memory, own).detach())
-                presents.append(torch.zeros_like(present))
-            else:
-                memories.append(memory.detach())
-                presents.append(F.pad(own, (0, 0, 0, self.segment - own.shape[1])).to(present.dtype))
-            memory = torch.cat([memory.to(h.dtype), h[:, : time - length]], 1)
-            h = layer(h, earlier, memory, sinusoid, self._biases, seen)
-        return h, TransformerXLState(tuple(memories), tuple(presents), state.position + time)
+        y, inputs = self._layers(h, state, phase)
+        position = state.position + h.shape[1]
+        if (phase + h.shape[1]) % self.segment:
+            memory = tuple(memory.detach() for memory in state.memory)
+            return y, TransformerXLState(memory, self._presents(inputs, state.present), position)
+        memory = tuple(push(*pair).detach() for pair in zip(state.memory, inputs, strict=True))
+        return y, TransformerXLState(memory, tuple(torch.zeros_like(present) for present in state.present), position)
 
     def _ragged(
         self,
@@ -253,30 +241,42 @@ class TransformerXL(Memory[TransformerXLState]):
         keep: bool,
     ) -> tuple[Float[Tensor, "B T D"], TransformerXLState | None]:
         """Rows that end at different places inside one segment; without a state they are fresh and remember nothing."""
-        rows, time = h.shape[:2]
-        if state is None:
-            nothing = (h[:, :0],) * len(self.layers)
-            before = TransformerXLState(nothing, nothing, torch.zeros_like(length))
-        else:
-            before = state
-        remembered = before.memory[0].shape[1]
-        seen = self._seen(before.position - phase, phase, 1, time)[..., self.memory_length - remembered :]
+        nothing = (h[:, :0],) * len(self.layers)
+        before = state or TransformerXLState(nothing, nothing, torch.zeros_like(length))
+        y, inputs = self._layers(h, before, phase)
+        if not keep:
+            return y, None
+        after = state or self._fresh(h.shape[0], h)
+        real = (torch.arange(phase + h.shape[1], device=h.device) < phase + length[:, None])[..., None]
+        inputs = [torch.where(real, own, torch.zeros_like(own)) for own in inputs]
+        memory = tuple(memory.detach() for memory in after.memory)
+        return y, TransformerXLState(memory, self._presents(inputs, after.present), before.position + length)
+
+    def _layers(
+        self, h: Float[Tensor, "B T D"], state: TransformerXLState, phase: int
+    ) -> tuple[Float[Tensor, "B T D"], list[Float[Tensor, "B E D"]]]:
+        """Outputs, and every layer's own inputs since the start of the segment."""
+        time, inputs = h.shape[1], []
+        segments = max(1, time // self.segment)
+        length = time // segments
+        # Fresh rows bring no memory at all.
+        hidden = self.memory_length - state.memory[0].shape[1]
+        seen = self._seen(state.position - phase, phase, segments, length)[..., hidden:]
         distance = torch.arange(seen.shape[2], -1, -1, device=h.device)
-        sinusoid, inputs = sinusoids(distance, self.width, h.dtype), []
-        for layer, memory, present in zip(self.layers, before.memory, before.present, strict=True):
+        sinusoid = sinusoids(distance, self.width, h.dtype)
+        for layer, memory, present in zip(self.layers, state.memory, state.present, strict=True):
             earlier = present[:, :phase].to(h.dtype)
             inputs.append(torch.cat([earlier, h], 1))
-            h = layer(h, earlier, memory.to(h.dtype), sinusoid, self._biases, seen)
-        if not keep:
-            return h, None
-        after = self._fresh(rows, h) if state is None else state
-        real = (torch.arange(self.segment, device=h.device) < phase + length[:, None])[..., None]
-        presents = []
-        for own, present in zip(inputs, after.present, strict=True):
-            whole = F.pad(own, (0, 0, 0, self.segment - own.shape[1]))
-            presents.append(torch.where(real, whole, torch.zeros_like(whole)).to(present.dtype))
-        memory = tuple(memory.detach() for memory in after.memory)
-        return h, TransformerXLState(memory, tuple(presents), before.position + length)
+            memory = torch.cat([memory.to(h.dtype), h[:, : time - length]], 1)
+            h = layer(h, earlier, memory, sinusoid, self._biases, seen)
+        return h, inputs
+
+    def _presents(
+        self, inputs: list[Float[Tensor, "B E D"]], like: tuple[Float[Tensor, "B L D"], ...]
+    ) -> tuple[Float[Tensor, "B L D"], ...]:
+        """The inputs of an unfinished segment in a state's shape and dtype."""
+        padded = (F.pad(own, (0, 0, 0, self.segment - own.shape[1])) for own in inputs)
+        return tuple(own.to(present.dtype) for own, present in zip(padded, like, strict=True))
 
     def _real(self, before: Int[Tensor, "*R"]) -> Bool[Tensor, "*R M"]:
         """Which slots of the memory hold a unit, with so many units before the segment."""
