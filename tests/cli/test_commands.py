@@ -36,8 +36,8 @@ def short_phases(updates: int = 2) -> list[Phase]:
         for length, window in ((64, 64), (256, 64))
     ]
     return [
-        Phase(recipes[0], 64, 64, 3.0, 0),
-        Phase(recipes[1], 64, 64, 0.5, 2, None, {"gate_penalty": 0.003}),
+        Phase(recipes[0], 64, 64, {"questions": 3.0, "forks": 0}),
+        Phase(recipes[1], 64, 64, {"questions": 0.5, "forks": 2}, {"gate_penalty": 0.003}),
     ]
 
 
@@ -125,6 +125,16 @@ def test_a_run_is_trained_evaluated_and_reported(capsys, reader, tmp_path) -> No
     code, _, error = run(capsys, "report", str(reader), "--output", str(tmp_path / "both.html"))
     assert code == 2
     assert "--overwrite" in error
+
+
+def test_long_stories_are_left_out_where_asked(capsys, reader, tmp_path) -> None:
+    command = ["evaluate", str(reader), "--lengths", "100", "--streams", "3", "--threads", "1", "--quiet", "--json"]
+    code, _, error = run(capsys, *command, "--maximum-facts", "0", "--output", str(tmp_path / "none"))
+    assert code == 2
+    assert "maximum_facts=0" in error
+    code, out, _ = run(capsys, *command, "--maximum-facts", "2", "--output", str(tmp_path / "short"))
+    assert code == 0
+    assert json.loads(out)["about"]["maximum_facts"] == 2
 
 
 def test_another_source_is_refused(reader) -> None:

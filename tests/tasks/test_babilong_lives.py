@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -51,9 +52,11 @@ def test_lives_are_whole_periods_of_many_lengths(tokenizer, window, period) -> N
     assert counts[0] > 4 * counts[-1]
 
 
-@pytest.mark.parametrize(("number", "window"), [(1, 64), (2, 64), (3, 64), (1, 50)])
-def test_forks_ask_what_the_text_so_far_settles(tokenizer, number, window) -> None:
-    task = lives(tokenizer, number, questions=0.0, window=window, period=64)
+@pytest.mark.parametrize(
+    ("number", "window", "easier"), [(1, 64, False), (2, 64, False), (3, 64, False), (1, 50, False), (3, 64, True)]
+)
+def test_forks_ask_what_the_text_so_far_settles(tokenizer, number, window, easier) -> None:
+    task = lives(tokenizer, number, questions=0.0, window=window, period=64, easier=easier)
     episode = draw(task, windows=24)
     asked = 0
     for row in range(6):
@@ -76,6 +79,16 @@ def test_forks_ask_what_the_text_so_far_settles(tokenizer, number, window) -> No
     assert asked > 50
 
 
+def test_easier_questions_are_asked_as_often_as_the_tasks_own(tokenizer) -> None:
+    task = lives(tokenizer, 2, easier=True, forks=1)
+    story = ("Mary went to the office.", "John moved to the garden.", "John got the milk there.", "John left the milk.")
+    numbers = np.random.default_rng(0)
+    asked = [task._ask(story, 1, numbers)[0].text for _ in range(200)]
+    assert 70 < sum(text == "Where is the milk?" for text in asked) < 130
+    assert {"Where is Mary?", "Where is John?"} <= set(asked)
+    assert len(task._ask(story, 9, numbers)) == 3
+
+
 def test_questions_inside_hide_their_answers_and_are_right(tokenizer) -> None:
     task = lives(tokenizer, questions=3.0)
     task.babilong.show_answers = 0.0
@@ -96,6 +109,25 @@ def test_stories_can_be_kept_short_and_forks_left_out(tokenizer) -> None:
     for row in episode.inputs:
         moves = [fact for fact in facts(tokenizer.decode(row.tolist())) if fact.removesuffix(".").endswith(ROOMS)]
         assert len(moves) == 1
+
+
+def test_renamed_stories_keep_their_form_and_meet_every_name(tokenizer) -> None:
+    task = lives(tokenizer, 2, renamed=True)
+    told = (
+        "Mary went to the office.",
+        "John went to the garden.",
+        "Mary got the milk there.",
+        "Mary moved to the garden.",
+    )
+    numbers = np.random.default_rng(0)
+    versions = [tuple(task._rename(told, numbers)) for _ in range(200)]
+    assert len(set(versions)) > 150
+    assert {oracle(version, f"Where is the {version[2].split()[3]}?") for version in versions} == set(ROOMS)
+    for version in versions:
+        person = version[0].split()[0]
+        assert [sentence.split()[0] == person for sentence in version] == [True, False, True, True]
+        assert version[1].split()[-1] == version[3].split()[-1] != version[0].split()[-1]
+    assert tuple(lives(tokenizer, 2)._rename(told, numbers)) == told
 
 
 def test_bad_numbers_are_refused(tokenizer) -> None:

@@ -1,10 +1,11 @@
 """How readers are trained on BABILong: phases, each with its window and its curriculum.
 
 What was found (docs/results/babilong.md has the figures): a memory that starts before the network can answer inside
-one segment gets stuck at "the latest room, whoever is asked", so the first phase has segments of 64, many questions
-and no use for a memory; the second writes and reads short stories over a few of them; from then on rows live long lives
-on carried states, asked all the while. Open write gates are penalised late, because what is closed before it has found
-its use stays closed. In the last phase windows are no whole segments, so that forks ask all over the segments.
+one segment gets stuck at "the latest room, whoever is asked", so the first phase has one segment, many questions and no
+use for a memory; the second writes and reads stories over a few of them; from then on rows live long lives on carried
+states, asked all the while. Tasks that join facts need segments in which these stand together, and the questions of the
+easier tasks beside their own. Open write gates are penalised late, because what is closed before it has found its use
+stays closed. In the last phase windows are no whole segments, so that forks ask all over the segments.
 """
 
 from __future__ import annotations
@@ -25,22 +26,23 @@ class Phase:
     """Units between forks and truncation."""
     segment: int
     """Of a segment memory; every life is whole segments. Windows of another length ask all over the segments."""
-    questions: float
-    """Mean number of questions inside a window."""
-    forks: int
-    """Questions put to forks of the state after each window."""
-    facts: int | None = None
-    """The longest story in a life; None = as bAbI's."""
+    lives: Mapping[str, Any] = field(default_factory=dict)
+    """What else :class:`~mnesis.tasks.babilong_lives.BABILongLives` is told."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Constructor arguments of the memory in this phase alone."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, kept with the run."""
-        return {**asdict(self), "recipe": self.recipe.as_json(), "options": dict(self.options)}
+        return {
+            **asdict(self),
+            "recipe": self.recipe.as_json(),
+            "lives": dict(self.lives),
+            "options": dict(self.options),
+        }
 
 
-class Long(NamedTuple):
-    """A phase of long lives."""
+class _Plan(NamedTuple):
+    """The numbers of a phase."""
 
     life: int
     """Tokens of the longest."""
@@ -49,65 +51,67 @@ class Long(NamedTuple):
     window: int
     segment: int
     rate: float
-    questions: float
-    """Inside a window, on average."""
-    penalty: float
+    lives: Mapping[str, Any]
+    promote: float | None = None
+    """Accuracy at which the phase ends early; its rate is constant then, else it falls as a cosine."""
+    penalty: float = 0.0
     """On open write gates."""
 
+    def phase(self, memory: str, seed: int, told: Mapping[str, Any]) -> Phase:
+        stage = Stage(self.life, self.rows, self.updates, truncation=self.window, promote=self.promote, update="window")
+        recipe = Recipe(
+            (stage,),
+            learning_rate=self.rate,
+            schedule="cosine" if self.promote is None else "constant",
+            warm_up=50,
+            weight_decay=0.01,
+            betas=(0.9, 0.95),
+            seed=seed,
+            save_every=100,
+            log_every=20,
+        )
+        options = {"gate_penalty": self.penalty} if memory == "armt" and self.penalty else {}
+        return Phase(recipe, self.window, self.segment, {**self.lives, **told}, options)
 
-LONG: dict[str, list[Long]] = {
+
+_ONE_FACT = [
+    _Plan(64, 64, 600, 64, 64, 2e-3, {"questions": 6.0, "forks": 0}, promote=0.985),
+    _Plan(256, 32, 500, 64, 64, 2e-3, {"questions": 0.0, "facts": 4}, promote=0.975),
+]
+"""The first phases of task 1."""
+
+_JOINED_FACTS = [
+    _Plan(256, 32, 1200, 256, 256, 2e-3, {"questions": 8.0, "forks": 0}),
+    _Plan(2048, 32, 1500, 256, 256, 1e-3, {"questions": 2.0}),
+]
+"""The first phases of tasks 2 and 3; the last phase follows at once."""
+
+_LONG_LIVES = _Plan(16_384, 16, 1200, 256, 256, 2e-3, {"questions": 0.2})
+
+LONG: dict[str, list[_Plan]] = {
     "demo": [
-        Long(16_384, 16, 1200, 256, 256, 2e-3, 0.2, 0.0),
-        Long(64_512, 16, 1000, 448, 512, 1e-3, 0.0, 0.003),
+        _LONG_LIVES,
+        _Plan(64_512, 16, 1000, 448, 512, 1e-3, {"questions": 0.0}, penalty=0.003),
     ],
     "standard": [
-        Long(16_384, 16, 1200, 256, 256, 2e-3, 0.2, 0.0),
-        Long(64_000, 16, 1000, 500, 512, 1e-3, 0.0, 0.003),
+        _LONG_LIVES,
+        _Plan(64_000, 16, 1000, 500, 512, 1e-3, {"questions": 0.0}, penalty=0.003),
     ],
     "reader": [
-        Long(16_384, 16, 1500, 256, 256, 2e-3, 0.2, 0.0),
-        Long(256_000, 16, 7000, 500, 512, 1e-3, 0.0, 0.01),
+        _LONG_LIVES._replace(updates=1500),
+        _Plan(256_000, 16, 7000, 500, 512, 1e-3, {"questions": 0.0}, penalty=0.01),
     ],
 }
 """The phases after the first two. Windows of 500 in segments of 512 ask at every fourth place of a segment, those of
 448 at eight places: each has tensors of its own shapes, which costs memory and time."""
 
 
-def _phase(
-    length: int,
-    batch: int,
-    steps: int,
-    *,
-    window: int,
-    segment: int,
-    seed: int,
-    rate: float,
-    questions: float = 0.0,
-    forks: int = 4,
-    facts: int | None = None,
-    promote: float | None = None,
-    options: Mapping[str, Any] | None = None,
-) -> Phase:
-    stage = Stage(length, batch, steps, truncation=window, promote=promote, update="window")
-    recipe = Recipe(
-        (stage,),
-        learning_rate=rate,
-        schedule="cosine" if promote is None else "constant",
-        warm_up=50,
-        weight_decay=0.01,
-        betas=(0.9, 0.95),
-        seed=seed,
-        save_every=100,
-        log_every=20,
-    )
-    return Phase(recipe, window, segment, questions, forks, facts, options or {})
-
-
-def phases(name: str, *, memory: str, seed: int = 0) -> list[Phase]:
+def phases(name: str, *, number: int = 1, memory: str, seed: int = 0) -> list[Phase]:
     """The phases of a recipe.
 
     Args:
         name: "demo" (minutes), "standard" (half an hour on one core) or "reader" (the one that ships, up to two hours).
+        number: of the bAbI task.
         memory: whose it is; write gates are penalised where there are such.
         seed: of the training.
 
@@ -116,20 +120,8 @@ def phases(name: str, *, memory: str, seed: int = 0) -> list[Phase]:
     """
     if name not in LONG:
         raise ValueError(f"no recipe is called {name!r}; there are {', '.join(LONG)}")
-    first = _phase(64, 64, 600, window=64, segment=64, seed=seed, rate=2e-3, questions=6.0, forks=0, promote=0.985)
-    second = _phase(256, 32, 500, window=64, segment=64, seed=seed + 1, rate=2e-3, facts=4, promote=0.975)
-    later = []
-    for index, long in enumerate(LONG[name]):
-        phase = _phase(
-            long.life,
-            long.rows,
-            long.updates,
-            window=long.window,
-            segment=long.segment,
-            seed=seed + 2 + index,
-            rate=long.rate,
-            questions=long.questions,
-            options={"gate_penalty": long.penalty} if memory == "armt" and long.penalty else None,
-        )
-        later.append(phase)
-    return [first, second, *later]
+    if number == 1:
+        plans, told = [*_ONE_FACT, *LONG[name]], {}
+    else:
+        plans, told = [*_JOINED_FACTS, LONG[name][-1]], {"easier": True, "renamed": True}
+    return [plan.phase(memory, seed + index, told) for index, plan in enumerate(plans)]

@@ -77,7 +77,7 @@ def run(
             folder,
             source,
             design,
-            phases(recipe, memory=memory, seed=seed),
+            phases(recipe, number=number, memory=memory, seed=seed),
             seed=seed,
             overwrite=overwrite,
             progress=not quiet,

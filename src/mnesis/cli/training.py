@@ -88,14 +88,8 @@ def train_reader(
         network = design.build(tokenizer.vocabulary, phase.segment, phase.options)
         if weights is not None:
             network.load_state_dict(weights)
-        lives = BABILongLives(
-            task,
-            window=phase.window,
-            period=network.period or phase.segment,
-            forks=phase.forks,
-            questions=phase.questions,
-            facts=phase.facts,
-        )
+        period = network.period or phase.segment
+        lives = BABILongLives(task, window=phase.window, period=period, **phase.lives)
         result = fit(
             network,
             lives,

@@ -14,7 +14,9 @@ Example (task 1, window of 12 words, answers in brackets; the questions after | 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice, zip_longest
 from typing import NamedTuple
 
 import numpy as np
@@ -43,6 +45,10 @@ class BABILongLives(Task):
         shortest: the shortest life, a number of periods.
         forks: questions put to a fork of each row's state at every window's end; 0 = none.
         questions: mean number of questions inside a window; they can be answered from the window or from the memory.
+        easier: ask the questions of the easier tasks too, as often as those of each other task: what task 2 asks is
+            built from what task 1 asks (where a person is), and task 3's from both.
+        renamed: exchange people, rooms and objects of every story at random, so that stories from files, of which there
+            are few, cannot be learned by heart.
         facts: the longest story told in a life; None = as bAbI's, up to half of the life.
 
     Raises:
@@ -58,6 +64,8 @@ class BABILongLives(Task):
         shortest: int = 1,
         forks: int = 4,
         questions: float = 0.2,
+        easier: bool = False,
+        renamed: bool = False,
         facts: int | None = None,
     ) -> None:
         if task.task not in (1, 2, 3):
@@ -71,8 +79,9 @@ class BABILongLives(Task):
             raise ValueError(f"facts={facts}: a story without facts has nothing to ask; give 1 or more, or None")
         self.babilong, self.window, self.period, self.shortest = task, window, period, shortest
         self.forks, self.questions, self.facts = forks, questions, facts
+        self.renamed = renamed
         self.vocabulary, self.chance = task.vocabulary, task.chance
-        self.wordings = _question_texts(task.task)
+        self.wordings = [_question_texts(number) for number in range(1 if easier else task.task, task.task + 1)]
 
     def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:
         """Rows of ``length`` units; the lives of row b are from the b-th part of the log-scale up to ``length``."""
@@ -132,12 +141,22 @@ class BABILongLives(Task):
         """The sentences of a story, cut where they would fill more than half of the life."""
         story = self._draw(numbers)
         sentences, budget = [], length // 2
-        for sentence in story.sentences[: self.facts]:
+        for sentence in self._rename(story.sentences[: self.facts], numbers):
             budget -= len(self.babilong.wording.text(sentence))
             if budget < 0:
                 break
             sentences.append(sentence)
         return tuple(sentences)
+
+    def _rename(self, sentences: tuple[str, ...], numbers: np.random.Generator) -> Iterable[str]:
+        if not self.renamed:
+            return sentences
+        names = {
+            name: other
+            for group in (PEOPLE, ROOMS, OBJECTS)
+            for name, other in zip(group, numbers.permutation(group).tolist(), strict=True)
+        }
+        return (_NAME.sub(lambda found: names[found[0]], sentence) for sentence in sentences)
 
     def _draw(self, numbers: np.random.Generator) -> Story:
         stories = self.babilong.stories
@@ -155,8 +174,8 @@ class BABILongLives(Task):
         if not sentences:
             return []
         wanted = numbers.poisson(self.questions * length / self.window)
-        # Their tokens are counted in the life: at most an eighth of it.
-        wanted = min(int(wanted), length // 64)
+        # Their tokens are counted in the life: at most an eighth of it for every task that is asked.
+        wanted = min(int(wanted), length // 64 * len(self.wordings))
         asked = []
         for _ in range(wanted):
             last = int(numbers.integers(len(sentences)))
@@ -166,17 +185,21 @@ class BABILongLives(Task):
         return asked
 
     def _ask(self, told: Sequence[str], most: int, numbers: np.random.Generator) -> list[StoryQuestion]:
-        """Up to so many different questions that the sentences settle."""
-        found: list[StoryQuestion] = []
-        for index in numbers.permutation(len(self.wordings)):
+        """Up to so many different questions that the sentences settle, of each task asked in turn."""
+        tasks = [self._settled(told, texts, numbers) for texts in self.wordings]
+        if len(tasks) > 1:
+            tasks = [tasks[index] for index in numbers.permutation(len(tasks))]
+        turns = chain.from_iterable(zip_longest(*tasks))
+        return list(islice((question for question in turns if question), most))
+
+    @staticmethod
+    def _settled(told: Sequence[str], texts: Sequence[str], numbers: np.random.Generator) -> Iterator[StoryQuestion]:
+        for index in numbers.permutation(len(texts)):
+            text = texts[int(index)]
             try:
-                text = self.wordings[index]
-                found.append(StoryQuestion(len(told), text, oracle(told, text)))
+                yield StoryQuestion(len(told), text, oracle(told, text))
             except ValueError:  # not settled by what was told
                 continue
-            if len(found) == most:
-                break
-        return found
 
     def _forks(self, known: list[list[tuple[str, ...]]], numbers: list[np.random.Generator]) -> Forks:
         """Question, answer and end, with targets at the answer and its end."""
@@ -204,6 +227,9 @@ class BABILongLives(Task):
             prompt, answer = wording.text(question.text), wording.answer(question.answer)
             spelled.append((torch.from_numpy(np.concatenate([prompt, answer]).astype(np.int64)), len(prompt)))
         return spelled
+
+
+_NAME = re.compile(rf"\b(?:{'|'.join((*PEOPLE, *ROOMS, *OBJECTS))})\b")
 
 
 class _Row(NamedTuple):
