@@ -1,4 +1,4 @@
-"""Linear attention: the equations, the authors' numbers, gradients, and a backward pass linear in time."""
+"""Linear attention: the equations, the authors' numbers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from mnesis.ops.linear_attention import (
     elu_features,
     linear_attention_chunk,
     linear_attention_naive,
-    linear_attention_step,
 )
 
-from .forms import backward_bytes, gap, normal
+from .forms import gap, normal
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "linear_attention.safetensors"
 FORMS = {
@@ -87,40 +86,3 @@ def test_golden_from_a_carried_state(form) -> None:
     assert gap(y, golden["output/carried/y"]) < 1e-5
     assert gap(matrix, golden["state/carried/matrix"]) < 1e-5
     assert gap(normaliser, golden["state/carried/normaliser"]) < 1e-5
-
-
-@pytest.mark.parametrize("form", [linear_attention_naive, partial(linear_attention_chunk, chunk=3)])
-def test_gradcheck(form) -> None:
-    assert torch.autograd.gradcheck(form, [part.requires_grad_() for part in inputs(4, batch=1)])
-
-
-def test_gradcheck_of_a_step() -> None:
-    query, key, value, matrix, normaliser = inputs(1, batch=1)
-    parts = [query[:, 0], key[:, 0], value[:, 0], matrix, normaliser]
-    assert torch.autograd.gradcheck(linear_attention_step, [part.requires_grad_() for part in parts])
-
-
-@pytest.mark.parametrize("form", [linear_attention_naive, partial(linear_attention_chunk, chunk=8)])
-def test_backward_is_linear_in_time(form) -> None:
-    once, twice, thrice = (backward_bytes(form, inputs(time)) for time in (64, 128, 192))
-    assert thrice - twice == twice - once > 0
-
-
-@every_form
-def test_autocast_changes_nothing(form) -> None:
-    parts = inputs(20, dtype=torch.float32)
-    expected = form(*parts)
-    with torch.autocast("cpu", torch.bfloat16):
-        found = form(*parts)
-    for a, b in zip(expected, found, strict=True):
-        assert torch.equal(a, b)
-
-
-@every_form
-def test_accumulates_in_the_dtype_of_the_state(form) -> None:
-    query, key, value, matrix, normaliser = inputs(20, dtype=torch.float32)
-    narrow = [part.bfloat16() for part in (query, key, value)]
-    y, after, after_normaliser = form(*narrow, matrix, normaliser)
-    assert {y.dtype, after.dtype, after_normaliser.dtype} == {torch.float32}
-    wide, _, _ = form(*(part.float() for part in narrow), matrix, normaliser)
-    assert torch.equal(y, wide)

@@ -82,9 +82,10 @@ _ONE_FACT = [
 
 _JOINED_FACTS = [
     _Plan(256, 32, 1200, 256, 256, 2e-3, {"questions": 8.0, "forks": 0}),
-    _Plan(2048, 32, 1500, 256, 256, 1e-3, {"questions": 2.0}),
+    _Plan(2048, 32, 1000, 256, 256, 1e-3, {"questions": 2.0}),
+    _Plan(16_384, 32, 1200, 256, 256, 1e-3, {"questions": 1.0}),
 ]
-"""The first phases of tasks 2 and 3; the last phase follows at once."""
+"""The phases of tasks 2 and 3 before the last."""
 
 _LONG_LIVES = _Plan(16_384, 16, 1200, 256, 256, 2e-3, {"questions": 0.2})
 
