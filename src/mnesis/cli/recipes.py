@@ -92,7 +92,7 @@ _LONG_LIVES = _Plan(16_384, 16, 1200, 256, 256, 2e-3, {"questions": 0.2})
 LONG: dict[str, list[_Plan]] = {
     "demo": [
         _LONG_LIVES,
-        _Plan(64_512, 16, 1000, 448, 512, 1e-3, {"questions": 0.0}, penalty=0.003),
+        _Plan(64_320, 16, 1000, 480, 512, 1e-3, {"questions": 0.0}, penalty=0.003),
     ],
     "standard": [
         _LONG_LIVES,
@@ -104,7 +104,7 @@ LONG: dict[str, list[_Plan]] = {
     ],
 }
 """The phases after the first two. Windows of 500 in segments of 512 ask at every fourth place of a segment, those of
-448 at eight places: each has tensors of its own shapes, which costs memory and time."""
+480 at sixteen places: each has tensors of its own shapes, which costs memory and time."""
 
 
 def phases(name: str, *, number: int = 1, memory: str, seed: int = 0) -> list[Phase]:
