@@ -1,4 +1,3 @@
-import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -7,8 +6,8 @@ import pytest
 
 from mnesis.tasks.babi import TASK_NAMES, answer_choices, read_stories
 from mnesis.tasks.story import Story, StoryQuestion
+from tests.real_data import DATA
 
-DATA = Path(os.environ.get("MNESIS_DATA") or Path(__file__).resolve().parents[2].parent / "shared" / "data")
 CORPUS = DATA / "babi" / "tasks_1-20_v1-2.zip"
 needs_corpus = pytest.mark.skipif(not CORPUS.exists(), reason=f"{CORPUS} is absent; set MNESIS_DATA to its data folder")
 

@@ -1,8 +1,6 @@
 import itertools
-import os
 import re
 from collections import Counter
-from pathlib import Path
 from statistics import mean
 
 import pytest
@@ -11,8 +9,8 @@ import torch
 from mnesis.tasks.babi import answer_choices, read_stories
 from mnesis.tasks.babi_simulator import OBJECTS, PEOPLE, ROOMS, endless, oracle, prove, simulate
 from mnesis.tasks.story import Story
+from tests.real_data import DATA
 
-DATA = Path(os.environ.get("MNESIS_DATA") or Path(__file__).resolve().parents[2].parent / "shared" / "data")
 CORPUS = DATA / "babi" / "tasks_1-20_v1-2.zip"
 needs_corpus = pytest.mark.skipif(not CORPUS.exists(), reason=f"{CORPUS} is absent; set MNESIS_DATA to its data folder")
 tasks = pytest.mark.parametrize("task", [1, 2, 3])

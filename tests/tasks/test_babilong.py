@@ -1,8 +1,6 @@
-import os
 import re
 import tracemalloc
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +15,8 @@ from mnesis.tasks.prose import Prose
 from mnesis.tasks.story import Story, StoryQuestion
 from mnesis.tasks.tokenizer import BPETokenizer, ByteTokenizer, Pieces, Tokenizer
 from mnesis.tasks.wording import story_words
+from tests.real_data import DATA
 
-DATA = Path(os.environ.get("MNESIS_DATA", Path(__file__).resolve().parents[2].parent / "shared" / "data"))
 BABI = DATA / "babi" / "tasks_1-20_v1-2.zip"
 BYTES = ByteTokenizer()
 FACT = re.compile(r"(Mary|John|Daniel|Sandra) (?:went to|went back to|journeyed to|moved to|travelled to) the (\w+)\.")

@@ -1,4 +1,3 @@
-import os
 import sys
 from itertools import islice
 from pathlib import Path
@@ -11,8 +10,8 @@ from mnesis.tasks.background import CorpusBackground, FolderBackground, HubBackg
 from mnesis.tasks.prose import Prose
 from mnesis.tasks.sentences import read_book, split_sentences
 from mnesis.tasks.tokenizer import BPETokenizer, ByteTokenizer, Pieces
+from tests.real_data import DATA
 
-DATA = Path(os.environ.get("MNESIS_DATA", Path(__file__).resolve().parents[2].parent / "shared" / "data"))
 BYTES = ByteTokenizer()
 
 

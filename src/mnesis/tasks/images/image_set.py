@@ -1,0 +1,76 @@
+"""Pictures with their classes, as every loader returns them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Bool, Int, UInt8
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Pictures of one size, ink high: 0..255, or 0 and 1 where they are binary.
+
+    Raises:
+        ValueError: parts that do not fit each other.
+    """
+
+    pixels: UInt8[Tensor, "N H W"]
+    label: Int[Tensor, " labels"]
+    """Class of each picture, 0..C-1."""
+    groups: tuple[str, ...]
+    """What each class belongs to: its alphabet, or its own name where classes stand alone."""
+    binary: bool
+
+    def __post_init__(self) -> None:
+        if len(self.label) != len(self.pixels):
+            raise ValueError(f"{len(self.pixels)} pictures have {len(self.label)} labels; give one for each picture")
+        if len(self.label) and not 0 <= int(self.label.min()) <= int(self.label.max()) < len(self.groups):
+            raise ValueError(f"labels reach {int(self.label.max())} but there are {len(self.groups)} classes")
+        if self.binary and len(self.pixels) and int(self.pixels.max()) > 1:
+            raise ValueError(f"binary pictures hold 0 and 1 alone, these reach {int(self.pixels.max())}; binarise them")
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.groups)
+
+    @cached_property
+    def members(self) -> tuple[Int[Tensor, " n"], ...]:
+        """Indices of the pictures of each class."""
+        order = self.label.argsort(stable=True)
+        return order.split(torch.bincount(self.label, minlength=self.classes).tolist())
+
+    def where(self, chosen: Bool[Tensor, " N"]) -> ImageSet:
+        """Some of the pictures, classes as they were."""
+        return ImageSet(self.pixels[chosen], self.label[chosen], self.groups, self.binary)
+
+    def of_groups(self, groups: set[str]) -> ImageSet:
+        """The pictures of some groups; their classes are numbered anew.
+
+        Raises:
+            ValueError: a group that is not there.
+        """
+        if missing := groups - set(self.groups):
+            raise ValueError(
+                f"there is no group {min(missing)!r}; the groups are {', '.join(sorted(set(self.groups)))}"
+            )
+        kept = [index for index, group in enumerate(self.groups) if group in groups]
+        number = torch.full((self.classes,), -1)
+        number[kept] = torch.arange(len(kept))
+        label = number[self.label]
+        names = tuple(self.groups[index] for index in kept)
+        return ImageSet(self.pixels[label >= 0], label[label >= 0], names, self.binary)
+
+    def binarised(self, generator: torch.Generator) -> UInt8[Tensor, "N H W"]:
+        """Each pixel drawn with its brightness as probability; binary pictures as they are."""
+        if self.binary:
+            return self.pixels
+        noise = torch.rand(self.pixels.shape, generator=generator)
+        return (255 * noise < self.pixels).to(torch.uint8)
