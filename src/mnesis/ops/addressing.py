@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -41,6 +41,9 @@ class Bound(NamedTuple):
 
 class Read(ABC):
     """K addresses, or blends of them, for every row of a batch. ``log_posterior`` [B, N] is normalised."""
+
+    blends: ClassVar[bool] = False
+    """Whether what it takes stands in the bank only in part: then nothing worked out slot by slot can be taken."""
 
     def __init__(self, log_posterior: Float[Tensor, "B N"]) -> None:
         self.log_posterior = log_posterior
@@ -81,6 +84,8 @@ class SampledRead(Read):
 
 class RelaxedRead(Read):
     """Blends of the whole bank with Gumbel-softmax weights; the address pays its exact divergence from the prior."""
+
+    blends = True
 
     def __init__(self, log_posterior: Float[Tensor, "B N"], weight: Float[Tensor, "B K N"]) -> None:
         super().__init__(log_posterior)

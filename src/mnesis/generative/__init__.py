@@ -1,0 +1,1 @@
+"""Generative models with a memory: variational memory addressing, and the models it is compared with."""

@@ -1,0 +1,80 @@
+"""Banks of slots that a generative model reads: pictures handed in, or parameters that are learned with the model."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+class Bank:
+    """Slots, with what is worked out once for all reads of them.
+
+    Args:
+        content: N slots, pictures or vectors.
+
+    Raises:
+        ValueError: no slots.
+    """
+
+    def __init__(self, content: Float[Tensor, "N ..."]) -> None:
+        if content.ndim < 2 or not len(content):
+            raise ValueError(f"a bank of shape {tuple(content.shape)} has no slots to read; give [N, ...] with N >= 1")
+        self.content = content
+        self.keys: Float[Tensor, "N E"] | None = None
+        """Kept by evaluation, where the model that made them does not change."""
+        self._digests: set[bytes] | None = None
+
+    def __len__(self) -> int:
+        return len(self.content)
+
+    def inside(self, x: Float[Tensor, "B ..."]) -> Int[Tensor, " n"]:
+        """Indices of the pictures that stand in the bank, exactly as they are."""
+        if self._digests is None:
+            self._digests = set(_digests(self.content))
+        found = [index for index, digest in enumerate(_digests(x)) if digest in self._digests]
+        return torch.tensor(found, dtype=torch.long)
+
+    def warn_of(self, x: Float[Tensor, "B ..."]) -> None:
+        """Warn where targets can simply be looked up: their likelihood would say nothing of others."""
+        if x.shape[1:] == self.content.shape[1:] and len(found := self.inside(x)):
+            shown = ", ".join(map(str, found[:5].tolist())) + (", ..." if len(found) > 5 else "")
+            warnings.warn(
+                f"{len(found)} of {len(x)} targets stand in the bank (rows {shown}); keep them apart, or say "
+                "allow_targets=True where recall is what you measure",
+                stacklevel=3,
+            )
+
+
+def as_bank(bank: Bank | Float[Tensor, "N ..."]) -> Bank:
+    """A bank, whichever of the two was given."""
+    return bank if isinstance(bank, Bank) else Bank(bank)
+
+
+class LearnedBank(nn.Module):
+    """Slots trained with the model that reads them: those drawn by what they say of x, all by how their keys fit.
+
+    Weight decay on the slots hurts (arXiv 1709.07116, section 4.2): keep ``content`` out of it.
+
+    Args:
+        slots: N.
+        shape: of a slot.
+        deviation: of the random start.
+    """
+
+    def __init__(self, slots: int, shape: tuple[int, ...], *, deviation: float = 0.1) -> None:
+        super().__init__()
+        if slots < 1:
+            raise ValueError(f"slots={slots}: a bank without slots cannot be read; give 1 or more")
+        self.content = nn.Parameter(deviation * torch.randn(slots, *shape))
+
+    def forward(self) -> Float[Tensor, "N ..."]:
+        return self.content
+
+
+def _digests(rows: Tensor) -> list[bytes]:
+    flat = rows.detach().to("cpu", torch.float32).flatten(1).contiguous().numpy()
+    return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in flat]

@@ -1,0 +1,146 @@
+"""What all generative models here share: a bound to maximise, log-likelihoods in bounded memory, and samples."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from .bank import Bank, as_bank
+from .likelihoods import LIKELIHOODS, Likelihood
+from .networks import Networks
+
+ROWS = 4096
+"""Rows of decoder output that evaluation holds at a time."""
+
+
+class Objective(NamedTuple):
+    """What one batch gives, a number a row, in nats."""
+
+    objective: Float[Tensor, " B"]
+    """Its mean is to be maximised; the gradient is the estimator's."""
+    bound: Float[Tensor, " B"]
+    """Lower bound on log p(x)."""
+    address_divergence: Float[Tensor, " B"]
+    """KL(q(a | x) || p(a)), exact; 0 where there are no addresses."""
+    latent_divergence: Float[Tensor, " B"]
+    """KL(q(z | ...) || p(z | ...)), closed form, over the addresses drawn."""
+
+
+class Samples(NamedTuple):
+    """Pictures, and where in the bank their slots stand."""
+
+    x: Float[Tensor, "n H W"]
+    mean: Float[Tensor, "n H W"]
+    """Expected pixels given slot and z."""
+    address: Int[Tensor, " n"]
+    """-1 where a model has no addresses."""
+
+
+class GenerativeModel(nn.Module, ABC):
+    """p(x | bank), trained and judged by bounds on its logarithm.
+
+    Args:
+        networks: encoders and decoder.
+        likelihood: "bernoulli", "gaussian" or "discretised-logistic".
+
+    Raises:
+        ValueError: an unknown likelihood.
+    """
+
+    def __init__(self, networks: Networks, *, likelihood: str = "bernoulli") -> None:
+        super().__init__()
+        self.networks, self.likelihood_name = networks, likelihood
+        find_likelihood(likelihood)
+
+    @property
+    def likelihood(self) -> Likelihood:
+        return LIKELIHOODS[self.likelihood_name]
+
+    @abstractmethod
+    def objective(
+        self,
+        x: Float[Tensor, "B H W"],
+        bank: Bank | Float[Tensor, "N ..."] | None = None,
+        *,
+        samples: int = 4,
+        allow_targets: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Objective:
+        """The bound on a batch, and what it is made of.
+
+        Args:
+            x: pictures, 0..1.
+            bank: what the model may read; None for a model without memory.
+            samples: K of the bound.
+            allow_targets: say nothing of targets that stand in the bank.
+            generator: of addresses and latents.
+
+        Raises:
+            ValueError: pictures that the likelihood is not about; a bank that is missing or does not fit.
+        """
+
+    @abstractmethod
+    def sample(
+        self, bank: Bank | Float[Tensor, "N ..."] | None, n: int, *, generator: torch.Generator | None = None
+    ) -> Samples:
+        """Draw n pictures from p(x | bank)."""
+
+    @abstractmethod
+    def _log_weights(
+        self, x: Float[Tensor, "B H W"], bank: Bank | None, samples: int, generator: torch.Generator | None
+    ) -> Float[Tensor, "B K"]:
+        """Logarithms of the weights whose mean is an unbiased estimate of p(x | bank)."""
+
+    @torch.no_grad()
+    def log_prob(
+        self,
+        x: Float[Tensor, "B H W"],
+        bank: Bank | Float[Tensor, "N ..."] | None = None,
+        *,
+        samples: int = 200,
+        allow_targets: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, " B"]:
+        """The K-sample bound on log p(x | bank), tight as K grows (Burda et al. 2015, arXiv 1509.00519).
+
+        Memory is that of ``ROWS`` decoded pictures, whatever B and K. See ``objective`` for arguments and errors.
+        """
+        given = None if bank is None else self._prepared(x, bank, allow_targets)
+        self.likelihood.check(x)
+        whole = []
+        for rows in x.split(max(1, ROWS // samples)):
+            total = x.new_full((len(rows),), -math.inf)
+            for begin in range(0, samples, ROWS):
+                count = min(ROWS, samples - begin)
+                total = torch.logaddexp(total, self._log_weights(rows, given, count, generator).logsumexp(1))
+            whole.append(total - math.log(samples))
+        return torch.cat(whole)
+
+    def _prepared(self, x: Tensor, bank: Bank | Tensor, allow_targets: bool) -> Bank:
+        bank, expected = as_bank(bank), self.networks.template_shape
+        if expected is None:
+            raise ValueError(f"{type(self).__name__} reads no bank; leave it out")
+        if tuple(bank.content.shape[1:]) != expected:
+            raise ValueError(
+                f"slots of shape {tuple(bank.content.shape[1:])} do not fit networks for {expected}; give such slots"
+            )
+        if not allow_targets:
+            bank.warn_of(x)
+        return bank
+
+    def _needed(self, x: Tensor, bank: Bank | Tensor | None, allow_targets: bool) -> Bank:
+        if bank is None:
+            raise ValueError(f"{type(self).__name__} reads a bank; give one")
+        return self._prepared(x, bank, allow_targets)
+
+
+def find_likelihood(name: str) -> Likelihood:
+    """A likelihood by name; ValueError where there is none."""
+    if name not in LIKELIHOODS:
+        raise ValueError(f"no likelihood is called {name!r}; choose one of {', '.join(LIKELIHOODS)}")
+    return LIKELIHOODS[name]

@@ -1,0 +1,297 @@
+"""The networks that all generative models here are made of, so that they differ in their memory alone.
+
+Each of two families has the same parts: encoders of pictures, an encoder of templates (what was taken from a bank), and
+a decoder. ``MLPNetworks`` and ``ConvolutionNetworks`` follow Bornschein et al. 2017
+(arXiv 1709.07116, section 4); what it leaves open is chosen here and said beside the line.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from .gaussian import DiagonalGaussian
+
+HIDDEN = 256
+"""Between a pyramid and what is read off it; the paper names one hidden layer without its width."""
+
+
+class Template(NamedTuple):
+    """What the networks make of slots, one row a slot: any leaf can be gathered by address."""
+
+    prior: Float[Tensor, "*B Z2"] | None
+    """Outputs of p(z | m); None where z does not depend on the slot."""
+    vector: Float[Tensor, "*B V"]
+    """What the decoder reads beside z."""
+    levels: tuple[Float[Tensor, "*B ..."], ...]
+    """Maps for the decoder's skip connections, finest first."""
+
+    def each(self, function: Callable[[Tensor], Tensor]) -> Template:
+        """The same function of every leaf: such as slots' rows to reads' rows."""
+        prior = None if self.prior is None else function(self.prior)
+        return Template(prior, function(self.vector), tuple(function(level) for level in self.levels))
+
+
+class Networks(nn.Module, ABC):
+    """Encoders and decoder of one family.
+
+    Args:
+        image: height and width of pictures.
+        latent: width of z.
+        match: E, width of keys and queries.
+        channels: of the decoder's output, as the likelihood asks for.
+        template: shape of a slot; None = a model without memory.
+        addressed: the slot is chosen before z: there are queries, p(z | m) and q(z | x, m). Else z comes first, and its
+            posterior sees the picture alone.
+    """
+
+    def __init__(
+        self,
+        image: tuple[int, int],
+        *,
+        latent: int,
+        match: int,
+        channels: int,
+        template: tuple[int, ...] | None,
+        addressed: bool,
+    ) -> None:
+        super().__init__()
+        self.image, self.latent, self.match, self.channels = image, latent, match, channels
+        self.template_shape, self.addressed = template, addressed
+        given = [image]
+        if addressed:
+            if template is None:
+                raise ValueError("an address leads to a slot; give the template's shape, or addressed=False")
+            given = [image, template]
+            self.query = self._encoder([image], match)
+        self.posterior_encoder = self._encoder(given, 2 * latent)
+        if template is not None:
+            self.key = self._encoder([template], match)
+
+    @abstractmethod
+    def _encoder(self, parts: Sequence[tuple[int, ...]], outputs: int) -> Encoder: ...
+
+    @abstractmethod
+    def template(self, slot: Float[Tensor, "N ..."]) -> Template:
+        """What prior and decoder read of slots."""
+
+    @abstractmethod
+    def decode(self, z: Float[Tensor, "*B Z"], template: Template | None = None) -> Float[Tensor, "*B C H W"]:
+        """The likelihood's parameters; leading axes of z and template are the same."""
+
+    def posterior(self, x: Float[Tensor, "*B H W"], slot: Float[Tensor, "*B ..."] | None = None) -> DiagonalGaussian:
+        """q(z | x, m) of addressed networks, else q(z | x)."""
+        given = [x, slot] if self.addressed and slot is not None else [x]
+        return DiagonalGaussian.of(self.posterior_encoder(*given))
+
+
+class Encoder(nn.Module, ABC):
+    """Pictures or slots that belong together, to one vector; any leading axes."""
+
+    @abstractmethod
+    def forward(self, *parts: Float[Tensor, ...]) -> Float[Tensor, "*B F"]: ...
+
+
+class MLPNetworks(Networks):
+    """Two hidden layers of ReLU units each way: 256 then 128 up, 128 then 256 down.
+
+    Args:
+        image: height and width of pictures.
+        hidden: widths of the encoders; the decoder has them the other way round.
+        skip: add s (2 m - 1) to the decoder's output, s learned: the path of high bandwidth from slot to picture that
+            the convolutional decoder has by construction. Without it recall of raw pictures through 256 units leaves
+            dozens of nats to z. Only where slots are pictures.
+        options: as of :class:`Networks`.
+    """
+
+    def __init__(
+        self, image: tuple[int, int], *, hidden: Sequence[int] = (256, 128), skip: bool = True, **options: Any
+    ) -> None:
+        self.hidden = tuple(hidden)
+        super().__init__(image, **options)
+        template, pixels = self.template_shape, math.prod(image)
+        width = 0 if template is None else math.prod(template)
+        self.decoder = _layers(self.latent + width, self.hidden[::-1], self.channels * pixels)
+        if self.addressed and template is not None:
+            self.prior_encoder = self._encoder([template], 2 * self.latent)
+        self.strength = nn.Parameter(torch.ones(())) if skip and template == image else None
+
+    def _encoder(self, parts: Sequence[tuple[int, ...]], outputs: int) -> Encoder:
+        return MLPEncoder([len(shape) for shape in parts], sum(map(math.prod, parts)), self.hidden, outputs)
+
+    def template(self, slot: Float[Tensor, "N ..."]) -> Template:
+        return Template(self.prior_encoder(slot) if self.addressed else None, slot.flatten(1), ())
+
+    def decode(self, z: Float[Tensor, "*B Z"], template: Template | None = None) -> Float[Tensor, "*B C H W"]:
+        given = z if template is None else torch.cat([z, template.vector], -1)
+        output = self.decoder(given).unflatten(-1, (self.channels, *self.image))
+        if self.strength is None or template is None:
+            return output
+        ink = self.strength * (2 * template.vector.unflatten(-1, self.image) - 1)
+        return torch.cat([output[..., :1, :, :] + ink[..., None, :, :], output[..., 1:, :, :]], -3)
+
+
+class MLPEncoder(Encoder):
+    """Flattened parts side by side, through hidden layers."""
+
+    def __init__(self, axes: Sequence[int], inputs: int, hidden: Sequence[int], outputs: int) -> None:
+        super().__init__()
+        self.axes = tuple(axes)
+        self.layers = _layers(inputs, hidden, outputs)
+
+    def forward(self, *parts: Float[Tensor, ...]) -> Float[Tensor, "*B F"]:
+        return self.layers(torch.cat([part.flatten(-axes) for part, axes in zip(parts, self.axes, strict=True)], -1))
+
+
+class ConvolutionNetworks(Networks):
+    """Pyramids of 3x3 convolutions, every second one with stride 2; a decoder with skips from the slot's pyramid.
+
+    The slot's pyramid is shared by p(z | m) and the decoder (in the text "tied"), keys and queries have pyramids of
+    their own. Slots must be pictures.
+
+    Args:
+        image: height and width of pictures.
+        widths: maps of each convolution; the paper has six of 48 or 64.
+        options: as of :class:`Networks`.
+
+    Raises:
+        ValueError: slots that are no pictures of this size.
+    """
+
+    def __init__(
+        self, image: tuple[int, int], *, widths: Sequence[int] = (48, 48, 48, 64, 64, 64), **options: Any
+    ) -> None:
+        self.widths = tuple(widths)
+        super().__init__(image, **options)
+        template = self.template_shape
+        if template not in (None, image):
+            raise ValueError(f"a slot of shape {template} is no picture of {image}; take MLPNetworks for it")
+        finest, *coarser = _levels(image, self.widths)
+        if template is not None:
+            self.pyramid = Pyramid(1, self.widths)
+            features = coarser[-1].numel
+            if self.addressed:
+                self.prior_head = _layers(features, (HIDDEN,), 2 * self.latent)
+            self.vector_head = _layers(features, (HIDDEN,), self.latent)
+        skips = [level.maps if template is not None else 0 for level in (finest, *coarser)]
+        self.bottom = coarser[-1]
+        width = self.latent * (2 if template is not None else 1)
+        self.rise = nn.Sequential(*_layers(width, (HIDDEN,), self.bottom.numel), nn.ReLU())
+        stages, maps = [], self.bottom.maps
+        for index in reversed(range(len(coarser))):
+            below, above = coarser[index], (finest, *coarser)[index]
+            stages.append(_Up(maps + skips[index + 1], above.maps, below, above))
+            maps = above.maps
+        self.stages = nn.ModuleList(stages)
+        self.last = nn.Conv2d(maps + skips[0], self.channels, 3, padding=1)
+
+    def _encoder(self, parts: Sequence[tuple[int, ...]], outputs: int) -> Encoder:
+        return ConvolutionEncoder(len(parts), self.image, self.widths, outputs)
+
+    def template(self, slot: Float[Tensor, "N ..."]) -> Template:
+        levels = self.pyramid(slot[:, None])
+        features = levels[-1].flatten(1)
+        prior = self.prior_head(features) if self.addressed else None
+        return Template(prior, self.vector_head(features), tuple(levels))
+
+    def decode(self, z: Float[Tensor, "*B Z"], template: Template | None = None) -> Float[Tensor, "*B C H W"]:
+        rows = z.shape[:-1]
+        given = z if template is None else torch.cat([z, template.vector], -1)
+        maps = self.rise(given.flatten(0, -2)).unflatten(1, (self.bottom.maps, *self.bottom.size))
+        levels = (
+            [None] * (len(self.stages) + 1)
+            if template is None
+            else [level.flatten(0, len(rows) - 1) for level in template.levels]
+        )
+        for stage, level in zip(self.stages, levels[:0:-1], strict=True):
+            maps = stage(maps if level is None else torch.cat([maps, level], 1))
+        maps = maps if levels[0] is None else torch.cat([maps, levels[0]], 1)
+        return self.last(maps).unflatten(0, rows)
+
+
+class ConvolutionEncoder(Encoder):
+    """Pictures as channels of one, through a pyramid and one hidden layer."""
+
+    def __init__(self, inputs: int, image: tuple[int, int], widths: Sequence[int], outputs: int) -> None:
+        super().__init__()
+        self.pyramid = Pyramid(inputs, widths)
+        self.head = _layers(_levels(image, widths)[-1].numel, (HIDDEN,), outputs)
+
+    def forward(self, *parts: Float[Tensor, ...]) -> Float[Tensor, "*B F"]:
+        rows = torch.broadcast_shapes(*(part.shape for part in parts))[:-2]
+        stacked = torch.stack([part.expand(*rows, -1, -1) for part in parts], -3)
+        features = self.pyramid(stacked.flatten(0, -4))[-1].flatten(1)
+        return self.head(features).unflatten(0, rows)
+
+
+class Pyramid(nn.Module):
+    """3x3 convolutions with ReLU, every second one halving the picture.
+
+    Returns:
+        The maps after the first convolution and after every one with stride 2, finest first.
+    """
+
+    def __init__(self, inputs: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        pairs = zip((inputs, *widths[:-1]), widths, strict=True)
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(before, after, 3, stride=1 + index % 2, padding=1) for index, (before, after) in enumerate(pairs)
+        )
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> list[Float[Tensor, "B M h w"]]:
+        levels = []
+        for index, convolution in enumerate(self.convolutions):
+            x = convolution(x).relu()
+            if index == 0 or index % 2 or index == len(self.convolutions) - 1:
+                levels.append(x)
+        return levels
+
+
+class _Level(NamedTuple):
+    maps: int
+    size: tuple[int, int]
+
+    @property
+    def numel(self) -> int:
+        return self.maps * math.prod(self.size)
+
+
+class _Up(nn.Module):
+    """From one level of a pyramid to the next finer one."""
+
+    def __init__(self, inputs: int, outputs: int, below: _Level, above: _Level) -> None:
+        super().__init__()
+        stride = 1 if below.size == above.size else 2
+        rows, columns = (
+            fine - (stride * (coarse - 1) + 1) for fine, coarse in zip(above.size, below.size, strict=True)
+        )
+        self.transposed = nn.ConvTranspose2d(inputs, outputs, 3, stride, padding=1, output_padding=(rows, columns))
+        self.convolution = nn.Conv2d(outputs, outputs, 3, padding=1)
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B M h w"]:
+        return self.convolution(self.transposed(x).relu()).relu()
+
+
+def _levels(image: tuple[int, int], widths: Sequence[int]) -> list[_Level]:
+    """The levels that a pyramid returns for pictures of a size."""
+    levels, size = [], image
+    for index, maps in enumerate(widths):
+        size = ((size[0] + 1) // 2, (size[1] + 1) // 2) if index % 2 else size
+        if index == 0 or index % 2 or index == len(widths) - 1:
+            levels.append(_Level(maps, size))
+    return levels
+
+
+def _layers(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:
+    widths = (inputs, *hidden)
+    layers: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        layers += [nn.Linear(before, after), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(widths[-1], outputs))

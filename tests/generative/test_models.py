@@ -1,0 +1,257 @@
+"""The models against sums that can be written out, their networks' shapes, and what they refuse."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import pytest
+import torch
+from torch import Tensor
+
+from mnesis.generative import model as model_module
+from mnesis.generative import variational_memory_addressing as vma_module
+from mnesis.generative.autoencoder import VariationalAutoencoder
+from mnesis.generative.bank import Bank, LearnedBank
+from mnesis.generative.gaussian import DiagonalGaussian
+from mnesis.generative.networks import ConvolutionNetworks, MLPNetworks, Networks
+from mnesis.generative.soft_attention import SoftAttention
+from mnesis.generative.variational_memory_addressing import VariationalMemoryAddressing
+
+IMAGE = (6, 7)
+
+
+def pictures(n: int, seed: int = 0) -> Tensor:
+    return (torch.rand(n, *IMAGE, generator=torch.Generator().manual_seed(seed)) < 0.3).double()
+
+
+def networks(*, template: tuple[int, ...] | None = IMAGE, addressed: bool = True, **options) -> Networks:
+    torch.manual_seed(0)
+    options = {"hidden": (16, 8), "latent": 3, "match": 5, "channels": 1, **options}
+    return MLPNetworks(IMAGE, template=template, addressed=addressed, **options).double()
+
+
+MODELS = {"addressed": VariationalMemoryAddressing, "soft": SoftAttention, "plain": VariationalAutoencoder}
+
+
+def vma(**options) -> VariationalMemoryAddressing:
+    model = VariationalMemoryAddressing(networks(), **options).double()
+    with torch.no_grad():  # nothing flat: every term must count
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    return model
+
+
+@pytest.mark.parametrize("image", [(26, 26), (28, 28), (15, 13)])
+@pytest.mark.parametrize("widths", [(4, 6), (4, 4, 4, 6, 6), (4, 4, 4, 6, 6, 6)])
+@pytest.mark.parametrize("template", [False, True])
+def test_convolutions_come_back_to_the_size_of_the_picture(image, widths, template) -> None:
+    net = ConvolutionNetworks(
+        image, widths=widths, latent=3, match=5, channels=2, template=image if template else None, addressed=template
+    )
+    x = torch.rand(2, 3, *image)
+    slot = x if template else None
+    posterior = net.posterior(x, slot)
+    assert posterior.mean.shape == (2, 3, 3)
+    made = net.template(x.flatten(0, 1)).each(lambda leaf: leaf.unflatten(0, (2, 3))) if template else None
+    assert net.decode(posterior.mean, made).shape == (2, 3, 2, *image)
+    assert [name for name, _ in net.named_children() if name == "query"] == (["query"] if template else [])
+
+
+@pytest.mark.parametrize("family", ["mlp", "convolution"])
+@pytest.mark.parametrize("kind", MODELS)
+def test_every_parameter_learns(family, kind) -> None:
+    options = {"latent": 3, "match": 5, "channels": 1, "template": None if kind == "plain" else IMAGE}
+    shape = {"hidden": (16, 8)} if family == "mlp" else {"widths": (4, 4, 6)}
+    made = (MLPNetworks if family == "mlp" else ConvolutionNetworks)(
+        IMAGE, addressed=kind == "addressed", **shape, **options
+    )
+    model = {"addressed": VariationalMemoryAddressing, "soft": SoftAttention, "plain": VariationalAutoencoder}[kind](
+        made
+    )
+    bank = None if kind == "plain" else pictures(4, 1).float()
+    found = model.objective(pictures(5).float(), bank, samples=3, generator=torch.Generator().manual_seed(0))
+    (-found.objective.mean()).backward()
+    assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
+    assert found.bound.shape == found.latent_divergence.shape == (5,)
+    assert (found.latent_divergence > 0).all()
+
+
+def written_out(model: VariationalMemoryAddressing, x: Tensor, bank: Tensor, z: Tensor) -> Tensor:
+    """log p(a) p(z | m_a) p(x | z, m_a) for one picture, each slot, and one z a slot."""
+    net, values = model.networks, []
+    keys = net.key(bank)
+    assert model.prior_query is not None
+    log_prior = (keys @ model.prior_query / keys.norm(dim=1)).log_softmax(0)
+    for index, slot in enumerate(bank):
+        template = net.template(slot[None])
+        prior = torch.distributions.Normal(
+            *(lambda g: (g.mean[0], (g.log_variance[0] / 2).exp()))(DiagonalGaussian.of(template.prior))
+        )
+        pixels = torch.distributions.Bernoulli(logits=net.decode(z[index][None], template)[0, 0])
+        values.append(log_prior[index] + prior.log_prob(z[index]).sum() + pixels.log_prob(x).sum())
+    return torch.stack(values)
+
+
+def test_the_weights_are_those_of_the_equations() -> None:
+    model, x, bank = vma(), pictures(1)[0], pictures(4, 1)
+    read = vma_module.read_bank(model.address(x[None], bank), estimator="exact")
+    log_prior = model.log_prior(bank)
+    found = model._read(x[None], Bank(bank), read, log_prior, torch.Generator().manual_seed(5)).log_weight[0]
+    posteriors = [model.networks.posterior(x[None], slot[None]) for slot in bank]
+    stacked = DiagonalGaussian(*(torch.stack(parts, 1) for parts in zip(*posteriors, strict=True)))
+    z = stacked.sample(torch.Generator().manual_seed(5))[0]
+    query, keys = model.networks.query(x[None])[0], model.networks.key(bank)
+    log_q = (keys @ query / keys.norm(dim=1)).log_softmax(0)
+    latent = torch.stack(
+        [
+            torch.distributions.Normal(g.mean[0], (g.log_variance[0] / 2).exp()).log_prob(z[index]).sum()
+            for index, g in enumerate(posteriors)
+        ]
+    )
+    expected = written_out(model, x, bank, z) - log_q - latent
+    assert (found - expected).abs().max() < 1e-10
+    assert (model.address(x[None], bank)[0] - log_q).abs().max() < 1e-12
+
+
+def test_the_bound_reaches_the_likelihood() -> None:
+    """With many samples the bound is the integral, worked out on a grid of a one-dimensional latent."""
+    torch.manual_seed(0)
+    model = VariationalMemoryAddressing(networks(latent=1)).double()
+    x, bank = pictures(2), pictures(3, 1)
+    grid = torch.linspace(-12, 12, 2001, dtype=torch.float64)
+    exact = []
+    for picture in x:
+        joint = []
+        for index in range(3):
+            template = model.networks.template(bank[index : index + 1]).each(lambda leaf: leaf.expand(2001, -1))
+            prior = DiagonalGaussian.of(template.prior)
+            log_pixels = model.likelihood.log_prob(picture[None], model.networks.decode(grid[:, None], template))
+            joint.append((prior.log_prob(grid[:, None]) + log_pixels).logsumexp(0) + math.log(24 / 2000))
+        exact.append((torch.stack(joint) + model.log_prior(bank)).logsumexp(0))
+    found = model.log_prob(x, bank, samples=200_000, generator=torch.Generator().manual_seed(0))
+    assert (found - torch.stack(exact)).abs().max() < 0.015  # four standard errors
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_log_likelihoods_do_not_depend_on_how_they_are_cut(kind, monkeypatch) -> None:
+    bank = None if kind == "plain" else pictures(4, 1)
+    made = networks(template=None if kind == "plain" else IMAGE, addressed=kind == "addressed")
+    model = {"addressed": VariationalMemoryAddressing, "soft": SoftAttention, "plain": VariationalAutoencoder}[kind](
+        made
+    )
+    model = model.double()
+    x = pictures(7)
+    whole = model.log_prob(x, bank, samples=3000, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr(model_module, "ROWS", 500)
+    parts = model.log_prob(x, bank, samples=3000, generator=torch.Generator().manual_seed(0))
+    assert (whole - parts).abs().max() < 0.2  # other draws of the same bound
+    assert not whole.requires_grad
+
+
+def test_keys_of_large_banks_are_embedded_in_parts(monkeypatch) -> None:
+    model, x, bank = vma(), pictures(3), pictures(9, 1)
+    whole = model.objective(x, bank, generator=torch.Generator().manual_seed(0))
+    gradient = torch.autograd.grad(whole.objective.mean(), model.networks.key.layers[0].weight)[0]
+    monkeypatch.setattr(vma_module, "KEY_ROWS", 2)
+    parts = model.objective(x, bank, generator=torch.Generator().manual_seed(0))
+    assert (parts.objective - whole.objective).abs().max() < 1e-12
+    again = torch.autograd.grad(parts.objective.mean(), model.networks.key.layers[0].weight)[0]
+    assert (again - gradient).abs().max() < 1e-12
+    with torch.no_grad():
+        assert (model.address(x, bank).exp().sum(1) - 1).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("slots", [2, 60])
+def test_templates_are_the_same_worked_out_by_slot_or_by_read(slots) -> None:
+    """With fewer slots than reads every slot is encoded once, with more every read."""
+    model, x = vma(), pictures(3)
+    bank = pictures(1, 2).expand(slots, -1, -1).contiguous()  # all slots alike: any address reads the same
+    found = model.objective(x, bank, samples=4, generator=torch.Generator().manual_seed(0))
+    assert torch.isfinite(found.bound).all()
+    assert abs(float(found.address_divergence.detach().max())) < 1e-9
+    value = model.log_prob(x, bank, samples=2000, generator=torch.Generator().manual_seed(0))
+    alone = model.log_prob(x, bank[:1], samples=2000, generator=torch.Generator().manual_seed(1))
+    assert (value - alone).abs().max() < 0.3
+
+
+def test_a_vector_can_be_a_slot() -> None:
+    net = networks(template=(11,))
+    assert net.strength is None  # no picture to lay over the output
+    bank = LearnedBank(5, (11,)).double()
+    model = VariationalMemoryAddressing(net, prior="flat").double()
+    found = model.objective(pictures(4), bank())
+    (-found.objective.mean()).backward()
+    assert bank.content.grad is not None
+    assert torch.allclose(model.log_prior(bank()).exp(), torch.full((5,), 0.2, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("kind", ["inner", "memory-normalised", "cosine"])
+def test_similarities_reach_the_model(kind) -> None:
+    model = vma(kind=kind)
+    address = model.address(pictures(3), pictures(4, 1))
+    assert (address.exp().sum(1) - 1).abs().max() < 1e-12
+    assert (model.log_scale is not None) == (kind == "cosine")
+
+
+def test_samples_come_from_their_slots() -> None:
+    model, bank = vma(), pictures(4, 1)
+    drawn = model.sample(bank, 2000, generator=torch.Generator().manual_seed(0))
+    assert drawn.x.shape == drawn.mean.shape == (2000, *IMAGE)
+    assert set(drawn.x.unique().tolist()) <= {0.0, 1.0}
+    share = torch.bincount(drawn.address, minlength=4) / 2000
+    assert (share - model.log_prior(bank).exp()).abs().max() < 0.05
+    assert (drawn.x.mean(0) - drawn.mean.mean(0)).abs().max() < 0.06
+
+
+def test_targets_inside_the_bank_are_pointed_out() -> None:
+    model, bank = vma(), pictures(6, 1)
+    x = torch.cat([pictures(2), bank[3:4]])
+    with pytest.warns(UserWarning, match=r"1 of 3 targets stand in the bank \(rows 2\)"):
+        model.objective(x, bank)
+    with pytest.warns(UserWarning, match="allow_targets=True"):
+        model.log_prob(x, Bank(bank), samples=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.objective(x, bank, allow_targets=True)
+        model.objective(x[:2], bank)
+    assert Bank(bank).inside(x).tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m, x, b: m.objective(x / 2, b), "a Bernoulli likelihood is about pixels 0 and 1, these have 0.5"),
+        (lambda m, x, b: m.objective(255 * x, b), "pictures reach from 0 to 255; scale them to 0..1"),
+        (lambda m, x, b: m.objective(x), "reads a bank; give one"),
+        (lambda m, x, b: m.objective(x, b[:, :3]), r"slots of shape \(3, 7\) do not fit networks for \(6, 7\)"),
+        (lambda m, x, b: m.objective(x, b[:0]), "has no slots to read"),
+        (lambda m, x, b: m.objective(x, b, samples=1), "samples=1: vimco needs 2 or more"),
+        (lambda m, x, b: m.sample(None, 3), "draws from a bank; give one"),
+    ],
+)
+def test_what_the_model_refuses(call, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        call(vma(), pictures(3), pictures(4, 1))
+
+
+def test_what_constructors_refuse() -> None:
+    for build, message in (
+        (lambda: VariationalMemoryAddressing(networks(addressed=False)), "build them with addressed=True"),
+        (lambda: VariationalMemoryAddressing(networks(), prior="uniform"), "neither 'learned' nor 'flat'"),
+        (lambda: VariationalMemoryAddressing(networks(), likelihood="normal"), "no likelihood is called 'normal'"),
+        (lambda: SoftAttention(networks()), "addressed=False"),
+        (lambda: networks(template=None, addressed=True), "an address leads to a slot"),
+        (
+            lambda: ConvolutionNetworks(
+                IMAGE, widths=(4,), latent=2, match=2, channels=1, template=(9,), addressed=True
+            ),
+            "take MLPNetworks for it",
+        ),
+        (lambda: LearnedBank(0, (3,)), "slots=0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            build()
+    plain = VariationalAutoencoder(networks(template=None, addressed=False))
+    with pytest.raises(ValueError, match="reads no bank"):
+        plain.log_prob(pictures(2), pictures(3, 1))
