@@ -72,6 +72,22 @@ class VariationalMemoryAddressing(GenerativeModel):
         """log p(a), normalised."""
         return self._log_prior(self._keys(as_bank(bank)))
 
+    @torch.no_grad()
+    def log_joint(
+        self,
+        x: Float[Tensor, "B H W"],
+        bank: Bank | Float[Tensor, "N ..."],
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "B N"]:
+        """log p(a) p(z | m_a) p(x | z, m_a) / q(z | m_a, x) at every address, each with one z of its own."""
+        given = as_bank(bank)
+        keys = self._keys(given)
+        log_posterior = self._log_posterior(x, keys)
+        read = read_bank(log_posterior, estimator="exact")
+        # With every address, log_ratio has - log q(a | x) in it, which has no place here.
+        return self._read(x, given, read, self._log_prior(keys), generator).log_weight + log_posterior
+
     def objective(
         self,
         x: Float[Tensor, "B H W"],
