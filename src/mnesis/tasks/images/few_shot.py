@@ -6,12 +6,13 @@ their pictures are targets and some of the remaining ones stand in the bank, whe
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from ...core.task import Episode, Task
 from .image_set import ImageSet
 
 
@@ -71,3 +72,43 @@ def few_shot(
         own.repeat_interleave(targets),
         own.repeat_interleave(examples),
     )
+
+
+class Lessons(NamedTuple):
+    """Inputs of an episode: every unit is a bank with its targets."""
+
+    targets: Float[Tensor, "B T n H W"]
+    bank: Float[Tensor, "B T N H W"]
+
+
+class FewShotLessons(Task):
+    """Episodes whose rows are few-shot banks and targets, one unit each; ``length`` is the number of examples a class.
+
+    Nothing is asked: what a generative model makes of a lesson is its own loss.
+
+    Args:
+        images: whose classes are drawn from.
+        classes: of a lesson.
+        targets: of each class.
+        among: classes to draw from; None = all.
+
+    Raises:
+        ValueError: numbers that the pictures cannot serve.
+    """
+
+    vocabulary, chance = 0, float("nan")
+
+    def __init__(
+        self, images: ImageSet, *, classes: int = 8, targets: int = 4, among: Int[Tensor, " C"] | None = None
+    ) -> None:
+        self.images, self.classes, self.targets, self.among = images, classes, targets, among
+
+    def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:
+        options = {"classes": self.classes, "examples": length, "targets": self.targets, "among": self.among}
+        drawn = [few_shot(self.images, generator, **options) for _ in range(batch)]
+        scale = 1.0 if self.images.binary else 255.0
+        lessons = Lessons(
+            *(torch.stack([pictures[index] for pictures in drawn])[:, None].float() / scale for index in range(2))
+        )
+        nothing = torch.zeros(batch, 1)
+        return Episode(cast(Any, lessons), nothing, nothing)

@@ -1,0 +1,60 @@
+"""Generative models in the hands of the trainer of memories: they learn, and resume exactly."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from mnesis.generative.generation import Generation
+from mnesis.generative.networks import MLPNetworks
+from mnesis.generative.variational_memory_addressing import VariationalMemoryAddressing
+from mnesis.learn import Recipe, Stage, fit
+from mnesis.tasks.images.few_shot import FewShotLessons
+from mnesis.tasks.images.glyphs import draw_glyphs
+
+GLYPHS = draw_glyphs(12, 8)
+
+
+class Interrupted(FewShotLessons):
+    """Dies when its n-th episode is drawn."""
+
+    def __init__(self, *arguments, after: int, **options) -> None:
+        super().__init__(*arguments, **options)
+        self.left = after
+
+    def episodes(self, batch, length, generator):
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return super().episodes(batch, length, generator)
+
+
+def build() -> Generation:
+    torch.manual_seed(0)
+    net = MLPNetworks((26, 26), hidden=(32, 16), latent=4, match=8, channels=1, template=(26, 26), addressed=True)
+    return Generation(VariationalMemoryAddressing(net))
+
+
+def recipe(steps: int) -> Recipe:
+    return Recipe((Stage(length=2, batch=2, steps=steps),), learning_rate=3e-3, warm_up=2, save_every=3, log_every=1)
+
+
+def test_it_learns(tmp_path) -> None:
+    task = FewShotLessons(GLYPHS, classes=4, targets=3)
+    fit(build(), task, recipe(120), tmp_path / "run", progress=False)
+    losses = [json.loads(line)["loss"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert sum(losses[-20:]) / 20 < 0.75 * losses[0]
+
+
+def test_a_killed_training_ends_as_the_whole_one(tmp_path) -> None:
+    options = {"classes": 4, "targets": 3}
+    whole, resumed = build(), build()
+    fit(whole, FewShotLessons(GLYPHS, **options), recipe(8), tmp_path / "whole", progress=False)
+    with pytest.raises(KeyboardInterrupt):
+        fit(resumed, Interrupted(GLYPHS, **options, after=5), recipe(8), tmp_path / "run", progress=False)
+    resumed = build()
+    fit(resumed, FewShotLessons(GLYPHS, **options), recipe(8), tmp_path / "run", progress=False)
+    for (name, expected), found in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(expected, found), name
