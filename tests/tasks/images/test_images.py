@@ -17,6 +17,7 @@ from mnesis.tasks.images.few_shot import few_shot
 from mnesis.tasks.images.files import read_amat, read_chardata, read_digits, read_idx, read_omniglot
 from mnesis.tasks.images.glyphs import draw_glyphs
 from mnesis.tasks.images.image_set import ImageSet
+from mnesis.tasks.images.splits import split_45_5
 from tests.real_data import real
 
 
@@ -134,6 +135,17 @@ def test_real_omniglot() -> None:
     assert (len(greek), greek.classes) == (480, 24)
     with pytest.raises(ValueError, match="no group 'Klingon'"):
         background.of_groups({"Klingon"})
+
+
+def test_real_omniglot_is_split_by_alphabet() -> None:
+    both = read_omniglot(real("omniglot", "images_background.zip"), real("omniglot", "images_evaluation.zip"))
+    assert (both.classes, len(set(both.groups))) == (1623, 50)
+    split = split_45_5(both)
+    assert [part.classes for part in split] == [1623 - 144 - 137, 137, 144]
+    assert [len(part) for part in split] == [20 * part.classes for part in split]
+    assert not set(split.train.groups) & {*split.validation.groups, *split.test.groups}
+    with pytest.raises(ValueError, match="there is no group"):
+        split_45_5(split.train)
 
 
 def test_real_chardata_stands_upright() -> None:
