@@ -7,12 +7,14 @@ import json
 import pytest
 import torch
 
+from mnesis.generative.bank import LearnedBank
 from mnesis.generative.generation import Generation
 from mnesis.generative.networks import MLPNetworks
 from mnesis.generative.variational_memory_addressing import VariationalMemoryAddressing
 from mnesis.learn import Recipe, Stage, fit
-from mnesis.tasks.images.few_shot import FewShotLessons
+from mnesis.tasks.images.few_shot import FewShotLessons, PictureLessons
 from mnesis.tasks.images.glyphs import draw_glyphs
+from mnesis.tasks.images.image_set import ImageSet
 
 GLYPHS = draw_glyphs(12, 8)
 
@@ -58,3 +60,36 @@ def test_a_killed_training_ends_as_the_whole_one(tmp_path) -> None:
     fit(resumed, FewShotLessons(GLYPHS, **options), recipe(8), tmp_path / "run", progress=False)
     for (name, expected), found in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
         assert torch.equal(expected, found), name
+
+
+def test_a_bank_learns_with_its_model(tmp_path) -> None:
+    torch.manual_seed(0)
+    net = MLPNetworks((26, 26), hidden=(32, 16), latent=4, match=8, channels=1, template=(12,), addressed=True)
+    bank = LearnedBank(6, (12,))
+    before = bank.content.detach().clone()
+    pupil = Generation(VariationalMemoryAddressing(net), bank=bank)
+    stage = Stage(length=16, batch=1, steps=40)
+    fit(
+        pupil,
+        PictureLessons(GLYPHS),
+        Recipe((stage,), learning_rate=3e-3, log_every=1),
+        tmp_path / "run",
+        progress=False,
+    )
+    assert (bank.content.detach() != before).any(1).all()
+    losses = [json.loads(line)["loss"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert sum(losses[-10:]) / 10 < 0.75 * losses[0]
+
+
+def test_grey_pictures_are_binarised_at_every_presentation() -> None:
+    grey = ImageSet(
+        torch.full((3, 4, 4), 128, dtype=torch.uint8), torch.zeros(3, dtype=torch.long), ("a",), binary=False
+    )
+    generator = torch.Generator().manual_seed(0)
+    first, second = (PictureLessons(grey).episodes(2, 5, generator).inputs for _ in range(2))
+    assert first.targets.shape == (2, 1, 5, 4, 4)
+    assert first.bank.shape == (2, 1, 0, 4, 4)
+    assert set(first.targets.unique().tolist()) == {0.0, 1.0}
+    assert not torch.equal(first.targets, second.targets)
+    kept = PictureLessons(grey, binarised=False).episodes(1, 2, generator).inputs
+    assert (kept.targets == 128 / 255).all()

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..core.memory import Memory
 from ..core.record import record
+from .bank import LearnedBank
 from .model import GenerativeModel
 
 
@@ -38,23 +39,31 @@ class Generation(Memory[Taught]):
 
     Args:
         model: what is trained.
+        bank: trained with it, and read where a lesson brings none.
         samples: K of the bound.
         allow_targets: say nothing of targets that stand in their bank.
     """
 
-    def __init__(self, model: GenerativeModel, *, samples: int = 4, allow_targets: bool = False) -> None:
+    def __init__(
+        self,
+        model: GenerativeModel,
+        *,
+        bank: LearnedBank | None = None,
+        samples: int = 4,
+        allow_targets: bool = False,
+    ) -> None:
         super().__init__()
-        self.model, self.samples, self.allow_targets = model, samples, allow_targets
+        self.model, self.bank, self.samples, self.allow_targets = model, bank, samples, allow_targets
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Taught:
         return Taught(torch.zeros(batch, dtype=torch.long, device=device))
 
     def scan(self, x: Lesson, state: Taught, phase: int = 0) -> tuple[Float[Tensor, "B T"], Taught]:
         batch, time = x.targets.shape[:2]
+        own = None if self.bank is None else self.bank()
+        options = {"samples": self.samples, "allow_targets": self.allow_targets}
         taught = [
-            self.model.objective(
-                targets, bank if len(bank) else None, samples=self.samples, allow_targets=self.allow_targets
-            )
+            self.model.objective(targets, bank if len(bank) else own, **options)
             for targets, bank in zip(x.targets.flatten(0, 1), x.bank.flatten(0, 1), strict=True)
         ]
         record("loss/bound", -torch.stack([part.objective.mean() for part in taught]).unflatten(0, (batch, time)))

@@ -112,3 +112,27 @@ class FewShotLessons(Task):
         )
         nothing = torch.zeros(batch, 1)
         return Episode(cast(Any, lessons), nothing, nothing)
+
+
+class PictureLessons(Task):
+    """Episodes whose rows are pictures without a bank, one lesson a row; ``length`` is the number of pictures.
+
+    Grey pictures are binarised anew at every presentation, each pixel drawn with its brightness as probability.
+
+    Args:
+        images: to draw from, with replacement.
+        binarised: False leaves grey pictures grey, 0..1.
+    """
+
+    vocabulary, chance = 0, float("nan")
+
+    def __init__(self, images: ImageSet, *, binarised: bool = True) -> None:
+        self.images, self.binarised = images, binarised
+
+    def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:
+        drawn = self.images.where(torch.randint(len(self.images), (batch * length,), generator=generator))
+        pixels = drawn.binarised(generator).float() if self.binarised or drawn.binary else drawn.pixels / 255.0
+        targets = pixels.unflatten(0, (batch, 1, length))
+        nothing = torch.zeros(batch, 1)
+        empty = targets.new_zeros(batch, 1, 0, *targets.shape[3:])
+        return Episode(cast(Any, Lessons(targets, empty)), nothing, nothing)

@@ -47,8 +47,8 @@ class ImageSet:
         order = self.label.argsort(stable=True)
         return order.split(torch.bincount(self.label, minlength=self.classes).tolist())
 
-    def where(self, chosen: Bool[Tensor, " N"]) -> ImageSet:
-        """Some of the pictures, classes as they were."""
+    def where(self, chosen: Bool[Tensor, " N"] | Int[Tensor, " n"]) -> ImageSet:
+        """Some of the pictures by mask or index, classes as they were."""
         return ImageSet(self.pixels[chosen], self.label[chosen], self.groups, self.binary)
 
     def of_groups(self, groups: set[str]) -> ImageSet:
