@@ -81,6 +81,19 @@ def test_a_bank_learns_with_its_model(tmp_path) -> None:
     assert sum(losses[-10:]) / 10 < 0.75 * losses[0]
 
 
+def test_a_learned_bank_does_not_decay(tmp_path) -> None:
+    """With a rate that moves nothing else, decay alone would shrink the slots."""
+    torch.manual_seed(0)
+    net = MLPNetworks((26, 26), hidden=(8, 8), latent=2, match=4, channels=1, template=(12,), addressed=True)
+    bank = LearnedBank(6, (12,))
+    pupil = Generation(VariationalMemoryAddressing(net), bank=bank)
+    slots, weight = bank.content.detach().clone(), net.key.layers[0].weight.detach().clone()
+    recipe = Recipe((Stage(length=4, batch=1, steps=1),), learning_rate=1e-6, weight_decay=1e5)
+    fit(pupil, PictureLessons(GLYPHS), recipe, tmp_path / "run", progress=False)
+    assert (bank.content.detach() - slots).abs().max() < 1e-5
+    assert net.key.layers[0].weight.detach().norm() < 0.95 * weight.norm()
+
+
 def test_grey_pictures_are_binarised_at_every_presentation() -> None:
     grey = ImageSet(
         torch.full((3, 4, 4), 128, dtype=torch.uint8), torch.zeros(3, dtype=torch.long), ("a",), binary=False

@@ -33,12 +33,7 @@ class Phase:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, kept with the run."""
-        return {
-            **asdict(self),
-            "recipe": self.recipe.as_json(),
-            "lives": dict(self.lives),
-            "options": dict(self.options),
-        }
+        return {**asdict(self), "recipe": self.recipe.as_json()}
 
 
 class _Plan(NamedTuple):
@@ -103,8 +98,9 @@ LONG: dict[str, list[_Plan]] = {
         _Plan(256_000, 16, 7000, 500, 512, 1e-3, {"questions": 0.0}, penalty=0.01),
     ],
 }
-"""The phases after the first two. Windows of 500 in segments of 512 ask at every fourth place of a segment, those of
-480 at sixteen places: each has tensors of its own shapes, which costs memory and time."""
+"""The later phases of task 1; tasks 2 and 3 end with the last of them. Windows of 500 in segments of 512 ask at every
+fourth place of a segment, those of 480 at sixteen places: each has tensors of its own shapes, which costs memory and
+time."""
 
 
 def phases(name: str, *, number: int = 1, memory: str, seed: int = 0) -> list[Phase]:

@@ -15,17 +15,16 @@ class Bank:
 
     Args:
         content: N slots, pictures or vectors.
+        keys: of the slots, as a model that does not change any more has made them; None = made at every read.
 
     Raises:
         ValueError: no slots.
     """
 
-    def __init__(self, content: Float[Tensor, "N ..."]) -> None:
+    def __init__(self, content: Float[Tensor, "N ..."], keys: Float[Tensor, "slots E"] | None = None) -> None:
         if content.ndim < 2 or not len(content):
             raise ValueError(f"a bank of shape {tuple(content.shape)} has no slots to read; give [N, ...] with N >= 1")
-        self.content = content
-        self.keys: Float[Tensor, "N E"] | None = None
-        """Kept by evaluation, where the model that made them does not change."""
+        self.content, self.keys = content, keys
         self._digests: set[bytes] | None = None
 
     def __len__(self) -> int:
@@ -57,7 +56,7 @@ def as_bank(bank: Bank | Float[Tensor, "N ..."]) -> Bank:
 class LearnedBank(nn.Module):
     """Slots trained with the model that reads them: those drawn by what they say of x, all by how their keys fit.
 
-    Weight decay on the slots hurts (arXiv 1709.07116, section 4.2): keep ``content`` out of it.
+    Weight decay on the slots hurts (arXiv 1709.07116, section 4.2), so ``learn.fit`` leaves them out of it.
 
     Args:
         slots: N.
@@ -70,6 +69,7 @@ class LearnedBank(nn.Module):
         if slots < 1:
             raise ValueError(f"slots={slots}: a bank without slots cannot be read; give 1 or more")
         self.content = nn.Parameter(deviation * torch.randn(slots, *shape))
+        self.content.no_weight_decay = True  # pyright: ignore[reportAttributeAccessIssue]
 
     def forward(self) -> Float[Tensor, "N ..."]:
         return self.content

@@ -50,7 +50,7 @@ class Usage(NamedTuple):
 @torch.no_grad()
 def know(
     model: GenerativeModel,
-    batches: Iterable[tuple[Float[Tensor, "B H W"], Bank | Float[Tensor, "N ..."] | None]],
+    batches: Iterable[tuple[Float[Tensor, "_ H W"], Bank | Float[Tensor, "_ ..."] | None]],
     *,
     samples: int = 200,
     divergence_samples: int = 4,
@@ -116,7 +116,7 @@ def classify(
     Raises:
         ValueError: labels that do not fit the bank.
     """
-    bank = as_bank(bank)
+    bank = model.keyed(bank)
     if len(bank_class) != len(bank):
         raise ValueError(f"{len(bank)} slots have {len(bank_class)} classes; give one for each")
     by_slot = model.address(x, bank)

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..core.memory import Memory
 from ..core.record import record
 from .bank import LearnedBank
-from .model import GenerativeModel
+from .model import GenerativeModel, Objective
 
 
 @runtime_checkable
@@ -60,12 +60,17 @@ class Generation(Memory[Taught]):
 
     def scan(self, x: Lesson, state: Taught, phase: int = 0) -> tuple[Float[Tensor, "B T"], Taught]:
         batch, time = x.targets.shape[:2]
-        own = None if self.bank is None else self.bank()
-        options = {"samples": self.samples, "allow_targets": self.allow_targets}
         taught = [
-            self.model.objective(targets, bank if len(bank) else own, **options)
+            self._teach(targets, bank)
             for targets, bank in zip(x.targets.flatten(0, 1), x.bank.flatten(0, 1), strict=True)
         ]
         record("loss/bound", -torch.stack([part.objective.mean() for part in taught]).unflatten(0, (batch, time)))
         bound = torch.stack([part.bound.mean() for part in taught]).unflatten(0, (batch, time))
         return bound, Taught(state.lessons + time)
+
+    def _teach(self, targets: Tensor, bank: Tensor) -> Objective:
+        if len(bank) or self.bank is None:
+            given, allowed = bank if len(bank) else None, self.allow_targets
+        else:  # nobody puts targets into a bank that is learned: they need not be looked for
+            given, allowed = self.bank(), True
+        return self.model.objective(targets, given, samples=self.samples, allow_targets=allowed)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from .bank import Bank, as_bank
 from .likelihoods import LIKELIHOODS, Likelihood
@@ -16,6 +17,8 @@ from .networks import Networks
 
 ROWS = 4096
 """Rows of decoder output that evaluation holds at a time."""
+KEY_ROWS = 2048
+"""Slots embedded at a time; under a gradient each such part is embedded again on the way back."""
 
 
 class Objective(NamedTuple):
@@ -61,7 +64,6 @@ class GenerativeModel(nn.Module, ABC):
     def likelihood(self) -> Likelihood:
         return LIKELIHOODS[self.likelihood_name]
 
-    @abstractmethod
     def objective(
         self,
         x: Float[Tensor, "B H W"],
@@ -83,12 +85,20 @@ class GenerativeModel(nn.Module, ABC):
         Raises:
             ValueError: pictures that the likelihood is not about; a bank that is missing or does not fit.
         """
+        given = self._checked(x, bank, allow_targets)
+        return self._objective(x, given, samples, generator)
 
     @abstractmethod
     def sample(
         self, bank: Bank | Float[Tensor, "N ..."] | None, n: int, *, generator: torch.Generator | None = None
     ) -> Samples:
         """Draw n pictures from p(x | bank)."""
+
+    @abstractmethod
+    def _objective(
+        self, x: Float[Tensor, "B H W"], bank: Bank | None, samples: int, generator: torch.Generator | None
+    ) -> Objective:
+        """``objective`` of pictures and a bank that were checked."""
 
     @abstractmethod
     def _log_weights(
@@ -110,8 +120,8 @@ class GenerativeModel(nn.Module, ABC):
 
         Memory is that of ``ROWS`` decoded pictures, whatever B and K. See ``objective`` for arguments and errors.
         """
-        given = None if bank is None else self._prepared(x, bank, allow_targets)
-        self.likelihood.check(x)
+        given = self._checked(x, bank, allow_targets)
+        given = None if given is None else self.keyed(given)
         whole = []
         for rows in x.split(max(1, ROWS // samples)):
             total = x.new_full((len(rows),), -math.inf)
@@ -121,22 +131,37 @@ class GenerativeModel(nn.Module, ABC):
             whole.append(total - math.log(samples))
         return torch.cat(whole)
 
-    def _prepared(self, x: Tensor, bank: Bank | Tensor, allow_targets: bool) -> Bank:
-        bank, expected = as_bank(bank), self.networks.template_shape
-        if expected is None:
-            raise ValueError(f"{type(self).__name__} reads no bank; leave it out")
-        if tuple(bank.content.shape[1:]) != expected:
+    def keyed(self, bank: Bank | Float[Tensor, "N ..."]) -> Bank:
+        """A bank with its keys, for many reads by weights that do not change in between."""
+        given = as_bank(bank)
+        return Bank(given.content, self._keys(given))
+
+    def _keys(self, bank: Bank) -> Float[Tensor, "N E"]:
+        if bank.keys is not None:
+            return bank.keys
+        encode = self.networks.key
+        if len(bank) <= KEY_ROWS:
+            return encode(bank.content)
+        if not torch.is_grad_enabled():
+            return torch.cat([encode(part) for part in bank.content.split(KEY_ROWS)])
+        return torch.cat([checkpoint(encode, part, use_reentrant=False) for part in bank.content.split(KEY_ROWS)])
+
+    def _checked(self, x: Tensor, bank: Bank | Tensor | None, allow_targets: bool) -> Bank | None:
+        self.likelihood.check(x)
+        expected = self.networks.template_shape
+        if (bank is None) != (expected is None):
+            said = "reads no bank; leave it out" if expected is None else "reads a bank; give one"
+            raise ValueError(f"{type(self).__name__} {said}")
+        if bank is None:
+            return None
+        given = as_bank(bank)
+        if tuple(given.content.shape[1:]) != expected:
             raise ValueError(
-                f"slots of shape {tuple(bank.content.shape[1:])} do not fit networks for {expected}; give such slots"
+                f"slots of shape {tuple(given.content.shape[1:])} do not fit networks for {expected}; give such slots"
             )
         if not allow_targets:
-            bank.warn_of(x)
-        return bank
-
-    def _needed(self, x: Tensor, bank: Bank | Tensor | None, allow_targets: bool) -> Bank:
-        if bank is None:
-            raise ValueError(f"{type(self).__name__} reads a bank; give one")
-        return self._prepared(x, bank, allow_targets)
+            given.warn_of(x)
+        return given
 
 
 def find_likelihood(name: str) -> Likelihood:

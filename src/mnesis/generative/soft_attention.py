@@ -7,21 +7,17 @@ for finding the slot and for what the slot does not say.
 
 from __future__ import annotations
 
-import math
-
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..ops.addressing import similarity
-from .bank import Bank
-from .gaussian import DiagonalGaussian
-from .model import GenerativeModel, Objective, Samples
+from .autoencoder import LatentFirst
+from .bank import Bank, as_bank
 from .networks import Networks
 
 
-class SoftAttention(GenerativeModel):
-    """p(x | M) = int p(z) p(x | z, sum_a w_a(z) m_a).
+class SoftAttention(LatentFirst):
+    """p(x | M) = int p(z) p(x | z, sum_a w_a(z) m_a). The paper trains it with one sample: ``samples=1``.
 
     Args:
         networks: encoders and decoder, not ``addressed``.
@@ -47,50 +43,12 @@ class SoftAttention(GenerativeModel):
         self.kind = kind
         self.finder = nn.Sequential(nn.Linear(networks.latent, hidden), nn.ReLU(), nn.Linear(hidden, networks.match))
 
-    def objective(
-        self,
-        x: Float[Tensor, "B H W"],
-        bank: Bank | Float[Tensor, "N ..."] | None = None,
-        *,
-        samples: int = 1,
-        allow_targets: bool = False,
-        generator: torch.Generator | None = None,
-    ) -> Objective:
-        given = self._needed(x, bank, allow_targets)
-        self.likelihood.check(x)
-        bound = self._log_weights(x, given, samples, generator).logsumexp(1) - math.log(samples)
-        posterior = self.networks.posterior(x)
-        divergence = posterior.divergence(DiagonalGaussian.standard(posterior.mean))
-        return Objective(bound, bound.detach(), torch.zeros_like(bound), divergence.detach())
-
-    def weights(self, z: Float[Tensor, "B Z"], bank: Bank | Float[Tensor, "N ..."]) -> Float[Tensor, "B N"]:
+    def weights(self, z: Float[Tensor, "R Z"], bank: Bank | Float[Tensor, "N ..."]) -> Float[Tensor, "R N"]:
         """How much of each slot the blend for a z holds."""
-        content = bank.content if isinstance(bank, Bank) else bank
-        return similarity(self.finder(z), self.networks.key(content), self.kind).softmax(-1)
+        return similarity(self.finder(z), self._keys(as_bank(bank)), self.kind).softmax(-1)
 
-    def sample(
-        self, bank: Bank | Float[Tensor, "N ..."] | None, n: int, *, generator: torch.Generator | None = None
-    ) -> Samples:
+    def _decode(self, z: Float[Tensor, "R Z"], bank: Bank | None) -> Float[Tensor, "R C H W"]:
         if bank is None:
             raise ValueError("SoftAttention draws from a bank; give one")
-        content = bank.content if isinstance(bank, Bank) else bank
-        with torch.no_grad():
-            z = DiagonalGaussian.standard(content.new_zeros(n, self.networks.latent)).sample(generator)
-            output = self._decode(z, content)
-            nowhere = torch.full((n,), -1, device=content.device)
-            return Samples(self.likelihood.sample(output, generator), self.likelihood.mean(output), nowhere)
-
-    def _log_weights(
-        self, x: Float[Tensor, "B H W"], bank: Bank | None, samples: int, generator: torch.Generator | None
-    ) -> Float[Tensor, "B K"]:
-        assert bank is not None
-        posterior = self.networks.posterior(x)
-        posterior = DiagonalGaussian(*(part[:, None].expand(-1, samples, -1) for part in posterior))
-        z = posterior.sample(generator)
-        prior = DiagonalGaussian.standard(z)
-        output = self._decode(z.flatten(0, 1), bank.content).unflatten(0, z.shape[:2])
-        return prior.log_prob(z) - posterior.log_prob(z) + self.likelihood.log_prob(x[:, None], output)
-
-    def _decode(self, z: Float[Tensor, "R Z"], content: Float[Tensor, "N ..."]) -> Float[Tensor, "R C H W"]:
-        blended = self.weights(z, content) @ content.flatten(1)
-        return self.networks.decode(z, self.networks.template(blended.unflatten(1, content.shape[1:])))
+        blended = self.weights(z, bank) @ bank.content.flatten(1)
+        return self.networks.decode(z, self.networks.template(blended.unflatten(1, bank.content.shape[1:])))

@@ -13,16 +13,12 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from ..ops.addressing import Read, address_divergence, draw_addresses, read_bank, similarity
 from .bank import Bank, as_bank
 from .gaussian import DiagonalGaussian
 from .model import GenerativeModel, Objective, Samples
 from .networks import Networks, Template
-
-KEY_ROWS = 2048
-"""Slots embedded at a time; under a gradient each such part is embedded again on the way back."""
 
 
 class _Reading(NamedTuple):
@@ -88,21 +84,14 @@ class VariationalMemoryAddressing(GenerativeModel):
         # With every address, log_ratio has - log q(a | x) in it, which has no place here.
         return self._read(x, given, read, self._log_prior(keys), generator).log_weight + log_posterior
 
-    def objective(
-        self,
-        x: Float[Tensor, "B H W"],
-        bank: Bank | Float[Tensor, "N ..."] | None = None,
-        *,
-        samples: int = 4,
-        allow_targets: bool = False,
-        generator: torch.Generator | None = None,
+    def _objective(
+        self, x: Float[Tensor, "B H W"], bank: Bank | None, samples: int, generator: torch.Generator | None
     ) -> Objective:
-        given = self._needed(x, bank, allow_targets)
-        self.likelihood.check(x)
-        keys = self._keys(given)
+        assert bank is not None
+        keys = self._keys(bank)
         log_posterior, log_prior = self._log_posterior(x, keys), self._log_prior(keys)
         read = read_bank(log_posterior, estimator=self.estimator, samples=samples, generator=generator)
-        reading = self._read(x, given, read, log_prior, generator)
+        reading = self._read(x, bank, read, log_prior, generator)
         bound = read.bound(reading.log_weight)
         divergence = address_divergence(log_posterior, log_prior)
         return Objective(bound.objective, bound.value, divergence, reading.latent_divergence.mean(1))
@@ -148,16 +137,6 @@ class VariationalMemoryAddressing(GenerativeModel):
         likelihood = self.likelihood.log_prob(x[:, None], self.networks.decode(z, template))
         log_weight = log_ratio + prior.log_prob(z) - posterior.log_prob(z) + likelihood
         return _Reading(log_weight, posterior.divergence(prior).detach())
-
-    def _keys(self, bank: Bank) -> Float[Tensor, "N E"]:
-        if bank.keys is not None:
-            return bank.keys
-        encode = self.networks.key
-        if len(bank) <= KEY_ROWS:
-            return encode(bank.content)
-        if not torch.is_grad_enabled():
-            return torch.cat([encode(part) for part in bank.content.split(KEY_ROWS)])
-        return torch.cat([checkpoint(encode, part, use_reentrant=False) for part in bank.content.split(KEY_ROWS)])
 
     def _log_posterior(self, x: Float[Tensor, "B H W"], keys: Float[Tensor, "N E"]) -> Float[Tensor, "B N"]:
         return self._scores(self.networks.query(x), keys).log_softmax(-1)

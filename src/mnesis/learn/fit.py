@@ -151,13 +151,17 @@ def _trainer(
             f"{type(memory).__name__} has no parameter that takes a gradient; give one that can be trained"
         )
     groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in trained if _decays(p)], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in trained if not _decays(p)], "weight_decay": 0.0},
     ]
     optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=recipe.betas)
     learner, prepared = accelerator.prepare(Learner(memory, autocast=autocast), optimiser)
     journal = Journal(folder / "metrics.jsonl", accelerator, recipe, progress=progress)
     return Trainer(learner, memory, prepared.optimizer, task, recipe, folder, accelerator, journal)
+
+
+def _decays(parameter: torch.nn.Parameter) -> bool:
+    return parameter.ndim >= 2 and not getattr(parameter, "no_weight_decay", False)
 
 
 def _check_processes(accelerator: Accelerator, recipe: Recipe) -> None:

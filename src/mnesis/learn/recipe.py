@@ -70,7 +70,8 @@ class Recipe:
             wherever the curve stands.)
         warm_up: updates over which the rate rises linearly from zero, as a factor on the schedule.
         clip: largest norm of the whole gradient; None = unlimited.
-        weight_decay: of AdamW, on parameters of two or more axes only. (AdamW moves every parameter at every update;
+        weight_decay: of AdamW, on parameters of two or more axes only, and not on those that have an attribute
+            ``no_weight_decay``. (AdamW moves every parameter at every update;
             one that the episode did not reach has gradient zero.)
         betas: of AdamW.
         seed: of everything that training draws (lengths, episodes, dropout).
