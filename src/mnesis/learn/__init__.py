@@ -2,5 +2,6 @@
 
 from .fit import Training, fit
 from .recipe import Recipe, Stage
+from .validation import Validation
 
-__all__ = ["Recipe", "Stage", "Training", "fit"]
+__all__ = ["Recipe", "Stage", "Training", "Validation", "fit"]

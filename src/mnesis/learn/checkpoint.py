@@ -3,7 +3,8 @@
 ``checkpoint-000000120/`` holds ``position.json``, ``model.safetensors``, ``optimiser.safetensors``,
 ``draws.safetensors`` (the generator as it stood before the present episode was drawn), and for each process r
 ``process-r.safetensors`` (its global generators) and ``state-r.safetensors`` (the carried state of its rows, if any).
-Only the latest is kept.
+Only the latest is kept. Beside it stand, while a training with a validation lasts, the best weights so far
+(``best-000000080.safetensors``), and those that the checkpoint still takes for the best.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ..core.state import concatenate, load_state, save_state
 from .position import Position
 
 FORMAT_VERSION = 1
-_PREFIX = "checkpoint-"
+_PREFIX, _BEST = "checkpoint-", "best-"
 
 
 class Restored(NamedTuple):
@@ -42,6 +43,18 @@ def latest(folder: Path) -> Path | None:
     """The newest checkpoint in a run's folder."""
     found = sorted(path for path in folder.glob(f"{_PREFIX}*") if path.is_dir())
     return found[-1] if found else None
+
+
+def best(folder: Path, update: int) -> Path:
+    """Where the weights of an update stand that had the lowest validation score."""
+    return folder / f"{_BEST}{update:09d}.safetensors"
+
+
+def forget_best(folder: Path, but: int | None = None) -> None:
+    """Remove weights that were the best once, except those of one update."""
+    for path in folder.glob(f"{_BEST}*.safetensors"):
+        if but is None or path != best(folder, but):
+            path.unlink(missing_ok=True)
 
 
 def remove(path: Path) -> None:
@@ -92,6 +105,8 @@ def save(
         for old in folder.glob(f"{_PREFIX}*"):
             if old != final:
                 remove(old)
+        if position.best is not None:
+            forget_best(folder, position.best.update)
 
 
 def load(path: Path, accelerator: Accelerator, memory: nn.Module, optimiser: torch.optim.Optimizer) -> Restored:

@@ -20,10 +20,11 @@ from . import checkpoint
 from . import folder as folders
 from .journal import Journal
 from .loss import Learner
-from .position import Position, StageResult
+from .position import Best, Position, StageResult
 from .recipe import Recipe
 from .signals import StopSignals
 from .trainer import Trainer
+from .validation import Validation
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Training:
     accuracy: float | None
     """Running accuracy at the end; None where targets are numbers."""
     stages: tuple[StageResult, ...]
+    best: Best | None = None
+    """Which weights these are, where they were chosen by a validation."""
 
 
 def fit(
@@ -53,6 +56,7 @@ def fit(
     recipe: Recipe,
     folder: str | os.PathLike[str],
     *,
+    validation: Validation | None = None,
     config: Mapping[str, Any] | None = None,
     resume: bool = True,
     overwrite: bool = False,
@@ -78,6 +82,7 @@ def fit(
         task: what to train it on.
         recipe: how.
         folder: of the run; made if missing. Several processes must see the same one.
+        validation: score the weights now and then and end with the best; None = with the last.
         config: what else describes the run, as plain JSON; a run is continued only under the config it began with.
         resume: continue an existing run; False refuses one.
         overwrite: discard an existing run, whatever it is, and start anew.
@@ -90,7 +95,7 @@ def fit(
         FloatingPointError: the loss or the gradient is not a finite number; the last checkpoint stays.
     """
     folder = Path(folder)
-    description = folders.describe(memory, recipe, config)
+    description = folders.describe(memory, recipe, config, validation)
     ddp = DistributedDataParallelKwargs(find_unused_parameters=True)
     # Autocast is opened in Learner: accelerate's own would turn the states' bfloat16 leaves into float32.
     accelerator = Accelerator(
@@ -107,7 +112,16 @@ def fit(
             folders.prepare(folder, description, standing)
         accelerator.wait_for_everyone()
         return _train(
-            memory, task, recipe, folder, accelerator, description, trackers, resume=standing == "begun", show=progress
+            memory,
+            task,
+            recipe,
+            folder,
+            accelerator,
+            description,
+            trackers,
+            validation,
+            resume=standing == "begun",
+            show=progress,
         )
 
 
@@ -119,6 +133,7 @@ def _train(
     accelerator: Accelerator,
     description: dict[str, Any],
     trackers: Sequence[str | GeneralTracker],
+    validation: Validation | None,
     *,
     resume: bool,
     show: bool,
@@ -128,7 +143,7 @@ def _train(
     try:
         with torch.random.fork_rng(devices), StopSignals() as signals:
             torch.manual_seed(recipe.seed + accelerator.process_index)
-            trainer = _trainer(memory, task, recipe, folder, accelerator, show)
+            trainer = _trainer(memory, task, recipe, folder, accelerator, validation, show)
             _start_trackers(accelerator, trackers, description)
             stopped = trainer.run(signals, resume=resume)
     finally:
@@ -142,7 +157,13 @@ def _train(
 
 
 def _trainer(
-    memory: Memory[Any], task: Task, recipe: Recipe, folder: Path, accelerator: Accelerator, progress: bool
+    memory: Memory[Any],
+    task: Task,
+    recipe: Recipe,
+    folder: Path,
+    accelerator: Accelerator,
+    validation: Validation | None,
+    progress: bool,
 ) -> Trainer:
     autocast = torch.bfloat16 if recipe.precision == "bfloat16" else None
     trained = [parameter for parameter in memory.parameters() if parameter.requires_grad]
@@ -157,7 +178,7 @@ def _trainer(
     optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=recipe.betas)
     learner, prepared = accelerator.prepare(Learner(memory, autocast=autocast), optimiser)
     journal = Journal(folder / "metrics.jsonl", accelerator, recipe, progress=progress)
-    return Trainer(learner, memory, prepared.optimizer, task, recipe, folder, accelerator, journal)
+    return Trainer(learner, memory, prepared.optimizer, task, recipe, folder, accelerator, journal, validation)
 
 
 def _decays(parameter: torch.nn.Parameter) -> bool:
@@ -187,6 +208,9 @@ def _start_trackers(
 
 def _finish(folder: Path, accelerator: Accelerator, memory: Memory[Any], result: Training) -> None:
     """Final weights first, then the file that says so; only then the checkpoint goes."""
+    if result.best is not None:
+        accelerator.wait_for_everyone()
+        checkpoint.load_model(checkpoint.best(folder, result.best.update), memory)
     tensors = checkpoint.model_tensors(memory)
     if accelerator.is_main_process:
         checkpoint.write_model(folder / "model.safetensors", tensors)
@@ -194,10 +218,11 @@ def _finish(folder: Path, accelerator: Accelerator, memory: Memory[Any], result:
         folders.write_json(folder / "training.json", {key: values[key] for key in _KEPT})
         while (last := checkpoint.latest(folder)) is not None:
             checkpoint.remove(last)
+        checkpoint.forget_best(folder)
     accelerator.wait_for_everyone()
 
 
-_KEPT = ("updates", "units", "seconds", "loss", "accuracy", "stages")
+_KEPT = ("updates", "units", "seconds", "loss", "accuracy", "stages", "best")
 
 
 def _result(folder: Path, position: Position, stopped: int | None) -> Training:
@@ -207,11 +232,21 @@ def _result(folder: Path, position: Position, stopped: int | None) -> Training:
     finished = stopped is None
     stages = tuple(position.stages)
     return Training(
-        folder, finished, stopped, position.update, position.units, position.seconds, loss, accuracy, stages
+        folder,
+        finished,
+        stopped,
+        position.update,
+        position.units,
+        position.seconds,
+        loss,
+        accuracy,
+        stages,
+        position.best,
     )
 
 
 def _read_result(folder: Path) -> Training:
     values = folders.read_json(folder / "training.json")
     stages = tuple(StageResult(**stage) for stage in values.pop("stages"))
-    return Training(folder=folder, finished=True, signal=None, stages=stages, **values)
+    best = values.pop("best", None)
+    return Training(folder=folder, finished=True, signal=None, stages=stages, best=best and Best(**best), **values)

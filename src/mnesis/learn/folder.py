@@ -15,6 +15,7 @@ from ..core.memory import Memory
 from ..core.state import atomic_path
 from . import checkpoint
 from .recipe import Recipe
+from .validation import Validation
 
 Standing = Literal["new", "begun", "finished"]
 _FILES = ("training.json", "model.safetensors", "metrics.jsonl", "config.json")
@@ -44,7 +45,9 @@ def alone(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def describe(memory: Memory[Any], recipe: Recipe, config: Mapping[str, Any] | None) -> dict[str, Any]:
+def describe(
+    memory: Memory[Any], recipe: Recipe, config: Mapping[str, Any] | None, validation: Validation | None = None
+) -> dict[str, Any]:
     """What config.json says of a run.
 
     Raises:
@@ -54,7 +57,8 @@ def describe(memory: Memory[Any], recipe: Recipe, config: Mapping[str, Any] | No
         plain = json.loads(json.dumps(dict(config or {}), allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ValueError(f"config cannot be kept as JSON ({error}); give numbers, strings, lists and dicts") from None
-    return {"config": plain, "recipe": recipe.as_json(), "memory": memory.describe()}
+    validated = {} if validation is None else {"validated_every": validation.every}
+    return {"config": plain, "recipe": recipe.as_json(), "memory": memory.describe(), **validated}
 
 
 def examine(folder: Path, config: dict[str, Any], *, resume: bool, overwrite: bool) -> Standing:
@@ -107,6 +111,7 @@ def prepare(folder: Path, config: dict[str, Any], standing: Standing) -> None:
         return
     while (old := checkpoint.latest(folder)) is not None:
         checkpoint.remove(old)
+    checkpoint.forget_best(folder)
     for name in _FILES:
         (folder / name).unlink(missing_ok=True)
     write_json(folder / "config.json", config)

@@ -45,6 +45,14 @@ class Outcome(NamedTuple):
     seconds: float
 
 
+@dataclass(frozen=True)
+class Best:
+    """The weights with the lowest validation score so far."""
+
+    update: int
+    score: float
+
+
 @dataclass
 class Sums:
     """Sums over the updates of one line of metrics."""
@@ -77,6 +85,8 @@ class Position:
     recent: list[tuple[float, int, int]] = field(default_factory=list)
     """Loss, right answers and answers of the latest updates of this stage; as many as promotion looks at."""
     stages: list[StageResult] = field(default_factory=list)
+    best: Best | None = None
+    """None where nothing has been validated."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -88,6 +98,7 @@ class Position:
             "line": Sums(**values["line"]),
             "recent": [tuple(entry) for entry in values["recent"]],
             "stages": [StageResult(**stage) for stage in values["stages"]],
+            "best": Best(**values["best"]) if values.get("best") else None,
         })  # fmt: skip
 
     def current(self, recipe: Recipe) -> Stage | None:

@@ -21,9 +21,10 @@ from . import checkpoint
 from .checkpoint import Restored
 from .journal import Journal
 from .loss import WindowLoss
-from .position import Outcome, Position
+from .position import Best, Outcome, Position
 from .recipe import Recipe, Stage
 from .signals import StopSignals
+from .validation import Validation
 from .windows import Window, cut, draw
 
 _SILENT_UPDATES = 100
@@ -37,7 +38,7 @@ class Trainer:
         learner: the :class:`~mnesis.learn.loss.Learner`, as accelerate prepared it.
         memory: the memory inside it.
         optimiser: torch's own, over the learner's parameters.
-        task, recipe, folder: as ``fit`` takes them.
+        task, recipe, folder, validation: as ``fit`` takes them.
         accelerator: devices and processes.
         journal: whom to tell.
     """
@@ -52,9 +53,10 @@ class Trainer:
         folder: Path,
         accelerator: Accelerator,
         journal: Journal,
+        validation: Validation | None = None,
     ) -> None:
         self.learner, self.memory, self.optimiser = learner, memory, optimiser
-        self.task, self.recipe, self.folder = task, recipe, folder
+        self.task, self.recipe, self.folder, self.validation = task, recipe, folder, validation
         self.accelerator, self.journal, self.device = accelerator, journal, accelerator.device
         self.nested = _register_forward_methods(learner)
         if self.nested is False:
@@ -200,14 +202,28 @@ class Trainer:
             )
         promoted = position.promoted(stage)
         ends = promoted or position.stage_update == stage.steps
-        line = ends or position.update % self.recipe.log_every == 0
-        self.journal.update(position, outcome, length=length, line=line)
+        score = self._validate(last=ends and stage is self.recipe.stages[-1])
+        line = ends or score is not None or position.update % self.recipe.log_every == 0
+        self.journal.update(position, outcome, length=length, line=line, score=score)
         position.window += 1
         if ends or position.window == groups:
             position.window, self.draws = 0, self.generator.get_state()
             self.state = self.state if stage.carry and not ends else None
         if ends:
             position.next_stage(promoted)
+
+    def _validate(self, *, last: bool) -> float | None:
+        """Score the weights if it is time to, and keep them if none were better."""
+        position, validation = self.position, self.validation
+        if validation is None or not (last or position.update % validation.every == 0):
+            return None
+        score = validation.take(self.memory)
+        if position.best is None or score < position.best.score:
+            position.best = Best(position.update, score)
+            tensors = checkpoint.model_tensors(self.memory)
+            if self.accelerator.is_main_process:
+                checkpoint.write_model(checkpoint.best(self.folder, position.update), tensors)
+        return score
 
     def _save(self) -> None:
         """Write a checkpoint of this moment, between two updates."""
