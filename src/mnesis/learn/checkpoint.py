@@ -46,7 +46,7 @@ def latest(folder: Path) -> Path | None:
 
 
 def best(folder: Path, update: int) -> Path:
-    """Where the weights of an update stand that had the lowest validation score."""
+    """Where the weights of an update stand that did best on validation data."""
     return folder / f"{_BEST}{update:09d}.safetensors"
 
 

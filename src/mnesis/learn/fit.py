@@ -82,7 +82,7 @@ def fit(
         task: what to train it on.
         recipe: how.
         folder: of the run; made if missing. Several processes must see the same one.
-        validation: score the weights now and then and end with the best; None = with the last.
+        validation: looked at now and then; it may choose the weights that the training ends with.
         config: what else describes the run, as plain JSON; a run is continued only under the config it began with.
         resume: continue an existing run; False refuses one.
         overwrite: discard an existing run, whatever it is, and start anew.

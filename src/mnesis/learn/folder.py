@@ -57,7 +57,7 @@ def describe(
         plain = json.loads(json.dumps(dict(config or {}), allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ValueError(f"config cannot be kept as JSON ({error}); give numbers, strings, lists and dicts") from None
-    validated = {} if validation is None else {"validated_every": validation.every}
+    validated = {} if validation is None else {"validation": validation.as_json()}
     return {"config": plain, "recipe": recipe.as_json(), "memory": memory.describe(), **validated}
 
 

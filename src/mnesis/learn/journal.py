@@ -25,7 +25,7 @@ class Journal:
 
     A line holds update, stage (from 0), length (as last drawn), loss (mean over its updates), accuracy (over its
     answers), learning_rate, gradient_norm (of its last update), units (seen so far), units_per_second, seconds (of
-    training, over all sittings), and validation where the weights were scored. What had no answer is null.
+    training, over all sittings), and validation (its figures, where they were taken). What had no answer is null.
     """
 
     def __init__(self, path: Path, accelerator: Accelerator, recipe: Recipe, *, progress: bool) -> None:
@@ -66,8 +66,10 @@ class Journal:
             self.file.flush()
             os.fsync(self.file.fileno())
 
-    def update(self, position: Position, outcome: Outcome, *, length: int, line: bool, score: float | None) -> None:
-        """Tell of one update and of the validation score after it, if any; ``line`` closes a line of metrics."""
+    def update(
+        self, position: Position, outcome: Outcome, *, length: int, line: bool, validation: dict[str, float] | None
+    ) -> None:
+        """Tell of one update, and of a validation after it; ``line`` closes a line of metrics."""
         if self.bar is not None:
             total = position.update + position.left(self.recipe)
             stage = f"{position.stage + 1}/{len(self.recipe.stages)}"
@@ -75,10 +77,10 @@ class Journal:
             figures = _figures(position.running_loss, position.running_accuracy, speed)
             self.bar.update(self.task, completed=position.update, total=total, stage=stage, figures=figures)
         if line:
-            self._line(position, outcome, length, score)
+            self._line(position, outcome, length, validation)
             position.line = Sums()
 
-    def _line(self, position: Position, outcome: Outcome, length: int, score: float | None) -> None:
+    def _line(self, position: Position, outcome: Outcome, length: int, validation: dict[str, float] | None) -> None:
         if not self.main:
             return
         sums = position.line
@@ -94,11 +96,11 @@ class Journal:
             "units_per_second": sums.units / max(sums.seconds, 1e-9),
             "seconds": position.seconds,
         }
-        if score is not None:
-            values["validation"] = score
-        self.file.write(json.dumps(values) + "\n")
+        told = values if validation is None else {**values, "validation": validation}
+        self.file.write(json.dumps(told) + "\n")
         self.file.flush()
-        self.accelerator.log({key: value for key, value in values.items() if value is not None}, step=position.update)
+        tracked = {**values, **{f"validation/{name}": value for name, value in (validation or {}).items()}}
+        self.accelerator.log({key: value for key, value in tracked.items() if value is not None}, step=position.update)
         if self.speaks and self.bar is None and time.monotonic() - self.spoke >= _QUIET_SECONDS:
             self.spoke = time.monotonic()
             figures = _figures(values["loss"], values["accuracy"], values["units_per_second"])

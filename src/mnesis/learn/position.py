@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Best:
-    """The weights with the lowest validation score so far."""
+    """The weights with the lowest figure of a validation so far."""
 
     update: int
     score: float
@@ -86,7 +86,7 @@ class Position:
     """Loss, right answers and answers of the latest updates of this stage; as many as promotion looks at."""
     stages: list[StageResult] = field(default_factory=list)
     best: Best | None = None
-    """None where nothing has been validated."""
+    """None where weights are not chosen."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

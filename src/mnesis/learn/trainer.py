@@ -202,9 +202,9 @@ class Trainer:
             )
         promoted = position.promoted(stage)
         ends = promoted or position.stage_update == stage.steps
-        score = self._validate(last=ends and stage is self.recipe.stages[-1])
-        line = ends or score is not None or position.update % self.recipe.log_every == 0
-        self.journal.update(position, outcome, length=length, line=line, score=score)
+        validated = self._validate(last=ends and stage is self.recipe.stages[-1])
+        line = ends or validated is not None or position.update % self.recipe.log_every == 0
+        self.journal.update(position, outcome, length=length, line=line, validation=validated)
         position.window += 1
         if ends or position.window == groups:
             position.window, self.draws = 0, self.generator.get_state()
@@ -212,18 +212,21 @@ class Trainer:
         if ends:
             position.next_stage(promoted)
 
-    def _validate(self, *, last: bool) -> float | None:
-        """Score the weights if it is time to, and keep them if none were better."""
+    def _validate(self, *, last: bool) -> dict[str, float] | None:
+        """Look at the weights if it is time to, and keep them if they are to be chosen from and none were better."""
         position, validation = self.position, self.validation
         if validation is None or not (last or position.update % validation.every == 0):
             return None
-        score = validation.take(self.memory)
+        figures = validation.take(self.memory)
+        if validation.choose is None:
+            return figures
+        score = figures[validation.choose]
         if position.best is None or score < position.best.score:
             position.best = Best(position.update, score)
             tensors = checkpoint.model_tensors(self.memory)
             if self.accelerator.is_main_process:
                 checkpoint.write_model(checkpoint.best(self.folder, position.update), tensors)
-        return score
+        return figures
 
     def _save(self) -> None:
         """Write a checkpoint of this moment, between two updates."""
