@@ -72,6 +72,7 @@ def test_every_command_explains_itself(capsys, name) -> None:
         (["laws", "json:JSONDecoder"], "is not a Memory"),
         (["stream", "missing.txt", "--model", "missing"], "there is no folder missing and no reader of that name"),
         (["report", "missing"], "missing holds no run"),
+        (["fetch", "nist", "data"], "no collection of pictures is called 'nist'; there are mnist"),
         (["evaluate", "missing"], "there is no folder missing"),
         (["claim", "armt-rewrit"], "did you mean 'armt-rewrite'?"),
         (["bench", "grru"], "did you mean 'gru'?"),

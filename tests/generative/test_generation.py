@@ -12,9 +12,9 @@ from mnesis.generative.generation import Generation
 from mnesis.generative.networks import MLPNetworks
 from mnesis.generative.variational_memory_addressing import VariationalMemoryAddressing
 from mnesis.learn import Recipe, Stage, fit
-from mnesis.tasks.images.few_shot import FewShotLessons, PictureLessons
 from mnesis.tasks.images.glyphs import draw_glyphs
 from mnesis.tasks.images.image_set import ImageSet
+from mnesis.tasks.images.lessons import FewShotLessons, PictureLessons, RecallLessons
 
 GLYPHS = draw_glyphs(12, 8)
 
@@ -106,3 +106,13 @@ def test_grey_pictures_are_binarised_at_every_presentation() -> None:
     assert not torch.equal(first.targets, second.targets)
     kept = PictureLessons(grey, binarised=False).episodes(1, 2, generator).inputs
     assert (kept.targets == 128 / 255).all()
+
+
+def test_targets_to_recall_stand_in_their_bank() -> None:
+    lessons = RecallLessons(GLYPHS, targets=9).episodes(2, 5, torch.Generator().manual_seed(0)).inputs
+    assert lessons.targets.shape == (2, 1, 9, 26, 26)
+    assert lessons.bank.shape == (2, 1, 5, 26, 26)
+    for targets, bank in zip(lessons.targets[:, 0], lessons.bank[:, 0], strict=True):
+        assert (targets[:, None] == bank).all((2, 3)).any(1).all()
+    with pytest.raises(ValueError, match="needs as many pictures"):
+        RecallLessons(GLYPHS).lesson(len(GLYPHS) + 1, torch.Generator())

@@ -17,6 +17,7 @@ COMMANDS = {
     "laws": "measure how far a memory is from obeying the laws",
     "bench": "speed and memory of every memory beside torch's own",
     "report": "one page for a run, or several side by side",
+    "fetch": "download a collection of pictures, with checksums",
     "list": "what there is: memories, tasks, claims",
 }
 

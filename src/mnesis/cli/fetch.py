@@ -1,0 +1,30 @@
+"""Download a collection of pictures, checked against the checksums of what was published.
+
+    mnesis fetch omniglot data/
+
+What stands there already is left alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tyro
+
+from ..tasks.images.collections import fetch_collection
+
+
+def run(
+    name: tyro.conf.Positional[str],
+    folder: tyro.conf.Positional[Path],
+    /,
+    quiet: bool = False,
+) -> None:
+    """Fetch the files and print where they are.
+
+    Args:
+        name: mnist, fashion-mnist, binarized-mnist or omniglot.
+        folder: gets a folder of that name.
+        quiet: no progress.
+    """
+    print(fetch_collection(name, folder, progress=not quiet))

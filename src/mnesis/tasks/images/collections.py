@@ -1,0 +1,206 @@
+"""Collections of pictures by name: from a folder, fetched with checksums, or made up where there are no files.
+
+A folder has one subfolder a collection, with the files under their original names (gzipped or not)::
+
+    data/mnist/train-images-idx3-ubyte.gz
+    data/omniglot/images_background.zip
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from .files import read_amat, read_digits, read_omniglot
+from .glyphs import draw_glyphs
+from .image_set import ImageSet
+from .splits import Split, split_45_5
+
+HELD_OUT = 10_000
+"""The last pictures of MNIST's training set, to validate on, by custom."""
+GLYPH_CLASSES = (400, 40, 144)
+"""Of training, validation and test; as many to test on as Omniglot's five alphabets have."""
+
+
+class File(NamedTuple):
+    """Where a file is published."""
+
+    name: str
+    address: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Pictures shared out among training, choice of a model, and test."""
+
+    name: str
+    files: tuple[File, ...]
+    """Empty where the pictures are made on the spot."""
+    read: Callable[[Path], Split]
+    """From the collection's own folder."""
+
+
+def open_collection(name: str, folder: str | Path | None = None) -> Split:
+    """A collection's pictures, kept for the next call.
+
+    Args:
+        name: mnist, binarized-mnist, fashion-mnist or omniglot; digits (those of scikit-learn, 8x8) or glyphs, which
+            need no files.
+        folder: that holds the collection's own folder.
+
+    Raises:
+        ValueError: an unknown name, no folder where files are needed, or files that are missing or broken.
+    """
+    collection = _find(name)
+    if collection.files and folder is None:
+        raise ValueError(f"{name} is read from files; say which folder holds {name}/, or get it with mnesis fetch")
+    return _opened(name, Path(folder or "."))
+
+
+@cache
+def _opened(name: str, folder: Path) -> Split:
+    return COLLECTIONS[name].read(folder / name)
+
+
+def fetch_collection(name: str, folder: str | Path, *, progress: bool = True) -> Path:
+    """Download what is missing of a collection; every file is checked against its checksum.
+
+    Returns:
+        The collection's folder.
+
+    Raises:
+        ValueError: an unknown name, or one that needs no files.
+        ImportError: pooch is missing.
+        OSError: no network, or another file than the one that was published.
+    """
+    collection = _find(name)
+    if not collection.files:
+        raise ValueError(f"{name} needs no files: open it without a folder")
+    try:
+        import pooch
+    except ImportError as error:
+        raise ImportError('fetching needs the extra: pip install "mnesis[images]"') from error
+    own = Path(folder) / name
+    for file in collection.files:
+        if any(path.exists() for path in _places(own, file.name)):
+            continue
+        try:
+            pooch.retrieve(file.address, f"sha256:{file.sha256}", file.name, own, progressbar=progress)
+        except ValueError as error:  # another checksum
+            raise OSError(f"{file.address} is not the file that was published ({error}); try again later") from None
+        except OSError as error:
+            raise OSError(f"{file.address} cannot be fetched ({error}); put the file into {own} yourself") from None
+    return own
+
+
+def _find(name: str) -> Collection:
+    if name not in COLLECTIONS:
+        raise ValueError(f"no collection of pictures is called {name!r}; there are {', '.join(COLLECTIONS)}")
+    return COLLECTIONS[name]
+
+
+def _places(folder: Path, name: str) -> tuple[Path, Path]:
+    """A file and the same file gzipped, or not gzipped."""
+    other = name.removesuffix(".gz") if name.endswith(".gz") else f"{name}.gz"
+    return folder / name, folder / other
+
+
+def _path(folder: Path, name: str) -> Path:
+    first, other = _places(folder, name)
+    return other if other.exists() and not first.exists() else first
+
+
+def _idx(folder: Path) -> Split:
+    train, test = (
+        read_digits(_path(folder, f"{part}-images-idx3-ubyte.gz"), _path(folder, f"{part}-labels-idx1-ubyte.gz"))
+        for part in ("train", "t10k")
+    )
+    held = torch.arange(len(train)) >= len(train) - HELD_OUT
+    return Split(train.where(~held), train.where(held), test)
+
+
+def _amat(folder: Path) -> Split:
+    return Split(*(read_amat(_path(folder, f"binarized_mnist_{part}.amat")) for part in ("train", "valid", "test")))
+
+
+def _omniglot(folder: Path) -> Split:
+    return split_45_5(read_omniglot(folder / "images_background.zip", folder / "images_evaluation.zip"))
+
+
+def _digits(folder: Path) -> Split:
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise ImportError('the digits come with scikit-learn: pip install "mnesis[images]"') from error
+    levels, digit = load_digits(return_X_y=True)  # 0..16
+    pixels = torch.from_numpy(np.rint(levels * 255 / 16).astype(np.uint8).reshape(-1, 8, 8))
+    whole = ImageSet(pixels, torch.from_numpy(digit.astype(np.int64)), tuple("0123456789"), binary=False)
+    place = torch.arange(len(whole)) / len(whole)
+    return Split(whole.where(place < 0.7), whole.where((place >= 0.7) & (place < 0.8)), whole.where(place >= 0.8))
+
+
+def _glyphs(folder: Path) -> Split:
+    return Split(*(draw_glyphs(classes, seed=seed) for seed, classes in enumerate(GLYPH_CLASSES)))
+
+
+_MNIST = "https://storage.googleapis.com/cvdf-datasets/mnist"
+_FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
+_LAROCHELLE = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist"
+_LAKE = "https://github.com/brendenlake/omniglot/raw/master/python"
+
+
+def _published(base: str, sums: dict[str, str]) -> tuple[File, ...]:
+    return tuple(File(name, f"{base}/{name}", sha256) for name, sha256 in sums.items())
+
+
+COLLECTIONS = {
+    collection.name: collection
+    for collection in (
+        Collection(
+            "mnist",
+            _published(_MNIST, {
+                "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+                "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+                "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+                "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+            }),
+            _idx,
+        ),
+        Collection(
+            "fashion-mnist",
+            _published(_FASHION, {
+                "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+                "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+                "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+                "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+            }),
+            _idx,
+        ),
+        Collection(
+            "binarized-mnist",
+            _published(_LAROCHELLE, {
+                "binarized_mnist_train.amat": "ad693b29f94c14277b095f5238ddefbbdaaae0939789dd2f4f0205278cee3e4d",
+                "binarized_mnist_valid.amat": "1de3d397c40fe8eeb33dafd4099a1f665ec01e96d9be234aaeeac8a34930e2e2",
+                "binarized_mnist_test.amat": "e6687bfea3f820c174f33b7865140b2a2dd2930ef786f35d45795fc193b5ab2c",
+            }),
+            _amat,
+        ),
+        Collection(
+            "omniglot",
+            _published(_LAKE, {
+                "images_background.zip": "ad41ab679c8b5d90b271ef46be6987cc81211774a695c29dcc5367b2b26ee640",
+                "images_evaluation.zip": "1f61a8f3366785b057fc117d9228e78a16e3d976c8953b2a10fcc74cf0609cee",
+            }),
+            _omniglot,
+        ),
+        Collection("digits", (), _digits),
+        Collection("glyphs", (), _glyphs),
+    )
+}  # fmt: skip

@@ -1,0 +1,110 @@
+"""Pictures by name: read from folders, made up, or fetched with checksums."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import struct
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import torch
+
+from mnesis.tasks.images import collections
+from mnesis.tasks.images.collections import COLLECTIONS, Collection, File, fetch_collection, open_collection
+from tests.real_data import DATA, real
+
+
+@pytest.mark.parametrize(("name", "classes"), [("glyphs", (400, 40, 144)), ("digits", (10, 10, 10))])
+def test_some_need_no_files(name, classes) -> None:
+    split = open_collection(name)
+    assert tuple(part.classes for part in split) == classes
+    assert all(len(part) for part in split)
+    assert open_collection(name).train is split.train  # kept
+
+
+def test_mnist_keeps_its_last_ten_thousand_to_validate_on() -> None:
+    real("mnist")
+    split = open_collection("mnist", DATA)
+    assert tuple(map(len, split)) == (50_000, 10_000, 10_000)
+    assert split.train.pixels.shape[1:] == (28, 28)
+
+
+def test_fixed_binarisation_is_read_whole() -> None:
+    real("binarized-mnist")
+    split = open_collection("binarized-mnist", DATA)
+    assert tuple(map(len, split)) == (50_000, 10_000, 10_000)
+    assert split.test.binary
+
+
+def test_omniglot_is_split_by_alphabets() -> None:
+    real("omniglot")
+    assert open_collection("omniglot", DATA).test.classes == 144
+
+
+def test_unknown_and_missing_ones_say_so(tmp_path) -> None:
+    with pytest.raises(ValueError, match="no collection of pictures is called 'nist'; there are mnist"):
+        open_collection("nist")
+    with pytest.raises(ValueError, match="say which folder holds mnist/, or get it"):
+        open_collection("mnist")
+    with pytest.raises(ValueError, match=r"there is no file .*train-images-idx3-ubyte.gz"):
+        open_collection("mnist", tmp_path)
+    with pytest.raises(ValueError, match="glyphs needs no files"):
+        fetch_collection("glyphs", tmp_path)
+
+
+@pytest.fixture
+def published(tmp_path):
+    """A small collection on a server of its own."""
+    folder = tmp_path / "published"
+    folder.mkdir()
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    handler.log_message = lambda *_: None  # pyright: ignore
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+def _idx(shape, values) -> bytes:
+    return gzip.compress(bytes([0, 0, 8, len(shape)]) + struct.pack(f">{len(shape)}I", *shape) + bytes(values))
+
+
+def test_what_is_missing_is_fetched_and_checked(published, tmp_path, monkeypatch) -> None:
+    folder, address = published
+    contents = {"a-images": _idx((2, 1, 2), [0, 255, 7, 8]), "a-labels": _idx((2,), [1, 0])}
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    files = tuple(
+        File(name, f"{address}/{name}", hashlib.sha256(content).hexdigest()) for name, content in contents.items()
+    )
+
+    def read(own: Path):
+        digits = collections.read_digits(own / "a-images", own / "a-labels")
+        return collections.Split(digits, digits, digits)
+
+    monkeypatch.setitem(COLLECTIONS, "small", Collection("small", files, read))
+    assert fetch_collection("small", tmp_path / "data", progress=False) == tmp_path / "data/small"
+    assert open_collection("small", tmp_path / "data").train.label.tolist() == [1, 0]
+
+    (folder / "a-labels").write_bytes(b"other")  # what is there is not fetched again
+    fetch_collection("small", tmp_path / "data", progress=False)
+    with pytest.raises(OSError, match="not the file that was published"):
+        fetch_collection("small", tmp_path / "elsewhere", progress=False)
+    assert not (tmp_path / "elsewhere/small/a-labels").exists()
+    (folder / "a-images").unlink()
+    with pytest.raises(OSError, match=r"a-images cannot be fetched .*; put the file into"):
+        fetch_collection("small", tmp_path / "nowhere", progress=False)
+
+
+def test_a_file_that_was_unpacked_counts(tmp_path, monkeypatch) -> None:
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small/rows.amat").write_text("0 1\n")
+    files = (File("rows.amat.gz", "http://127.0.0.1:9/rows.amat.gz", "0" * 64),)
+    monkeypatch.setitem(COLLECTIONS, "small", Collection("small", files, lambda own: open_collection("digits")))
+    assert fetch_collection("small", tmp_path, progress=False) == tmp_path / "small"
+    assert collections._path(tmp_path / "small", "rows.amat.gz") == tmp_path / "small/rows.amat"
+    assert torch.is_tensor(open_collection("small", tmp_path).train.pixels)
