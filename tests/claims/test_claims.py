@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mnesis.claims import claim as claims
-from mnesis.claims.claim import Claim, Stopped
+from mnesis.claims import accuracy, trials
+from mnesis.claims.accuracy import AccuracyClaim
+from mnesis.claims.claim import Claim, Result, Scale, Stopped
+from mnesis.claims.trials import TrainedClaim
 from mnesis.cli import main
 from mnesis.core.catalog import card, list_claims, papers
 from mnesis.learn import Training
@@ -19,6 +21,16 @@ SCHEMA = ["claim", "paper", "scale", "verdict", "predicate", "figures", "seeds",
 
 def made(name: str) -> Claim:
     return card("claims", name).load()()
+
+
+ACCURACY = [name for name in NAMES if isinstance(made(name), AccuracyClaim)]
+TRAINED = [name for name in NAMES if isinstance(made(name), TrainedClaim)]
+
+
+def trained(name: str) -> TrainedClaim:
+    claim = made(name)
+    assert isinstance(claim, TrainedClaim)
+    return claim
 
 
 def command(*arguments: str) -> int:
@@ -36,16 +48,26 @@ def test_it_runs_at_smoke_scale(name: str, tmp_path: Path, capsys: pytest.Captur
     assert (told["claim"], told["scale"], told["verdict"]) == (name, "smoke", "not judged")
     assert told["paper"] in papers()
     assert told["seeds"] == [0]
-    assert told == json.loads((tmp_path / "smoke" / "result.json").read_text())
-    assert all((tmp_path / "smoke" / f"figure.{kind}").stat().st_size > 1000 for kind in ("svg", "png"))
-    points = told["figures"]["points"]
-    every = [exam.at for phase in made(name).trials("smoke")[0].phases for exam in phase.exams]
+    assert told == json.loads((tmp_path / "smoke" / f"{name}.json").read_text())
+    assert all((tmp_path / "smoke" / f"{name}.{kind}").stat().st_size > 1000 for kind in ("svg", "png"))
+    assert told["figures"]["points"]
+    claim = made(name)
+    table = claim.table(told["figures"])
+    assert table.rows
+    assert all(len(row) == len(table.header) for row in table.rows)
+
+
+@pytest.mark.parametrize("name", ACCURACY)
+def test_its_points_are_whole(name: str, tmp_path: Path) -> None:
+    figures = made(name).run("smoke", tmp_path, progress=False).figures
+    points = figures["points"]
+    every = [exam.at for phase in trained(name).trials("smoke")[0].phases for exam in phase.exams]
     assert sorted(point["at"] for point in points) == sorted(every * len({point["model"] for point in points}))
     for point in points:
         low, high = point["interval"]
         assert 0 <= low <= point["accuracy"] <= high <= 1
         assert point["answers"] >= point["samples"] > 0
-    assert all(training["updates"] > 0 for training in told["figures"]["trainings"])
+    assert all(training["updates"] > 0 for training in figures["trainings"])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -55,13 +77,13 @@ def test_its_card_agrees_with_it(name: str) -> None:
     assert card("claims", name).papers == (claim.paper,)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TRAINED)
 @pytest.mark.parametrize("scale", ["laptop", "full"])
-def test_larger_scales_can_be_built(name: str, scale: claims.Scale) -> None:
-    claim = made(name)
-    trials = claim.trials(scale)
-    assert {trial.seed for trial in trials} == set(claim.seeds[scale])
-    for trial in trials[:3]:
+def test_larger_scales_can_be_built(name: str, scale: Scale) -> None:
+    claim = trained(name)
+    planned = claim.trials(scale)
+    assert {trial.seed for trial in planned} == set(claim.seeds[scale])
+    for trial in planned[:3]:
         shapes = [{key: value.shape for key, value in phase.build().state_dict().items()} for phase in trial.phases]
         assert all(shape == shapes[0] for shape in shapes), "weights pass from phase to phase"
 
@@ -81,7 +103,7 @@ def test_what_is_finished_is_read_back(tmp_path: Path, monkeypatch: pytest.Monke
     def forbidden(*_: object) -> None:
         raise AssertionError("taken again")
 
-    monkeypatch.setattr(claims, "answers", forbidden)
+    monkeypatch.setattr(accuracy, "answers", forbidden)
     again = made("rmt-length").run("smoke", tmp_path, progress=False)
     assert again.figures == first.figures
     with pytest.raises(AssertionError, match="taken again"):
@@ -94,7 +116,7 @@ def test_a_signal_stops_it_and_says_how_to_go_on(
     def stopped(*_: object, **__: object) -> Training:
         return Training(tmp_path, False, 15, 0, 0, 0.0, None, None, ())
 
-    monkeypatch.setattr(claims, "fit", stopped)
+    monkeypatch.setattr(trials, "fit", stopped)
     with pytest.raises(Stopped):
         made("rmt-copy").run("smoke", tmp_path, progress=False)
     code = command("rmt-copy", "--scale", "smoke", "--quiet", "--threads", "1", "--folder", str(tmp_path))
@@ -108,9 +130,14 @@ def test_the_exit_code_tells_the_verdict(
 ) -> None:
     claim = made("rmt-length")
     result = claim.run("smoke", tmp_path, progress=False)
-    judged = claims.Result(**{**vars(result), "verdict": verdict})
+    judged = Result(**{**vars(result), "verdict": verdict})
     monkeypatch.setattr(Claim, "run", lambda *_, **__: judged)
     assert command("rmt-length", "--scale", "smoke", "--folder", str(tmp_path)) == code
+
+
+def test_data_for_a_claim_that_reads_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("rmt-copy", "--scale", "smoke", "--data", str(tmp_path)) == 2
+    assert "rmt-copy reads no data sets" in capsys.readouterr().err
 
 
 def test_an_unknown_name_suggests_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.functional import one_hot
 
-from mnesis.claims.claim import CHUNK, Exam, answers, share
+from mnesis.claims.accuracy import CHUNK, AnswerExam, answers, share
 from mnesis.claims.rmt_copy import Forgetful
 from mnesis.claims.rmt_length import HiddenFact
 from mnesis.core.memory import Memory
@@ -59,7 +59,7 @@ def test_a_fact_hides_once_and_is_asked_for_at_the_end() -> None:
 
 @pytest.mark.parametrize("length", [1, 3, CHUNK // 16 + 5])
 def test_who_remembers_is_right_at_any_length_and_who_does_not_is_at_chance(length: int) -> None:
-    task, exam = HiddenFact(), Exam(length, length, 300, batch=128)
+    task, exam = HiddenFact(), AnswerExam(length, length, 300, batch=128)
     assert answers(LatestAnswer(task), task, exam).all()
     right = answers(LatestAnswer(task, forgets=True), task, exam)
     assert right.shape == (300, 1)
@@ -99,8 +99,8 @@ def test_answers_count_by_themselves_or_as_a_whole() -> None:
     task = Copy(symbols=10)
     options = {"segment": 4, "memory_length": 4}
     network = LanguageModel(task.vocabulary, dim=16, memory="transformer-xl", depth=1, options=options)
-    each = answers(network, task, Exam(1, 4, 10, whole=False, batch=3))
-    whole = answers(network, task, Exam(1, 4, 10, batch=3))
+    each = answers(network, task, AnswerExam(1, 4, 10, whole=False, batch=3))
+    whole = answers(network, task, AnswerExam(1, 4, 10, batch=3))
     assert each.shape == (10, 8)
     assert torch.equal(whole[:, 0], each.all(1))
 

@@ -10,7 +10,9 @@ from typing import Any
 from ..learn import Recipe, Stage
 from ..nets import LanguageModel
 from ..tasks.associative_retrieval import AssociativeRetrieval
-from .claim import Claim, Exam, Phase, Scale, Trial, Verdict, accuracy
+from .accuracy import AccuracyClaim, AnswerExam, accuracy
+from .claim import Scale, Verdict
+from .trials import Phase, Trial
 
 ARMT, PLAIN, RMT = "ARMT", "ARMT without correction", "RMT"
 LEARNED, DECAYS, FALLS = 0.95, 0.1, 0.5
@@ -55,7 +57,7 @@ SETTINGS: dict[Scale, Setting] = {
 }
 
 
-class ARMTRewrite(Claim):
+class ARMTRewrite(AccuracyClaim):
     """Associative retrieval, "rewrite": keys come again with other values, and the latest value is asked for.
 
     16 keys, 16 values, one pair a segment, so that all of it passes through the memory. A network of d = 64 and two
@@ -117,5 +119,5 @@ def _trial(setting: Setting, model: str, seed: int) -> Trial:
     )
     lengths = [times * setting.pairs for times in (1, NEAR, 10, FAR)]
     rows = [setting.rows if length <= NEAR * setting.pairs else setting.rows // 2 for length in lengths]
-    exams = tuple(Exam(at, at, count, batch=setting.batch) for at, count in zip(lengths, rows, strict=True))
+    exams = tuple(AnswerExam(at, at, count, batch=setting.batch) for at, count in zip(lengths, rows, strict=True))
     return Trial(model, seed, (Phase("training", build, task, recipe, exams),))

@@ -13,7 +13,9 @@ from ..core.task import Episode, Task
 from ..learn import Recipe, Stage
 from ..nets import LanguageModel
 from ..tasks.copy import Copy
-from .claim import Claim, Exam, Phase, Scale, Trial, Verdict, accuracy, places
+from .accuracy import AccuracyClaim, AnswerExam, accuracy, places
+from .claim import Scale, Verdict
+from .trials import Phase, Trial
 
 RMT, TRANSFORMER_XL, NONE = "RMT", "Transformer-XL", "no memory"
 LEARNED, BEHIND, NEAR_CHANCE = 0.95, 0.1, 0.1
@@ -69,7 +71,7 @@ SETTINGS: dict[Scale, Setting] = {
 }
 
 
-class RMTCopy(Claim):
+class RMTCopy(AccuracyClaim):
     """Copy: 24 random symbols among 10, then the same twice over: 72 tokens, cut in 1, 2, 3 and 6 segments.
 
     Two layers of d = 64; the weights of each cut are the start of the next, every phase trained until it is learned or
@@ -134,5 +136,5 @@ def _phase(setting: Setting, model: str, seed: int, index: int) -> Phase:
     )
     stage = Stage(setting.source, setting.batch, setting.steps[index], promote=0.995)
     recipe = Recipe((stage,), learning_rate=setting.rate, warm_up=50, seed=seed)
-    exam = Exam(segments, setting.source, setting.rows, whole=False)
+    exam = AnswerExam(segments, setting.source, setting.rows, whole=False)
     return Phase(f"segments-{segments}", build, task, recipe, (exam,))

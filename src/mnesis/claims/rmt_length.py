@@ -12,7 +12,9 @@ import torch
 from ..core.task import Episode, Task
 from ..learn import Recipe, Stage
 from ..nets import LanguageModel
-from .claim import Claim, Exam, Phase, Scale, Trial, Verdict, accuracy
+from .accuracy import AccuracyClaim, AnswerExam, accuracy
+from .claim import Scale, Verdict
+from .trials import Phase, Trial
 
 RANDOM, FIXED, NONE = "random counts", "fixed counts", "no curriculum"
 LEARNED, HELD = 0.95, 0.80
@@ -89,7 +91,7 @@ class Setting:
     steps: int
     """Of a stage at most; the last has twice as many."""
     rate: float
-    exams: tuple[Exam, ...]
+    exams: tuple[AnswerExam, ...]
 
     def stages(self, model: str) -> tuple[Stage, ...]:
         """The curriculum 1, 2, ... segments, or as many updates on the last one's alone."""
@@ -101,19 +103,22 @@ class Setting:
 
 
 SETTINGS: dict[Scale, Setting] = {
-    "smoke": Setting(16, 1, 6, 2, 2, 4, 2, 1e-3, (Exam(2, 2, 6), Exam(8, 8, 6), Exam(40, 40, 4))),
+    "smoke": Setting(16, 1, 6, 2, 2, 4, 2, 1e-3, (AnswerExam(2, 2, 6), AnswerExam(8, 8, 6), AnswerExam(40, 40, 4))),
     "laptop": Setting(
         64, 2, 16, 4, 5, 64, 200, 1e-3,
-        (Exam(5, 5, 1000), Exam(20, 20, 1000), Exam(100, 100, 500), Exam(500, 500, 200)),
+        (AnswerExam(5, 5, 1000), AnswerExam(20, 20, 1000), AnswerExam(100, 100, 500), AnswerExam(500, 500, 200)),
     ),
     "full": Setting(
         256, 4, 499, 10, 7, 64, 3000, 3e-4,
-        (Exam(7, 7, 1000), Exam(28, 28, 1000), Exam(512, 512, 200, batch=20), Exam(4096, 4096, 100, batch=4)),
+        (
+            AnswerExam(7, 7, 1000), AnswerExam(28, 28, 1000), AnswerExam(512, 512, 200, batch=20),
+            AnswerExam(4096, 4096, 100, batch=4),
+        ),
     ),
 }  # fmt: skip
 
 
-class RMTLength(Claim):
+class RMTLength(AccuracyClaim):
     """ "Detect and memorise": one fact of two tokens in a random segment of filler, asked for at the end of the last.
 
     Segments of 16 tokens, 64 filler tokens, 6 answers; d = 64, two layers, 4 memory tokens; a curriculum of 1 to 5

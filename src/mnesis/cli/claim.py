@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 import tyro
 from rich.console import Console
 from rich.table import Table
 
-from ..claims.claim import Claim, Result, Stopped, accuracy, places
+from ..claims.claim import Claim, Result, Stopped
 from ..core.catalog import card, papers
 
 
@@ -27,6 +27,7 @@ def run(
     /,
     scale: Literal["smoke", "laptop", "full"] = "laptop",
     folder: Path | None = None,
+    data: Path | None = None,
     threads: int = 2,
     overwrite: bool = False,
     quiet: bool = False,
@@ -36,8 +37,11 @@ def run(
 
     Args:
         name: of the claim (mnesis list claims).
-        scale: smoke (seconds, not judged), laptop (at most ten minutes on two cores) or full.
-        folder: for trainings, result.json and the figure; runs/claims/NAME if not given.
+        scale: smoke (seconds, not judged), laptop (minutes on two cores) or full.
+        folder: for trainings, NAME.json and figures; runs/claims/NAME if not given. Claims about the same trained
+            networks share one.
+        data: folder of real data sets, for claims that can be made about them (mnesis fetch gets some); what is made up
+            on the spot if not given.
         threads: of the processor; as many trainings run side by side.
         overwrite: train anew what stands in the folder.
         quiet: no progress.
@@ -45,8 +49,8 @@ def run(
     """
     if threads < 1:
         raise ValueError(f"threads={threads} runs nothing; give 1 or more")
-    claim: Claim = card("claims", name).load()()
-    folder, console = folder or Path("runs/claims") / name, Console()
+    claim: Claim = card("claims", name).load()(data)
+    folder, console = folder or Path("runs/claims") / claim.study, Console()
     torch.set_num_threads(1)
     if not as_json:
         paper = papers()[claim.paper]
@@ -59,30 +63,17 @@ def run(
     if as_json:
         print(json.dumps(result.as_json(), indent=2))
     else:
-        _show(result, folder / scale, console)
+        _show(claim, result, folder / scale, console)
     return 0 if result.verdict in ("holds", "not judged") else 1
 
 
-def _show(result: Result, folder: Path, console: Console) -> None:
-    figures, at = result.figures, places(result.figures)
-    table = Table("", "seed", *(f"{place:,}" for place in at), caption=f"right answers in %, by {figures['unit']}")
-    models = dict.fromkeys(point["model"] for point in figures["points"])
-    for model in models:
-        for seed in result.seeds:
-            own = {p["at"]: p for p in figures["points"] if (p["model"], p["seed"]) == (model, seed)}
-            table.add_row(model, str(seed), *(_cell(own[place]) for place in at))
-        if len(result.seeds) > 1:
-            table.add_row("", "mean", *(f"[bold]{100 * accuracy(figures, model, place):.1f}[/]" for place in at))
-    table.add_row("answers", "each", *(f"{_answers(figures, place):,}" for place in at), style="dim")
+def _show(claim: Claim, result: Result, folder: Path, console: Console) -> None:
+    found = claim.table(result.figures)
+    table = Table(*found.header, caption=found.caption)
+    for row in found.rows:
+        table.add_row(*row)
     console.print(table)
     console.print(f"predicate: {result.predicate}.")
-    console.print(f"[bold]{result.verdict}[/] ({result.scale} scale, {result.seconds:.0f} s; {folder / 'figure.svg'})")
-
-
-def _cell(point: dict[str, Any]) -> str:
-    low, high = point["interval"]
-    return f"{100 * point['accuracy']:.1f} ({100 * low:.1f}-{100 * high:.1f})"
-
-
-def _answers(figures: dict[str, Any], place: int) -> int:
-    return min(point["answers"] for point in figures["points"] if point["at"] == place)
+    console.print(
+        f"[bold]{result.verdict}[/] ({result.scale} scale, {result.seconds:.0f} s; {folder / claim.name}.svg)"
+    )

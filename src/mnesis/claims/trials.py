@@ -1,0 +1,190 @@
+"""Claims about trained networks: trials of several phases, and the exams after them."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from ..core.memory import Memory
+from ..core.state import atomic_path
+from ..core.task import Task
+from ..learn import Recipe, Validation, fit
+from .claim import Claim, Scale, Stopped, Work
+
+
+@dataclass(frozen=True)
+class Exam(ABC):
+    """What is asked of a trained network; its fields say all of it, as plain values.
+
+    Args:
+        at: where the point stands on the horizontal axis.
+    """
+
+    at: int
+
+    @abstractmethod
+    def take(self, network: Memory[Any], task: Task) -> dict[str, Any]:
+        """The figures of one point, as plain values."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A training in a folder of its own, and the exams after it.
+
+    Args:
+        name: of the folder.
+        build: makes the network; the weights of the phase before are loaded into it. It must be picklable.
+        task: what to train and to test on.
+        recipe: how to train.
+        exams: taken by the network as this phase leaves it.
+        validation: looked at during the training.
+    """
+
+    name: str
+    build: Callable[[], Memory[Any]]
+    task: Task
+    recipe: Recipe
+    exams: tuple[Exam, ...] = ()
+    validation: Validation | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One model trained from one seed, phase after phase.
+
+    Args:
+        model: its name.
+        seed: of weights and training.
+        phases: in order.
+        about: what else describes the training, as plain values.
+    """
+
+    model: str
+    seed: int
+    phases: tuple[Phase, ...]
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+class TrainedClaim(Claim):
+    """A claim whose figures come from trials: ``points``, one a trial and exam, and ``trainings``, one a phase."""
+
+    @abstractmethod
+    def trials(self, scale: Scale) -> list[Trial]:
+        """What is trained and tested, the most expensive first."""
+
+    def measure(self, scale: Scale, work: Work) -> dict[str, Any]:
+        trials, overwrite = self.trials(scale), work.overwrite
+        if work.workers > 1:
+            self._in_parallel(scale, work._replace(workers=min(work.workers, len(trials))))
+            overwrite = False  # what the workers left is read back
+        parts = [self._attempt(trial, work._replace(overwrite=overwrite)) for trial in trials]
+        return {
+            "points": [point for part in parts for point in part["points"]],
+            "trainings": [training for part in parts for training in part["trainings"]],
+        }
+
+    def _attempt(self, trial: Trial, work: Work) -> dict[str, list[dict[str, Any]]]:
+        """Train and test one trial; its points are kept beside its weights."""
+        label, network = {"model": trial.model, "seed": trial.seed}, None
+        points, trainings = [], []
+        for phase in trial.phases:
+            own = work.folder / f"{trial.model.replace(' ', '-')}-{trial.seed}" / phase.name
+            kept = own / f"{self.name}.json"
+            if work.progress and not kept.exists():
+                Console(stderr=True).print(f"{trial.model}, seed {trial.seed}: {phase.name}", highlight=False)
+            weights = None if network is None else network.state_dict()
+            torch.manual_seed(trial.seed)
+            network = phase.build()
+            if weights is not None:
+                network.load_state_dict(weights)
+            if work.overwrite:
+                kept.unlink(missing_ok=True)
+            result = fit(
+                network,
+                phase.task,
+                phase.recipe,
+                own,
+                validation=phase.validation,
+                config={"study": self.study, **label, "phase": phase.name, **trial.about},
+                overwrite=work.overwrite,
+                progress=work.progress,
+            )
+            if not result.finished:
+                raise Stopped(result.signal or 0)
+            spent = {"updates": result.updates, "units": result.units, "seconds": round(result.seconds, 1)}
+            chosen = {} if result.best is None else {"chosen": result.best.update}
+            trainings.append({**label, "phase": phase.name, **spent, "accuracy": result.accuracy, **chosen})
+            points += [{**label, **point} for point in _tested(network, phase, kept)]
+        return {"points": points, "trainings": trainings}
+
+    def _in_parallel(self, scale: Scale, work: Work) -> None:
+        """Let processes fill the trials' folders. What one of them fails at, ``measure`` meets again and reports."""
+        context = multiprocessing.get_context("spawn")
+        queue = context.SimpleQueue()
+        for index in [*range(len(self.trials(scale))), *[None] * work.workers]:
+            queue.put(index)
+        arguments = (self, scale, work, queue)
+        processes = [context.Process(target=_work, args=arguments, daemon=True) for _ in range(work.workers)]
+        for process in processes:
+            process.start()
+        try:
+            for process in processes:
+                process.join()
+        except BaseException:
+            for process in processes:
+                process.terminate()  # ends the training after its present update, with a checkpoint
+            for process in processes:
+                process.join()
+            raise
+        stopped = [process.exitcode - 128 for process in processes if process.exitcode and process.exitcode > 128]
+        if stopped:
+            raise Stopped(stopped[0])
+
+
+def _work(claim: TrainedClaim, scale: Scale, work: Work, queue: Any) -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker has a parent"
+
+    def follow() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)  # nobody would read what this process goes on to train
+
+    threading.Thread(target=follow, daemon=True).start()
+    torch.set_num_threads(1)
+    trials = claim.trials(scale)
+    try:
+        while (index := queue.get()) is not None:
+            claim._attempt(trials[index], work)
+    except Stopped as stop:
+        os._exit(128 + stop.number)
+    except KeyboardInterrupt:  # between two trainings
+        os._exit(128 + signal.SIGINT)
+
+
+def _tested(network: Memory[Any], phase: Phase, kept: Path) -> list[dict[str, Any]]:
+    """The points of a phase's exams, read back where the same exams were taken before."""
+    asked = json.loads(json.dumps([asdict(exam) for exam in phase.exams]))
+    if kept.exists():
+        earlier = json.loads(kept.read_text(encoding="utf-8"))
+        if earlier["asked"] == asked:
+            return earlier["points"]
+    points = []
+    for exam in phase.exams:
+        began = time.monotonic()
+        found = exam.take(network, phase.task)
+        points.append({"at": exam.at, **found, "seconds": round(time.monotonic() - began, 1)})
+    with atomic_path(kept) as path:
+        path.write_text(json.dumps({"asked": asked, "points": points}) + "\n", encoding="utf-8")
+    return points
