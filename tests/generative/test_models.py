@@ -241,7 +241,7 @@ def test_targets_inside_the_bank_are_pointed_out() -> None:
         (lambda m, x, b: m.objective(x, b[:, :3]), r"slots of shape \(3, 7\) do not fit networks for \(6, 7\)"),
         (lambda m, x, b: m.objective(x, b[:0]), "has no slots to read"),
         (lambda m, x, b: m.objective(x, b, samples=1), "samples=1: vimco needs 2 or more"),
-        (lambda m, x, b: m.sample(None, 3), "draws from a bank; give one"),
+        (lambda m, x, b: m.sample(None, 3), "reads a bank; give one"),
     ],
 )
 def test_what_the_model_refuses(call, message) -> None:

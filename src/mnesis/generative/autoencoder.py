@@ -12,22 +12,28 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .bank import Bank, as_bank
+from .bank import Bank
 from .gaussian import DiagonalGaussian
 from .model import GenerativeModel, Objective, Samples
 
 
 class LatentFirst(GenerativeModel):
-    """z ~ N(0, I), x ~ p(x | z, bank), with a posterior q(z | x) that sees the picture alone."""
+    """z ~ p(z), x ~ p(x | z, bank), with a posterior q(z | x); without further word these do not see the bank."""
 
-    def sample(
-        self, bank: Bank | Float[Tensor, "N ..."] | None, n: int, *, generator: torch.Generator | None = None
-    ) -> Samples:
-        with torch.no_grad():
-            z = DiagonalGaussian.standard(next(self.parameters()).new_zeros(n, self.networks.latent)).sample(generator)
-            output = self._decode(z, None if bank is None else as_bank(bank))
-            nowhere = torch.full((n,), -1, device=z.device)
-            return Samples(self.likelihood.sample(output, generator), self.likelihood.mean(output), nowhere)
+    def _sample(self, bank: Bank | None, n: int, generator: torch.Generator | None) -> Samples:
+        given = None if bank is None else self.keyed(bank)
+        z = DiagonalGaussian(*(part.expand(n, -1) for part in self._prior(given))).sample(generator)
+        output = self._decode(z, given)
+        nowhere = torch.full((n,), -1, device=z.device)
+        return Samples(self.likelihood.sample(output, generator), self.likelihood.mean(output), nowhere)
+
+    def _prior(self, bank: Bank | None) -> DiagonalGaussian:
+        """p(z), one row."""
+        return DiagonalGaussian.standard(next(self.parameters()).new_zeros(1, self.networks.latent))
+
+    def _posterior(self, x: Float[Tensor, "B H W"], bank: Bank | None) -> DiagonalGaussian:
+        """q(z | x), a row a picture."""
+        return self.networks.posterior(x)
 
     @abstractmethod
     def _decode(self, z: Float[Tensor, "R Z"], bank: Bank | None) -> Float[Tensor, "R C H W"]:
@@ -36,24 +42,29 @@ class LatentFirst(GenerativeModel):
     def _objective(
         self, x: Float[Tensor, "B H W"], bank: Bank | None, samples: int, generator: torch.Generator | None
     ) -> Objective:
-        posterior = self.networks.posterior(x)
-        bound = self._weigh(x, posterior, bank, samples, generator).logsumexp(1) - math.log(samples)
-        divergence = posterior.divergence(DiagonalGaussian.standard(posterior.mean))
-        return Objective(bound, bound.detach(), torch.zeros_like(bound), divergence.detach())
+        given = None if bank is None else self.keyed(bank)
+        prior, posterior = self._prior(given), self._posterior(x, given)
+        bound = self._weigh(x, prior, posterior, given, samples, generator).logsumexp(1) - math.log(samples)
+        return Objective(bound, bound.detach(), torch.zeros_like(bound), posterior.divergence(prior).detach())
 
     def _log_weights(
         self, x: Float[Tensor, "B H W"], bank: Bank | None, samples: int, generator: torch.Generator | None
     ) -> Float[Tensor, "B K"]:
-        return self._weigh(x, self.networks.posterior(x), bank, samples, generator)
+        return self._weigh(x, self._prior(bank), self._posterior(x, bank), bank, samples, generator)
 
     def _weigh(
-        self, x: Tensor, one: DiagonalGaussian, bank: Bank | None, samples: int, generator: torch.Generator | None
+        self,
+        x: Float[Tensor, "B H W"],
+        prior: DiagonalGaussian,
+        one: DiagonalGaussian,
+        bank: Bank | None,
+        samples: int,
+        generator: torch.Generator | None,
     ) -> Float[Tensor, "B K"]:
         """log p(z) - log q(z | x) + log p(x | z, bank) of K draws from the posterior."""
         posterior = DiagonalGaussian(*(part[:, None].expand(-1, samples, -1) for part in one))
         z = posterior.sample(generator)
         output = self._decode(z.flatten(0, 1), bank).unflatten(0, z.shape[:2])
-        prior = DiagonalGaussian.standard(z)
         return prior.log_prob(z) - posterior.log_prob(z) + self.likelihood.log_prob(x[:, None], output)
 
 

@@ -88,11 +88,20 @@ class GenerativeModel(nn.Module, ABC):
         given = self._checked(x, bank, allow_targets)
         return self._objective(x, given, samples, generator)
 
-    @abstractmethod
+    @torch.no_grad()
     def sample(
         self, bank: Bank | Float[Tensor, "N ..."] | None, n: int, *, generator: torch.Generator | None = None
     ) -> Samples:
-        """Draw n pictures from p(x | bank)."""
+        """Draw n pictures from p(x | bank).
+
+        Raises:
+            ValueError: a bank that is missing or does not fit.
+        """
+        return self._sample(self._fitting(bank), n, generator)
+
+    @abstractmethod
+    def _sample(self, bank: Bank | None, n: int, generator: torch.Generator | None) -> Samples:
+        """``sample`` of a bank that was checked."""
 
     @abstractmethod
     def _objective(
@@ -148,6 +157,12 @@ class GenerativeModel(nn.Module, ABC):
 
     def _checked(self, x: Tensor, bank: Bank | Tensor | None, allow_targets: bool) -> Bank | None:
         self.likelihood.check(x)
+        given = self._fitting(bank)
+        if given is not None and not allow_targets:
+            given.warn_of(x)
+        return given
+
+    def _fitting(self, bank: Bank | Tensor | None) -> Bank | None:
         expected = self.networks.template_shape
         if (bank is None) != (expected is None):
             said = "reads no bank; leave it out" if expected is None else "reads a bank; give one"
@@ -159,8 +174,6 @@ class GenerativeModel(nn.Module, ABC):
             raise ValueError(
                 f"slots of shape {tuple(given.content.shape[1:])} do not fit networks for {expected}; give such slots"
             )
-        if not allow_targets:
-            given.warn_of(x)
         return given
 
 

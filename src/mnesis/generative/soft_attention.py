@@ -48,7 +48,6 @@ class SoftAttention(LatentFirst):
         return similarity(self.finder(z), self._keys(as_bank(bank)), self.kind).softmax(-1)
 
     def _decode(self, z: Float[Tensor, "R Z"], bank: Bank | None) -> Float[Tensor, "R C H W"]:
-        if bank is None:
-            raise ValueError("SoftAttention draws from a bank; give one")
+        assert bank is not None
         blended = self.weights(z, bank) @ bank.content.flatten(1)
         return self.networks.decode(z, self.networks.template(blended.unflatten(1, bank.content.shape[1:])))

@@ -96,18 +96,13 @@ class VariationalMemoryAddressing(GenerativeModel):
         divergence = address_divergence(log_posterior, log_prior)
         return Objective(bound.objective, bound.value, divergence, reading.latent_divergence.mean(1))
 
-    def sample(
-        self, bank: Bank | Float[Tensor, "N ..."] | None, n: int, *, generator: torch.Generator | None = None
-    ) -> Samples:
-        if bank is None:
-            raise ValueError("VariationalMemoryAddressing draws from a bank; give one")
-        given = as_bank(bank)
-        with torch.no_grad():
-            address = draw_addresses(self.log_prior(given)[None], n, generator)[0]
-            template = self.networks.template(given.content[address])
-            z = _prior(template).sample(generator)
-            output = self.networks.decode(z, template)
-            return Samples(self.likelihood.sample(output, generator), self.likelihood.mean(output), address)
+    def _sample(self, bank: Bank | None, n: int, generator: torch.Generator | None) -> Samples:
+        assert bank is not None
+        address = draw_addresses(self.log_prior(bank)[None], n, generator)[0]
+        template = self.networks.template(bank.content[address])
+        z = _prior(template).sample(generator)
+        output = self.networks.decode(z, template)
+        return Samples(self.likelihood.sample(output, generator), self.likelihood.mean(output), address)
 
     def _log_weights(
         self, x: Float[Tensor, "B H W"], bank: Bank | None, samples: int, generator: torch.Generator | None

@@ -57,11 +57,7 @@ def few_shot(
     chosen = []
     for index in drawn:
         members = images.members[index]
-        if len(members) < examples + targets:
-            raise ValueError(
-                f"class {index} ({images.groups[index]}) has {len(members)} pictures, too few for examples={examples} "
-                f"and targets={targets}; ask for fewer of them"
-            )
+        _check_members(images, index, examples, targets)
         chosen.append(members[torch.randperm(len(members), generator=generator)[: examples + targets]])
     picked = torch.stack(chosen)
     own = torch.arange(classes)
@@ -71,3 +67,49 @@ def few_shot(
         own.repeat_interleave(targets),
         own.repeat_interleave(examples),
     )
+
+
+class Nested(NamedTuple):
+    """Every class with targets and exemplars, in a random order of classes."""
+
+    targets: UInt8[Tensor, "C t H W"]
+    exemplars: UInt8[Tensor, "C n H W"]
+
+    def slots(self, index: int, classes: int, examples: int) -> Int[Tensor, " N"]:
+        """Where a bank for the targets of one class stands among all exemplars, flattened.
+
+        It holds ``examples`` of that class and of the ``classes - 1`` after it in the order, round and round: banks of
+        more classes, or of more examples, hold those of fewer.
+        """
+        total, each = self.exemplars.shape[:2]
+        chosen = (index + torch.arange(classes)) % total
+        return (chosen[:, None] * each + torch.arange(examples)).flatten()
+
+
+def nested(images: ImageSet, generator: torch.Generator, *, examples: int, targets: int = 4) -> Nested:
+    """Draw targets and exemplars of every class, so that models and banks can be compared on the same targets.
+
+    Args:
+        images: whose classes are drawn from; targets are the same whatever ``examples`` says.
+        generator: the only source of randomness.
+        examples: of each class, at most.
+        targets: of each class.
+
+    Raises:
+        ValueError: a class with too few pictures.
+    """
+    chosen = []
+    for index in torch.randperm(images.classes, generator=generator).tolist():
+        members = images.members[index]
+        _check_members(images, index, examples, targets)
+        chosen.append(members[torch.randperm(len(members), generator=generator)[: targets + examples]])
+    picked = torch.stack(chosen)
+    return Nested(images.pixels[picked[:, :targets]], images.pixels[picked[:, targets:]])
+
+
+def _check_members(images: ImageSet, index: int, examples: int, targets: int) -> None:
+    if (count := len(images.members[index])) < examples + targets:
+        raise ValueError(
+            f"class {index} ({images.groups[index]}) has {count} pictures, too few for examples={examples} and "
+            f"targets={targets}; ask for fewer of them"
+        )

@@ -1,0 +1,176 @@
+"""What generative models are asked: how many nats pictures cost with a bank to read, and which class they are of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from ...core.memory import Memory
+from ...core.task import Task
+from ...generative.bank import Bank
+from ...generative.evaluation import Knowledge, classify, know
+from ...generative.generation import Generation
+from ...generative.variational_memory_addressing import VariationalMemoryAddressing
+from ...tasks.images.collections import open_collection
+from ...tasks.images.few_shot import few_shot, nested
+from ...tasks.images.image_set import ImageSet
+from ...tasks.images.lessons import RecallLessons
+from ..accuracy import TEST_SEED, share
+from ..trials import Exam
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Where pictures come from, as plain values."""
+
+    collection: str
+    folder: str | None = None
+    """That holds the collection's own; None where it needs no files."""
+
+    def part(self, name: str) -> ImageSet:
+        """``train``, ``validation`` or ``test``."""
+        return getattr(open_collection(self.collection, self.folder), name)
+
+
+def pictures(collection: str, data: Path | None, instead: str) -> Pictures:
+    """A collection where there is a folder of data, another that needs none where there is not."""
+    return Pictures(instead) if data is None else Pictures(collection, str(data))
+
+
+@dataclass(frozen=True)
+class PictureExam(Exam):
+    """Questions about pictures.
+
+    Args:
+        pictures: where they come from.
+        part: of them.
+        samples: K of the bound, or of the importance weights.
+        seed: of what is drawn; the same for every model.
+    """
+
+    pictures: Pictures
+    part: str = "test"
+    samples: int = 200
+    seed: int = TEST_SEED
+
+    @property
+    def images(self) -> ImageSet:
+        return self.pictures.part(self.part)
+
+
+@dataclass(frozen=True)
+class NestedExam(PictureExam):
+    """Nats of the targets of every class, read with banks that are nested in classes and examples.
+
+    All models and all sizes of the bank answer for the same targets, so that differences are paired.
+
+    Args:
+        classes: in a bank; the target's own is one of them.
+        examples: of each.
+        rounds: times that every class is drawn.
+        targets: of a class and round.
+        limit: classes whose targets are asked for; None = all.
+    """
+
+    classes: int = 8
+    examples: int = 4
+    rounds: int = 4
+    targets: int = 4
+    limit: int | None = None
+
+    def take(self, network: Memory[Any], task: Task) -> dict[str, Any]:
+        model = cast(Generation, network).model
+        found = know(
+            model,
+            self._batches(network),
+            samples=self.samples,
+            allow_targets=True,  # they are disjoint as they are drawn
+            generator=torch.Generator().manual_seed(self.seed),
+        )
+        return told(found)
+
+    def _batches(self, network: Memory[Any]) -> Iterator[tuple[Tensor, Bank | None]]:
+        model, generator = cast(Generation, network).model, torch.Generator().manual_seed(self.seed)
+        reads = model.networks.template_shape is not None
+        for _ in range(self.rounds):
+            # As many as there are: which pictures are targets does not depend on how many stand in the bank.
+            drawn = nested(self.images, generator, examples=self.examples, targets=self.targets)
+            exemplars = drawn.exemplars.flatten(0, 1).float()
+            with torch.no_grad():
+                whole = model.keyed(exemplars) if reads else None
+            for index in range(self.limit or self.images.classes):
+                bank = None
+                if whole is not None and whole.keys is not None:
+                    slots = drawn.slots(index, self.classes, self.examples)
+                    bank = Bank(whole.content[slots], whole.keys[slots])
+                yield drawn.targets[index].float(), bank
+
+
+@dataclass(frozen=True)
+class RecallExam(PictureExam):
+    """Nats of pictures that stand in the bank; ``at`` is the number of slots.
+
+    Args:
+        lessons: banks.
+        targets: of each.
+    """
+
+    lessons: int = 32
+    targets: int = 32
+
+    def take(self, network: Memory[Any], task: Task) -> dict[str, Any]:
+        model, generator = cast(Generation, network).model, torch.Generator().manual_seed(self.seed)
+        lessons = RecallLessons(self.images, targets=self.targets)
+        drawn = [lessons.lesson(self.at, generator) for _ in range(self.lessons)]
+        return told(know(model, drawn, samples=self.samples, allow_targets=True, generator=generator))
+
+
+@dataclass(frozen=True)
+class ClassExam(PictureExam):
+    """Which of a few classes is a picture of, with some labelled examples of each and no training for it?
+
+    Args:
+        ways: classes.
+        shots: examples of each.
+        episodes: banks.
+        targets: of each class.
+    """
+
+    ways: int = 5
+    shots: int = 1
+    episodes: int = 200
+    targets: int = 3
+
+    def take(self, network: Memory[Any], task: Task) -> dict[str, Any]:
+        model, generator = cast(Generation, network).model, torch.Generator().manual_seed(self.seed)
+        assert isinstance(model, VariationalMemoryAddressing), "only addresses tell classes"
+        right = {"address": [], "importance": []}
+        for _ in range(self.episodes):
+            drawn = few_shot(self.images, generator, classes=self.ways, examples=self.shots, targets=self.targets)
+            x, bank = drawn.targets.float(), Bank(drawn.bank.float())
+            for name, samples in (("address", 0), ("importance", self.samples)):
+                said = classify(model, x, bank, drawn.bank_class, samples=samples, generator=generator).argmax(1)
+                right[name].append(said == drawn.target_class)
+        return {"ways": self.ways, "shots": self.shots, **{name: share(torch.stack(r)) for name, r in right.items()}}
+
+
+@dataclass(frozen=True)
+class Watch:
+    """An exam as the figures of a validation."""
+
+    exam: Exam
+
+    def __call__(self, network: Memory[Any]) -> dict[str, float]:
+        found = self.exam.take(network, cast(Task, None))
+        return {name: value for name, value in found.items() if isinstance(value, float)}
+
+
+def told(found: Knowledge) -> dict[str, Any]:
+    """Means, and the nats of every target in hundredths, for paired differences."""
+    nats = found.negative_log_likelihood.double()
+    return {**found.summary(), "targets": len(nats), "nats": [round(value, 2) for value in nats.tolist()]}
