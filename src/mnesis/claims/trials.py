@@ -78,7 +78,10 @@ class Trial:
 
 
 class TrainedClaim(Claim):
-    """A claim whose figures come from trials: ``points``, one a trial and exam, and ``trainings``, one a phase."""
+    """A claim whose figures come from trials: ``points``, one a trial and exam, and ``trainings``, one a phase.
+
+    Of a phase with a validation these hold its figures over the training.
+    """
 
     @abstractmethod
     def trials(self, scale: Scale) -> list[Trial]:
@@ -125,7 +128,8 @@ class TrainedClaim(Claim):
                 raise Stopped(result.signal or 0)
             spent = {"updates": result.updates, "units": result.units, "seconds": round(result.seconds, 1)}
             chosen = {} if result.best is None else {"chosen": result.best.update}
-            trainings.append({**label, "phase": phase.name, **spent, "accuracy": result.accuracy, **chosen})
+            watched = {} if phase.validation is None else {"validation": _watched(own)}
+            trainings.append({**label, "phase": phase.name, **spent, "accuracy": result.accuracy, **chosen, **watched})
             points += [{**label, **point} for point in _tested(network, phase, kept)]
         return {"points": points, "trainings": trainings}
 
@@ -171,6 +175,12 @@ def _work(claim: TrainedClaim, scale: Scale, work: Work, queue: Any) -> None:
         os._exit(128 + stop.number)
     except KeyboardInterrupt:  # between two trainings
         os._exit(128 + signal.SIGINT)
+
+
+def _watched(folder: Path) -> list[dict[str, Any]]:
+    """The validation's figures over a training."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [{"update": line["update"], **line["validation"]} for line in lines if "validation" in line]
 
 
 def _tested(network: Memory[Any], phase: Phase, kept: Path) -> list[dict[str, Any]]:

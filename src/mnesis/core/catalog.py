@@ -228,5 +228,25 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             "rmt-length", "claims.rmt_length:RMTLength", "segment",
             "RMT trained on a few segments holds a fact over many", papers=("bulatov2023scaling",),
         ),
+        Card(
+            "vma-recall", "claims.vma.recall:Recall", "generative",
+            "an exact copy of one of N pictures costs about log N nats", papers=("bornschein2017vma",),
+        ),
+        Card(
+            "vma-few-shot", "claims.vma.few_shot:FewShot", "generative",
+            "drawing one exemplar models new characters better than blending all", papers=("bornschein2017vma",),
+        ),
+        Card(
+            "vma-confounders", "claims.vma.confounders:Confounders", "generative",
+            "classes that are not asked for cost a random read log C nats and no more", papers=("bornschein2017vma",),
+        ),
+        Card(
+            "vma-kl-shift", "claims.vma.kl_shift:KLShift", "generative",
+            "more exemplars move cost from the latent to the address", papers=("bornschein2017vma",),
+        ),
+        Card(
+            "vma-classification", "claims.vma.classification:Classification", "generative",
+            "addresses tell classes without any training for it", papers=("bornschein2017vma",),
+        ),
     ),
 }  # fmt: skip

@@ -164,9 +164,10 @@ class Watch:
     """An exam as the figures of a validation."""
 
     exam: Exam
+    task: Task
 
     def __call__(self, network: Memory[Any]) -> dict[str, float]:
-        found = self.exam.take(network, cast(Task, None))
+        found = self.exam.take(network, self.task)
         return {name: value for name, value in found.items() if isinstance(value, float)}
 
 

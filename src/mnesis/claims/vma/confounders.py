@@ -1,0 +1,89 @@
+"""Classes that a bank holds beside the right one cost log C nats and no more, where soft attention drowns in them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from ...measure import figures as style
+from ..claim import Scale, Verdict
+from ..trials import Exam, Trial
+from .exams import NestedExam
+from .nats import NatsClaim, axes, curve, gap, mean, places, point, styled
+from .study import SEEDS, SOFT, VAE, VMA, few_shot_trials, omniglot
+
+TOLERANCE = 1.0
+CLASSES: dict[Scale, tuple[int, ...]] = {
+    "smoke": (1, 2, 4),
+    "laptop": (1, 2, 4, 8, 16, 32, 64, 144),
+    "full": (1, 2, 4, 8, 16, 32, 64, 144),
+}
+ROUNDS: dict[Scale, tuple[int, int, int | None]] = {
+    "smoke": (1, 4, 3),
+    "laptop": (4, 100, None),
+    "full": (10, 1000, None),
+}
+"""Rounds of every test class, samples of the bound, classes asked for."""
+
+
+class Confounders(NatsClaim):
+    """The models of ``vma-few-shot``, trained with 8 classes in the bank, tested with up to all 144 test classes in it.
+
+    Every size of bank answers for the same targets, and larger banks hold the smaller ones, so that differences are
+    paired. An ideal reader that finds the right class pays log C for naming it: L_C = L_1 + log C.
+    """
+
+    name = "vma-confounders"
+    paper = "bornschein2017vma"
+    statement = "Trained with 8 classes in its bank, a random read stays close to the ideal price of log C among 144."
+    predicate = (
+        "holds if at every number C of classes |L_C - L_1 - log C| is at most 1 nat for VMA, and its nats are below "
+        "those of the VAE; else does not hold"
+    )
+    unit = "classes in the bank"
+    seeds = SEEDS
+    study = "vma-few-shot"
+    reads_data = True
+
+    def trials(self, scale: Scale) -> list[Trial]:
+        return few_shot_trials(scale, self.seeds[scale], self.data, lambda model: self._exams(scale, model))
+
+    def _exams(self, scale: Scale, model: str) -> tuple[Exam, ...]:
+        rounds, samples, limit = ROUNDS[scale]
+        at = {VMA: CLASSES[scale], SOFT: CLASSES[scale], VAE: (1,)}.get(model, ())
+        return tuple(
+            NestedExam(classes, omniglot(self.data), samples=samples, classes=classes, rounds=rounds, limit=limit)
+            for classes in at
+        )
+
+    def judge(self, figures: Mapping[str, Any]) -> Verdict:
+        without = mean(figures, VAE, 1)
+        for classes in places(figures, VMA):
+            excess, _ = gap(point(figures, VMA, classes), point(figures, VMA, 1))
+            if abs(excess - math.log(classes)) > TOLERANCE or mean(figures, VMA, classes) >= without:
+                return "does not hold"
+        return "holds"
+
+    def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
+        at = places(figures, VMA)
+        with styled():
+            figure, ax = axes()
+            for index, model in enumerate((VMA, SOFT)):
+                curve(ax, index, at, [mean(figures, model, classes) for classes in at], model)
+            ideal = mean(figures, VMA, at[0]) + np.log(at)
+            ax.plot(at, ideal, color=style.SERIES[0], linestyle=":", linewidth=1.5, label="VMA at 1, + log C")
+            ax.axhline(mean(figures, VAE, 1), color=style.SOFT, linestyle="--", linewidth=1.5, label="VAE")
+            ax.set_xscale("log")
+            ax.xaxis.set_major_locator(FixedLocator(at))
+            ax.xaxis.set_minor_locator(NullLocator())
+            ax.xaxis.set_major_formatter("{x:.0f}")
+            ax.set_xlabel("classes in the bank, four exemplars each")
+            ax.set_ylabel("nats")
+            ax.grid(axis="y")
+            figure.legend(loc="outside lower left", ncols=2)
+        return {"": figure}

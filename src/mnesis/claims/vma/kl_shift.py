@@ -1,0 +1,93 @@
+"""With more exemplars a class, more of what a picture costs is said by its address, and less by z."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ...measure import figures as style
+from ..claim import Scale, Verdict
+from ..trials import Trial
+from .exams import NestedExam
+from .few_shot import ROUNDS
+from .nats import NatsClaim, axes, mean, styled
+from .study import SEEDS, VMA, Diet, omniglot, trial
+
+EXAMPLES: dict[Scale, tuple[int, ...]] = {"smoke": (1, 2), "laptop": (1, 2, 4, 8), "full": (1, 2, 4, 8, 16)}
+CLASSES = 8
+MOVED = 1.0
+
+
+class KLShift(NatsClaim):
+    """VMA trained and tested with 8 classes of 1, 2, 4 and 8 exemplars; the one of 4 is that of ``vma-few-shot``.
+
+    With one exemplar a class the address is the class, log 8 = 2.08 nats. Every size answers for the same targets.
+    """
+
+    name = "vma-kl-shift"
+    paper = "bornschein2017vma"
+    statement = "With more exemplars a class, cost moves from the latent to the address, and pictures cost less."
+    predicate = (
+        "holds if from one exemplar a class to the most, KL(q(a | x) || p(a)) rises by at least 1 nat, the latent's "
+        "divergence falls by at least 1 nat, and so do the nats of a picture; else does not hold"
+    )
+    unit = "exemplars a class"
+    seeds = SEEDS
+    study = "vma-few-shot"
+    reads_data = True
+
+    def trials(self, scale: Scale) -> list[Trial]:
+        source, (rounds, samples, limit) = omniglot(self.data), ROUNDS[scale]
+        return [
+            trial(
+                VMA if examples == 4 else f"VMA {CLASSES}x{examples}",
+                seed,
+                scale,
+                source,
+                (NestedExam(examples, source, samples=samples, examples=examples, rounds=rounds, limit=limit),),
+                model="vma",
+                diet=Diet(CLASSES, examples),
+            )
+            for seed in self.seeds[scale]
+            for examples in reversed(EXAMPLES[scale])
+        ]
+
+    def judge(self, figures: Mapping[str, Any]) -> Verdict:
+        at = _examples(figures)
+        address, latent, nats = (
+            _mean(figures, at[-1], quantity) - _mean(figures, at[0], quantity)
+            for quantity in ("kl_address", "kl_latent", "nll")
+        )
+        return "holds" if address >= MOVED and max(latent, nats) <= -MOVED else "does not hold"
+
+    def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
+        at = _examples(figures)
+        address, latent, nats = (
+            np.array([_mean(figures, examples, quantity) for examples in at])
+            for quantity in ("kl_address", "kl_latent", "nll")
+        )
+        with styled():
+            figure, ax = axes(height=3.4)
+            place = range(len(at))
+            ax.bar(place, address, 0.6, color=style.SERIES[1], label="KL of the address")
+            ax.bar(place, latent, 0.6, bottom=address, color=style.SERIES[0], label="KL of z")
+            for x, (top, value) in enumerate(zip(address + latent, nats, strict=True)):
+                ax.text(x, top, f"{value:.1f} nats\nin all", ha="center", va="bottom", fontsize=10)
+            ax.set_ylim(0, 1.3 * float((address + latent).max()))
+            ax.set_xticks(place, [str(examples) for examples in at])
+            ax.set_xlabel("exemplars a class, of 8 classes")
+            ax.set_ylabel("nats")
+            figure.legend(loc="outside lower left", ncols=2)
+        return {"": figure}
+
+
+def _examples(figures: Mapping[str, Any]) -> list[int]:
+    return sorted({point["at"] for point in figures["points"]})
+
+
+def _mean(figures: Mapping[str, Any], examples: int, quantity: str) -> float:
+    model = next(point["model"] for point in figures["points"] if point["at"] == examples)
+    return mean(figures, model, examples, quantity)

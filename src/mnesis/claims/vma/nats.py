@@ -1,0 +1,79 @@
+"""Claims about nats: what their figures, tables and pictures share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ...measure import figures as style
+from ..claim import Table
+from ..trials import TrainedClaim
+
+
+class NatsClaim(TrainedClaim):
+    """Points hold ``nll``, ``kl_address`` and ``kl_latent`` in nats, and ``nats`` of every target."""
+
+    unit: ClassVar[str]
+    """What the horizontal axis counts."""
+
+    def table(self, figures: Mapping[str, Any]) -> Table:
+        rows = [
+            (
+                point["model"],
+                str(point["seed"]),
+                f"{point['at']:,}",
+                f"{point['nll']:.2f}",
+                f"{point['nll_standard_error']:.2f}",
+                f"{point['kl_address']:.2f}",
+                f"{point['kl_latent']:.2f}",
+                f"{point['targets']:,}",
+            )
+            for point in figures["points"]
+        ]
+        header = ("", "seed", self.unit, "nats", "s.e.", "KL of address", "KL of z", "targets")
+        return Table(header, rows, "nats: -log p(x | bank), by the bound of many samples")
+
+
+def point(figures: Mapping[str, Any], model: str, at: int) -> Mapping[str, Any]:
+    """The first seed's point of a model at a place."""
+    return next(point for point in figures["points"] if point["model"] == model and point["at"] == at)
+
+
+def mean(figures: Mapping[str, Any], model: str, at: int | None = None, quantity: str = "nll") -> float:
+    """Over a model's points, at one place if one is given; what is left to average over are seeds."""
+    own = [point for point in figures["points"] if point["model"] == model]
+    found = [point[quantity] for point in own if at is None or point["at"] == at]
+    return sum(found) / len(found)
+
+
+def places(figures: Mapping[str, Any], model: str) -> list[int]:
+    """Where a model has points."""
+    return sorted({point["at"] for point in figures["points"] if point["model"] == model})
+
+
+def gap(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[float, float]:
+    """Mean of paired differences in nats, and its standard error."""
+    differences = np.asarray(one["nats"]) - np.asarray(other["nats"])
+    return float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(len(differences)))
+
+
+def axes(width: float = style.WIDTH, height: float = 3.6) -> tuple[Figure, Axes]:
+    """An empty figure in the house's style; use it within ``styled``."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def styled() -> Any:
+    """The house's style, for a ``with`` statement."""
+    return matplotlib.rc_context(style.STYLE)
+
+
+def curve(ax: Axes, index: int, x: Sequence[int], y: Sequence[float], label: str) -> None:
+    """One line of a figure."""
+    color, marker = style.SERIES[index], style.MARKERS[index]
+    ax.plot(x, y, color=color, marker=marker, linewidth=2, markersize=6, label=label)

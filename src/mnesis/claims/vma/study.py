@@ -1,0 +1,170 @@
+"""The few-shot models that several claims ask: same networks, same targets, another memory each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ...core.memory import Memory
+from ...generative.autoencoder import VariationalAutoencoder
+from ...generative.generation import Generation
+from ...generative.matching import GenerativeMatching
+from ...generative.model import GenerativeModel
+from ...generative.networks import ConvolutionNetworks
+from ...generative.soft_attention import SoftAttention
+from ...generative.variational_memory_addressing import VariationalMemoryAddressing
+from ...learn import Recipe, Stage, Validation
+from ...tasks.images.lessons import FewShotLessons
+from ..claim import Scale
+from ..trials import Exam, Phase, Trial
+from .exams import NestedExam, Pictures, Watch, pictures
+
+VMA, SOFT, SOFT_FEW, VAE = "VMA", "soft attention 8x4", "soft attention 2x16", "VAE"
+SIDE = (26, 26)
+SEEDS: Mapping[Scale, tuple[int, ...]] = {"smoke": (0,), "laptop": (0,), "full": (0, 1)}
+
+
+@dataclass(frozen=True)
+class Diet:
+    """What stands in the bank of a lesson, and how many lessons make an update of 32 targets."""
+
+    classes: int = 8
+    examples: int = 4
+    targets: int = 4
+    lessons: int = 1
+
+
+FEW_CLASSES = Diet(classes=2, examples=16, lessons=4)
+"""Where the paper found soft attention at its best."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Sizes of one scale, the same for every model."""
+
+    widths: tuple[int, ...]
+    latent: int
+    match: int
+    updates: int
+    rate: float
+    validate_every: int
+    validation_classes: int | None
+    """None = all."""
+    samples: int = 4
+    """K of the bound in training."""
+
+    def networks(self, *, bank: bool, addressed: bool) -> ConvolutionNetworks:
+        return ConvolutionNetworks(
+            SIDE,
+            widths=self.widths,
+            latent=self.latent,
+            match=self.match,
+            channels=1,
+            template=SIDE if bank else None,
+            addressed=addressed,
+        )
+
+
+SETTINGS: dict[Scale, Setting] = {
+    "smoke": Setting((4, 4, 4), 4, 4, 2, 1e-3, 2, 3),
+    "laptop": Setting((16, 16, 32, 32, 32), 32, 64, 9000, 1e-3, 500, None),
+    "full": Setting((48, 48, 48, 64, 64, 64), 64, 128, 300_000, 3e-4, 5000, None),
+}
+"""The full widths are those of the paper, where it gives them; the length of its trainings is not in the text."""
+
+
+def omniglot(data: Path | None) -> Pictures:
+    """Omniglot from a folder of data, glyphs made on the spot without one."""
+    return pictures("omniglot", data, "glyphs")
+
+
+def build(setting: Setting, model: str, options: Mapping[str, Any]) -> Memory[Any]:
+    """A model with the networks of a setting."""
+    return Generation(_model(setting, model, options), samples=setting.samples, allow_targets=True)
+
+
+def _model(setting: Setting, model: str, options: Mapping[str, Any]) -> GenerativeModel:
+    if model == "vae":
+        return VariationalAutoencoder(setting.networks(bank=False, addressed=False))
+    if model == "vma":
+        return VariationalMemoryAddressing(setting.networks(bank=True, addressed=True), **options)
+    kind = {"soft": SoftAttention, "matching": GenerativeMatching}[model]
+    return kind(setting.networks(bank=True, addressed=False), **options)
+
+
+def trial(
+    name: str,
+    seed: int,
+    scale: Scale,
+    source: Pictures,
+    exams: tuple[Exam, ...],
+    *,
+    model: str,
+    diet: Diet = Diet(),
+    **options: Any,
+) -> Trial:
+    """One model trained on lessons, its weights chosen on classes that are neither trained nor tested on.
+
+    Args:
+        name: of the trial.
+        seed: of weights and lessons.
+        scale: of the setting.
+        source: pictures.
+        exams: taken by the chosen weights.
+        model: vma, soft, matching or vae.
+        diet: of the lessons, in training and validation.
+        options: of the model.
+    """
+    setting = SETTINGS[scale]
+    # The VAE is shown the same targets and reads nothing.
+    task = (PlainTargets if model == "vae" else FewShotLessons)(
+        source.part("train"), classes=diet.classes, targets=diet.targets
+    )
+    recipe = Recipe(
+        (Stage(diet.examples, diet.lessons, setting.updates),),
+        learning_rate=setting.rate,
+        warm_up=100,
+        clip=100.0,
+        seed=seed,
+        save_every=500,
+        log_every=50,
+    )
+    watched = NestedExam(
+        0, source, "validation", samples=4, classes=diet.classes, examples=diet.examples, rounds=1,
+        limit=setting.validation_classes,
+    )  # fmt: skip
+    validation = Validation(Watch(watched, task), setting.validate_every, "nll")
+    phase = Phase("training", partial(build, setting, model, options), task, recipe, exams, validation)
+    about = {"pictures": source.collection, "model_options": dict(options), "diet": asdict(diet)}
+    return Trial(name, seed, (phase,), about)
+
+
+class PlainTargets(FewShotLessons):
+    """The targets of few-shot lessons, without their banks."""
+
+    def lesson(self, length, generator):
+        drawn = super().lesson(length, generator)
+        return drawn._replace(bank=drawn.bank[:0])
+
+
+def few_shot_trials(
+    scale: Scale, seeds: tuple[int, ...], data: Path | None, exams: Callable[[str], tuple[Exam, ...]]
+) -> list[Trial]:
+    """The four models of the study ``vma-few-shot``; models without exams are left out."""
+    source = omniglot(data)
+    kinds: dict[str, dict[str, Any]] = {
+        VMA: {"model": "vma"},
+        SOFT: {"model": "soft"},
+        SOFT_FEW: {"model": "soft", "diet": FEW_CLASSES},
+        VAE: {"model": "vae"},
+    }
+    asked = {name: exams(name) for name in kinds}
+    return [
+        trial(name, seed, scale, source, asked[name], **kind)
+        for seed in seeds
+        for name, kind in kinds.items()
+        if asked[name]
+    ]

@@ -1,0 +1,197 @@
+"""The claims about variational memory addressing: their exams on known models, their predicates on made-up figures."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import pytest
+import torch
+
+from mnesis.claims.vma.classification import TESTS, Classification
+from mnesis.claims.vma.confounders import Confounders
+from mnesis.claims.vma.exams import ClassExam, NestedExam, Pictures, RecallExam, Watch
+from mnesis.claims.vma.few_shot import FewShot
+from mnesis.claims.vma.kl_shift import KLShift
+from mnesis.claims.vma.nats import gap
+from mnesis.claims.vma.recall import PLAIN, SKIP, Recall
+from mnesis.claims.vma.study import SETTINGS, SOFT, SOFT_FEW, VAE, VMA, build
+from mnesis.generative.generation import Generation
+from mnesis.learn.folder import describe
+from mnesis.tasks.images.collections import open_collection
+from mnesis.tasks.images.lessons import RecallLessons
+
+GLYPHS = Pictures("glyphs")
+TASK = RecallLessons(open_collection("glyphs").train)
+STUDY = (FewShot, Confounders, Classification, KLShift)
+
+
+def network(model: str = "vma") -> Generation:
+    torch.manual_seed(0)
+    return cast(Generation, build(SETTINGS["smoke"], model, {}))
+
+
+def test_claims_of_one_study_share_their_trainings() -> None:
+    """A training that two claims ask for is described alike, or the second would refuse the first one's folder."""
+    found: dict[str, list[Any]] = {}
+    for kind in STUDY:
+        for trial in kind().trials("smoke"):
+            (phase,) = trial.phases
+            about = {"study": kind.study, "phase": phase.name, **trial.about}
+            description = describe(phase.build(), phase.recipe, about, phase.validation)
+            found.setdefault(trial.model, []).append((description, phase.task.__class__, vars(phase.task)))
+    assert max(map(len, found.values())) >= 3
+    for name, parts in found.items():
+        assert all(part == parts[0] for part in parts), name
+
+
+@pytest.mark.parametrize("model", ["vma", "soft", "matching", "vae"])
+def test_nested_exams_ask_every_model_for_the_same_targets(model, monkeypatch) -> None:
+    seen: list[torch.Tensor] = []
+    taught = network(model)
+
+    def watched(x, bank=None, **options):
+        seen.append(x)
+        return torch.zeros(len(x))
+
+    monkeypatch.setattr(taught.model, "log_prob", watched)
+    for classes, examples in ((1, 1), (3, 2), (2, 16)):
+        NestedExam(0, GLYPHS, classes=classes, examples=examples, rounds=2, limit=3).take(taught, TASK)
+    targets = torch.cat(seen).view(3, 2, 3, 4, 26, 26)
+    assert (targets[0] == targets[1]).all()
+    assert (targets[0] == targets[2]).all()
+    assert not (targets[0, 0] == targets[0, 1]).all()
+
+
+def test_banks_are_nested_and_hold_the_target_s_class() -> None:
+    taught = network()
+    banks = {}
+    for classes, examples in ((1, 2), (3, 2), (3, 5)):
+        exam = NestedExam(0, GLYPHS, classes=classes, examples=examples, rounds=1, limit=4)
+        banks[classes, examples] = list(exam._batches(taught))
+    whole = open_collection("glyphs").test
+    for small, middle, large in zip(*banks.values(), strict=True):
+        rows = [{tuple(row.flatten().tolist()) for row in bank.content} for _, bank in (small, middle, large)]
+        assert len(rows[0]) == 2
+        assert rows[0] < rows[1] < rows[2]
+        targets = {tuple(row.flatten().tolist()) for row in small[0]}
+        assert not targets & rows[2]
+        label = [_class_of(whole, row) for row in (*small[0], *small[1].content)]
+        assert len(set(label)) == 1
+
+
+def _class_of(images, row) -> int:
+    return int(images.label[(images.pixels == row.to(torch.uint8)).all((1, 2))][0])
+
+
+def test_keys_made_once_are_those_of_the_slots() -> None:
+    taught = network()
+    for x, bank in NestedExam(0, GLYPHS, classes=3, examples=2, rounds=1, limit=2)._batches(taught):
+        assert (taught.model.keyed(bank.content).keys - bank.keys).abs().max() < 1e-6
+        assert len(x) == 4
+
+
+def test_exams_give_nats_of_every_target() -> None:
+    found = RecallExam(4, GLYPHS, samples=5, lessons=2, targets=6).take(network(), TASK)
+    assert len(found["nats"]) == found["targets"] == 12
+    assert found["nll"] == pytest.approx(sum(found["nats"]) / 12, abs=0.01)
+    again = RecallExam(4, GLYPHS, samples=5, lessons=2, targets=6).take(network(), TASK)
+    assert again == found
+    figures = Watch(RecallExam(4, GLYPHS, samples=5, lessons=1, targets=6), TASK)(network())
+    assert set(figures) == {"nll", "nll_standard_error", "kl_address", "kl_latent"}
+
+
+def test_class_exams_count_right_ones() -> None:
+    found = ClassExam(0, GLYPHS, samples=2, ways=3, shots=2, episodes=2, targets=1).take(network(), TASK)
+    assert found["address"]["answers"] == found["importance"]["answers"] == 6
+    assert 0 <= found["address"]["accuracy"] <= 1
+
+
+def test_gaps_are_paired() -> None:
+    assert gap({"nats": [3.0, 5.0, 9.0]}, {"nats": [2.0, 4.0, 8.0]}) == (1.0, 0.0)
+
+
+def made(model: str, at: int, nll: float, address: float = 2.0, latent: float = 20.0, **more) -> dict[str, Any]:
+    nats = [nll - 1, nll, nll + 1]
+    return {
+        "model": model,
+        "seed": 0,
+        "at": at,
+        "nll": nll,
+        "kl_address": address,
+        "kl_latent": latent,
+        "nats": nats,
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("vma", "soft", "few", "vae", "verdict"),
+    [
+        (90, 95, 93, 99, "holds"),
+        (92.5, 95, 93, 99, "does not hold"),  # within a nat of the better soft attention
+        (90, 98.5, 98.5, 99, "does not hold"),
+    ],
+)
+def test_few_shot(vma, soft, few, vae, verdict) -> None:
+    points = [made(VMA, 32, vma), made(SOFT, 32, soft), made(SOFT_FEW, 32, few), made(VAE, 0, vae)]
+    assert FewShot().judge({"points": points}) == verdict
+
+
+@pytest.mark.parametrize(
+    ("excess", "vae", "verdict"),
+    [
+        (0.9, 99, "holds"),
+        (-0.9, 99, "holds"),
+        (1.1, 99, "does not hold"),
+        (-1.1, 99, "does not hold"),
+        (0, 93, "does not hold"),
+    ],
+)
+def test_confounders(excess, vae, verdict) -> None:
+    points = [made(VMA, 1, 90), made(VMA, 2, 90 + math.log(2)), made(VMA, 144, 90 + math.log(144) + excess)]
+    assert Confounders().judge({"points": [*points, made(VAE, 1, vae)]}) == verdict
+
+
+@pytest.mark.parametrize(
+    ("address", "latent", "nats", "verdict"),
+    [
+        (3.1, 18.9, 88.9, "holds"),
+        (2.9, 18.9, 88.9, "does not hold"),
+        (3.1, 19.1, 88.9, "does not hold"),
+        (3.1, 18.9, 89.1, "does not hold"),
+    ],
+)
+def test_kl_shift(address, latent, nats, verdict) -> None:
+    points = [made("VMA 8x1", 1, 90), made(VMA, 4, 70), made("VMA 8x8", 8, nats, address, latent)]
+    assert KLShift().judge({"points": points}) == verdict
+
+
+@pytest.mark.parametrize(
+    ("off", "latent", "far", "verdict"),
+    [
+        (0.14, 0.34, 0.49, "holds"),
+        (0.16, 0.34, 0.49, "does not hold"),
+        (0.14, 0.36, 0.49, "does not hold"),
+        (0.14, 0.34, 0.51, "does not hold"),
+    ],
+)
+def test_recall(off, latent, far, verdict) -> None:
+    points = [made(SKIP, n, math.log(n) + off, math.log(n) - off, latent) for n in (32, 64)]
+    points += [made(SKIP, 256, math.log(256) + far), made(PLAIN, 64, 50)]
+    assert Recall().judge({"points": points}) == verdict
+
+
+@pytest.mark.parametrize(
+    ("address", "importance", "verdict"),
+    [(0.8, 0.87, "holds"), (0.79, 0.9, "does not hold"), (0.9, 0.86, "does not hold")],
+)
+def test_classification(address, importance, verdict) -> None:
+    def share(value):
+        return {"accuracy": value, "interval": [value, value]}
+
+    points = [
+        {"ways": ways, "shots": shots, "seed": 0, "address": share(address), "importance": share(importance)}
+        for ways, shots in TESTS
+    ]
+    assert Classification().judge({"points": points}) == verdict
