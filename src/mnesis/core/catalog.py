@@ -229,6 +229,10 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             "RMT trained on a few segments holds a fact over many", papers=("bulatov2023scaling",),
         ),
         Card(
+            "vma-estimator", "claims.vma.estimator:Estimator", "generative",
+            "the gradient through a random address is unbiased, with little variance", papers=("bornschein2017vma",),
+        ),
+        Card(
             "vma-recall", "claims.vma.recall:Recall", "generative",
             "an exact copy of one of N pictures costs about log N nats", papers=("bornschein2017vma",),
         ),

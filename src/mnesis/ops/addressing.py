@@ -92,8 +92,7 @@ class RelaxedRead(Read):
         self.weight = weight
 
     def take(self, content: Float[Tensor, ...], *, own: bool = False) -> Float[Tensor, "B K *D"]:
-        flat = content.flatten(2) if own else content.flatten(1)
-        return (self.weight @ flat).unflatten(2, content.shape[2 if own else 1 :])
+        return torch.einsum("bkn,bn...->bk..." if own else "bkn,n...->bk...", self.weight, content)
 
     def log_ratio(self, log_prior: Float[Tensor, "*B N"]) -> Float[Tensor, "B K"]:
         divergence = address_divergence(self.log_posterior, log_prior)
