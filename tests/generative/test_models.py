@@ -200,6 +200,19 @@ def test_a_vector_can_be_a_slot() -> None:
     assert torch.allclose(model.log_prior(bank()).exp(), torch.full((5,), 0.2, dtype=torch.float64))
 
 
+def test_keys_can_be_learned_beside_the_slots() -> None:
+    model, calls = VariationalMemoryAddressing(networks(template=(11,))).double(), []
+    model.networks.key.register_forward_hook(lambda *_: calls.append(1))
+    bank = LearnedBank(5, (11,), match=model.networks.match).double()
+    (-model.objective(pictures(4), bank()).objective.mean()).backward()
+    assert calls == []
+    assert bank.keys is not None
+    assert bank.keys.grad is not None
+    assert bank.keys.grad.abs().sum(1).gt(0).all()  # every address has a say in the normalisation
+    with pytest.raises(ValueError, match=r"keys of shape \(5, 3\) do not fit; give 5 of width"):
+        model.objective(pictures(4), LearnedBank(5, (11,), match=3).double()())
+
+
 @pytest.mark.parametrize("kind", ["inner", "memory-normalised", "cosine"])
 def test_similarities_reach_the_model(kind) -> None:
     model = vma(kind=kind)

@@ -252,5 +252,9 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             "vma-classification", "claims.vma.classification:Classification", "generative",
             "addresses tell classes without any training for it", papers=("bornschein2017vma",),
         ),
+        Card(
+            "vma-hard-is-faster", "claims.vma.cost:HardIsFaster", "generative",
+            "four random reads are faster in training than one blend of all slots", papers=("bornschein2017vma",),
+        ),
     ),
 }  # fmt: skip

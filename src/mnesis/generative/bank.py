@@ -15,7 +15,8 @@ class Bank:
 
     Args:
         content: N slots, pictures or vectors.
-        keys: of the slots, as a model that does not change any more has made them; None = made at every read.
+        keys: of the slots, learned, or as a model that does not change any more has made them; None = made at every
+            read.
 
     Raises:
         ValueError: no slots.
@@ -61,18 +62,26 @@ class LearnedBank(nn.Module):
     Args:
         slots: N.
         shape: of a slot.
+        match: E, to learn keys of their own for the slots too: an update then costs N E numbers for finding a slot and
+            no embedding of N slots. None = keys are made from the slots.
         deviation: of the random start.
+
+    Raises:
+        ValueError: no slots.
     """
 
-    def __init__(self, slots: int, shape: tuple[int, ...], *, deviation: float = 0.1) -> None:
+    def __init__(self, slots: int, shape: tuple[int, ...], *, match: int | None = None, deviation: float = 0.1) -> None:
         super().__init__()
         if slots < 1:
             raise ValueError(f"slots={slots}: a bank without slots cannot be read; give 1 or more")
         self.content = nn.Parameter(deviation * torch.randn(slots, *shape))
-        self.content.no_weight_decay = True  # pyright: ignore[reportAttributeAccessIssue]
+        self.keys = None if match is None else nn.Parameter(torch.randn(slots, match))
+        for table in (self.content, self.keys):
+            if table is not None:
+                table.no_weight_decay = True  # pyright: ignore[reportAttributeAccessIssue]
 
-    def forward(self) -> Float[Tensor, "N ..."]:
-        return self.content
+    def forward(self) -> Bank:
+        return Bank(self.content, self.keys)
 
 
 def _digests(rows: Tensor) -> list[bytes]:

@@ -174,6 +174,11 @@ class GenerativeModel(nn.Module, ABC):
             raise ValueError(
                 f"slots of shape {tuple(given.content.shape[1:])} do not fit networks for {expected}; give such slots"
             )
+        wanted = (len(given), self.networks.match)
+        if given.keys is not None and tuple(given.keys.shape) != wanted:
+            raise ValueError(
+                f"keys of shape {tuple(given.keys.shape)} do not fit; give {wanted[0]} of width {wanted[1]}"
+            )
         return given
 
 

@@ -87,7 +87,7 @@ class Estimator(Claim):
                 values = [point["variance"] for point in figures["points"] if point["model"] == name]
                 color, marker = style.SERIES[index], style.MARKERS[index]
                 ax.plot(SAMPLES, values, color=color, marker=marker, linewidth=2, label=name)
-            ax.set_yscale("log")
+            ax.set_ylim(0)
             ax.set_xticks(SAMPLES)
             ax.set_xlabel("K, addresses drawn")
             ax.set_ylabel("variance of the gradient")
