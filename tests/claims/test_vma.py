@@ -8,11 +8,15 @@ from typing import Any, cast
 import pytest
 import torch
 
+from mnesis.claims.vma.ablations import CLASSES, COSINE, FLAT, INNER, Ablations
 from mnesis.claims.vma.classification import TESTS, Classification
 from mnesis.claims.vma.confounders import Confounders
+from mnesis.claims.vma.cost import HARD, HardIsFaster
+from mnesis.claims.vma.cost import SOFT as BLEND
 from mnesis.claims.vma.exams import ClassExam, NestedExam, Pictures, RecallExam, Watch
 from mnesis.claims.vma.few_shot import FewShot
 from mnesis.claims.vma.kl_shift import KLShift
+from mnesis.claims.vma.learned_memory import LearnedMemory
 from mnesis.claims.vma.nats import gap
 from mnesis.claims.vma.recall import PLAIN, SKIP, Recall
 from mnesis.claims.vma.study import SETTINGS, SOFT, SOFT_FEW, VAE, VMA, build
@@ -23,7 +27,7 @@ from mnesis.tasks.images.lessons import RecallLessons
 
 GLYPHS = Pictures("glyphs")
 TASK = RecallLessons(open_collection("glyphs").train)
-STUDY = (FewShot, Confounders, Classification, KLShift)
+STUDY = (FewShot, Confounders, Classification, KLShift, Ablations)
 
 
 def network(model: str = "vma") -> Generation:
@@ -195,3 +199,51 @@ def test_classification(address, importance, verdict) -> None:
         for ways, shots in TESTS
     ]
     assert Classification().judge({"points": points}) == verdict
+
+
+@pytest.mark.parametrize(
+    ("inner", "cosine", "flat", "classes", "verdict"),
+    [
+        (89.1, 95, 90.9, 90.9, "holds"),
+        (88.9, 95, 90.9, 90.9, "does not hold"),
+        (90, 88.9, 90.9, 90.9, "does not hold"),
+        (90, 90, 91.1, 90.9, "does not hold"),
+        (90, 90, 90.9, 91.1, "does not hold"),
+    ],
+)
+def test_ablations(inner, cosine, flat, classes, verdict) -> None:
+    nats = {VMA: 90, INNER: inner, COSINE: cosine, FLAT: flat, CLASSES: classes}
+    assert Ablations().judge({"points": [made(name, 32, value) for name, value in nats.items()]}) == verdict
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "entropy", "nats", "verdict"),
+    [
+        (2.0, 2.9, 3.4, 92.9, "holds"),
+        (2.0, 3.1, 3.6, 92.9, "does not hold"),
+        (2.0, 2.9, 3.3, 92.9, "does not hold"),
+        (2.0, 2.9, 3.4, 93.1, "does not hold"),
+        (0.9, 1.8, 3.4, 92.9, "does not hold"),
+        (3.5, 4.1, 5.4, 92.9, "does not hold"),
+    ],
+)
+def test_learned_memory(small, large, entropy, nats, verdict) -> None:
+    points = [
+        made("VMA 64", 64, 90, small, prior_entropy=4.0),
+        made("VMA 1024", 1024, nats, large, prior_entropy=entropy),
+        made(VAE, 0, 90),
+    ]
+    assert LearnedMemory().judge({"points": points}) == verdict
+
+
+@pytest.mark.parametrize(
+    ("at_32", "at_48", "at_64", "verdict"),
+    [(2.0, 0.9, 0.9, "holds"), (0.9, 1.1, 0.9, "does not hold"), (0.9, 0.9, 1.1, "does not hold")],
+)
+def test_hard_is_faster(at_32, at_48, at_64, verdict) -> None:
+    points = [
+        {"model": model, "at": at, "seconds": seconds}
+        for at, hard in ((32, at_32), (48, at_48), (64, at_64))
+        for model, seconds in ((HARD, hard), (BLEND, 1.0))
+    ]
+    assert HardIsFaster().judge({"points": points}) == verdict

@@ -237,6 +237,10 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             "an exact copy of one of N pictures costs about log N nats", papers=("bornschein2017vma",),
         ),
         Card(
+            "vma-learned-memory", "claims.vma.learned_memory:LearnedMemory", "generative",
+            "a learned bank becomes a code of a few clusters, whatever its size", papers=("bornschein2017vma",),
+        ),
+        Card(
             "vma-few-shot", "claims.vma.few_shot:FewShot", "generative",
             "drawing one exemplar models new characters better than blending all", papers=("bornschein2017vma",),
         ),
@@ -251,6 +255,10 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
         Card(
             "vma-classification", "claims.vma.classification:Classification", "generative",
             "addresses tell classes without any training for it", papers=("bornschein2017vma",),
+        ),
+        Card(
+            "vma-ablations", "claims.vma.ablations:Ablations", "generative",
+            "which similarity and which prior over addresses hardly matters", papers=("bornschein2017vma",),
         ),
         Card(
             "vma-hard-is-faster", "claims.vma.cost:HardIsFaster", "generative",

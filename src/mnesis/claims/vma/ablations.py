@@ -1,0 +1,78 @@
+"""Which similarity, which prior over addresses, and how many classes a lesson has, hardly matters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ...measure import figures as style
+from ..claim import Scale, Verdict
+from ..trials import Trial
+from .exams import NestedExam
+from .few_shot import ROUNDS
+from .nats import NatsClaim, axes, gap, styled
+from .study import SEEDS, VMA, Diet, omniglot, trial
+
+INNER, COSINE, FLAT, CLASSES = "VMA, inner product", "VMA, cosine", "VMA, flat prior", "VMA, 32 classes"
+VARIANTS: dict[str, dict[str, Any]] = {
+    VMA: {},
+    INNER: {"kind": "inner"},
+    COSINE: {"kind": "cosine"},
+    FLAT: {"prior": "flat"},
+    CLASSES: {"diet": Diet(classes=32, targets=1)},
+}
+LEAD, NEAR = 1.0, 1.0
+
+
+class Ablations(NatsClaim):
+    """The VMA of ``vma-few-shot`` with another similarity, a flat p(a), and lessons of 32 classes with a target each.
+
+    All answer for the same targets with 8 classes of 4 exemplars in the bank.
+    """
+
+    name = "vma-ablations"
+    paper = "bornschein2017vma"
+    statement = "Other similarities are no better than the memory-normalised one; a flat prior costs little."
+    predicate = (
+        "holds if neither the inner product nor the cosine is more than 1 nat below the memory-normalised similarity, "
+        "and the flat prior and lessons of 32 classes are less than 1 nat above the learned prior and 8 classes; else "
+        "does not hold"
+    )
+    unit = "slots"
+    seeds = SEEDS
+    study = "vma-few-shot"
+    reads_data = True
+
+    def trials(self, scale: Scale) -> list[Trial]:
+        source, (rounds, samples, limit) = omniglot(self.data), ROUNDS[scale]
+        exam = NestedExam(32, source, samples=samples, rounds=rounds, limit=limit)
+        return [
+            trial(name, seed, scale, source, (exam,), model="vma", **options)
+            for seed in self.seeds[scale]
+            for name, options in VARIANTS.items()
+        ]
+
+    def judge(self, figures: Mapping[str, Any]) -> Verdict:
+        above = {name: _above(figures, name) for name in VARIANTS if name != VMA}
+        better = min(above[INNER], above[COSINE]) < -LEAD
+        return "holds" if not better and max(above[FLAT], above[CLASSES]) < NEAR else "does not hold"
+
+    def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
+        names = [name for name in VARIANTS if name != VMA]
+        with styled():
+            figure, ax = axes(height=2.6)
+            ax.barh(names, [_above(figures, name) for name in names], color=style.SERIES[0], height=0.6)
+            ax.axvline(0, color=style.INK, linewidth=1)
+            ax.invert_yaxis()
+            ax.set_xlabel("nats above the memory-normalised similarity,\nlearned prior, 8 classes")
+            ax.grid(axis="x")
+        return {"": figure}
+
+
+def _above(figures: Mapping[str, Any], name: str) -> float:
+    """Mean paired gap to the VMA of the same seed, over seeds."""
+    own = [point for point in figures["points"] if point["model"] == name]
+    plain = {point["seed"]: point for point in figures["points"] if point["model"] == VMA}
+    return sum(gap(point, plain[point["seed"]])[0] for point in own) / len(own)

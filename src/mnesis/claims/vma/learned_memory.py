@@ -1,0 +1,175 @@
+"""A learned bank becomes a code of a few clusters, whatever its size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+from matplotlib.figure import Figure
+
+from ...core.memory import Memory
+from ...core.task import Task
+from ...generative.autoencoder import VariationalAutoencoder
+from ...generative.bank import LearnedBank
+from ...generative.evaluation import know, usage
+from ...generative.generation import Generation
+from ...generative.networks import MLPNetworks
+from ...generative.variational_memory_addressing import VariationalMemoryAddressing
+from ...learn import Recipe, Stage, Validation
+from ...measure import figures as style
+from ...tasks.images.lessons import PictureLessons
+from ..claim import Scale, Verdict
+from ..trials import Phase, Trial
+from .exams import PictureExam, Pictures, Watch, pictures, told
+from .nats import NatsClaim, axes, mean, styled
+from .study import SEEDS, VAE
+
+LEAST, MOST, SPREAD, ROOM, CLOSE = 1.0, 4.0, 1.0, 0.5, 3.0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Sizes of one scale."""
+
+    hidden: tuple[int, ...]
+    latent: int
+    match: int
+    width: int
+    """Of a slot, a vector."""
+    sizes: tuple[int, ...]
+    updates: int
+    rate: float
+    every: int
+    pictures: int
+    """To test on."""
+    samples: int
+
+
+SETTINGS: dict[Scale, Setting] = {
+    "smoke": Setting((16, 8), 2, 4, 8, (4, 8), 4, 1e-3, 2, 20, 4),
+    "laptop": Setting((256, 128), 32, 128, 256, (64, 256, 1024), 30_000, 1e-3, 1000, 2000, 200),
+    "full": Setting((256, 128), 32, 128, 256, (64, 128, 256, 512, 1024, 2048), 300_000, 3e-4, 5000, 10_000, 5000),
+}
+
+
+@dataclass(frozen=True)
+class LearnedExam(PictureExam):
+    """Nats of pictures read with the bank that was learned, and how its addresses are used; ``at`` is its slots.
+
+    Args:
+        count: pictures.
+    """
+
+    count: int = 1000
+
+    def take(self, network: Memory[Any], task: Task) -> dict[str, Any]:
+        taught = cast(Generation, network)
+        images = self.images.pixels[: self.count].float()
+        bank = None if taught.bank is None else taught.bank()
+        batches = [(x, bank) for x in images.split(500)]
+        found = told(know(taught.model, batches, samples=self.samples, allow_targets=True))
+        if bank is not None and isinstance(taught.model, VariationalMemoryAddressing):
+            used = usage(taught.model, images, bank)
+            found |= {"prior_entropy": used.prior_entropy, "clusters": math.exp(used.proposed_entropy)}
+        return found
+
+
+class LearnedMemory(NatsClaim):
+    """Slots that are parameters, vectors of 256, learned with the model on MNIST.
+
+    Of MNIST it reads the fixed binarisation; without data glyphs stand in. Weights are chosen on validation pictures.
+    The VAE has the same networks without slots.
+    """
+
+    name = "vma-learned-memory"
+    paper = "bornschein2017vma"
+    statement = (
+        "A learned bank holds about as many clusters whatever its size, several slots a cluster, and its model knows "
+        "pictures about as well as a VAE."
+    )
+    predicate = (
+        "holds if KL(q(a | x) || p(a)) is from 1 to 4 nats at every size, differs by less than 1 nat between sizes, is "
+        "at least half a nat below the entropy of p(a) at the largest, and no size costs over 3 nats more than the "
+        "VAE; else does not hold"
+    )
+    unit = "slots"
+    seeds = SEEDS
+    reads_data = True
+
+    def trials(self, scale: Scale) -> list[Trial]:
+        setting, source = SETTINGS[scale], pictures("binarized-mnist", self.data, "glyphs")
+        return [
+            _trial(setting, seed, source, slots) for seed in self.seeds[scale] for slots in (*setting.sizes[::-1], 0)
+        ]
+
+    def judge(self, figures: Mapping[str, Any]) -> Verdict:
+        sizes = _sizes(figures)
+        address = [mean(figures, _name(slots), slots, "kl_address") for slots in sizes]
+        nats = [mean(figures, _name(slots), slots) for slots in sizes]
+        entropy = mean(figures, _name(sizes[-1]), sizes[-1], "prior_entropy")
+        within = min(address) >= LEAST and max(address) <= MOST and max(address) - min(address) < SPREAD
+        clustered = entropy - address[-1] >= ROOM
+        return "holds" if within and clustered and max(nats) - mean(figures, VAE) <= CLOSE else "does not hold"
+
+    def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
+        sizes = _sizes(figures)
+        with styled():
+            figure, ax = axes(height=3.2)
+            shown = {"kl_address": "KL of the address", "prior_entropy": "entropy of p(a)"}
+            for index, (quantity, label) in enumerate(shown.items()):
+                values = [mean(figures, _name(slots), slots, quantity) for slots in sizes]
+                ax.plot(sizes, values, color=style.SERIES[index], marker=style.MARKERS[index], linewidth=2, label=label)
+            ax.plot(sizes, [math.log(slots) for slots in sizes], color=style.SOFT, linestyle="--", label="log N")
+            ax.set_xscale("log", base=2)
+            ax.set_xticks(sizes, [str(slots) for slots in sizes])
+            ax.set_ylim(0)
+            ax.set_xlabel("slots, learned")
+            ax.set_ylabel("nats")
+            ax.grid(axis="y")
+            figure.legend(loc="outside lower left", ncols=3)
+        return {"": figure}
+
+
+def _trial(setting: Setting, seed: int, source: Pictures, slots: int) -> Trial:
+    task = PictureLessons(source.part("train"))
+    image = source.part("train").pixels.shape[1:]
+    recipe = Recipe(
+        (Stage(32, 1, setting.updates),),
+        learning_rate=setting.rate,
+        warm_up=100,
+        clip=100.0,
+        seed=seed,
+        save_every=2000,
+        log_every=200,
+    )
+    watched = LearnedExam(slots, source, "validation", samples=4, count=min(1000, setting.pictures))
+    exam = LearnedExam(slots, source, samples=setting.samples, count=setting.pictures)
+    build = partial(_build, setting, (image[0], image[1]), slots)
+    phase = Phase("training", build, task, recipe, (exam,), Validation(Watch(watched, task), setting.every, "nll"))
+    return Trial(_name(slots), seed, (phase,), {"pictures": source.collection, "slots": slots})
+
+
+def _build(setting: Setting, image: tuple[int, int], slots: int) -> Memory[Any]:
+    networks = MLPNetworks(
+        image,
+        hidden=setting.hidden,
+        latent=setting.latent,
+        match=setting.match,
+        channels=1,
+        template=(setting.width,) if slots else None,
+        addressed=slots > 0,
+    )
+    if not slots:
+        return Generation(VariationalAutoencoder(networks))
+    return Generation(VariationalMemoryAddressing(networks), bank=LearnedBank(slots, (setting.width,)))
+
+
+def _name(slots: int) -> str:
+    return f"VMA {slots}" if slots else VAE
+
+
+def _sizes(figures: Mapping[str, Any]) -> list[int]:
+    return sorted({point["at"] for point in figures["points"] if point["at"]})
