@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
 
 import torch
+from jaxtyping import Float
+from PIL import Image
 from torch import Tensor
 
 from ...core.memory import Memory
@@ -157,6 +161,53 @@ class ClassExam(PictureExam):
                 said = classify(model, x, bank, drawn.bank_class, samples=samples, generator=generator).argmax(1)
                 right[name].append(said == drawn.target_class)
         return {"ways": self.ways, "shots": self.shots, **{name: share(torch.stack(r)) for name, r in right.items()}}
+
+
+@dataclass(frozen=True)
+class ShowExam(PictureExam):
+    """What can be looked at: pictures drawn from one exemplar each, and where two pictures would be read from.
+
+    Args:
+        shown: exemplars.
+        drawn: pictures from each.
+        classes: of the bank that is looked up in.
+        examples: of each.
+    """
+
+    shown: int = 8
+    drawn: int = 9
+    classes: int = 8
+    examples: int = 10
+
+    def take(self, network: Memory[Any], task: Task) -> dict[str, Any]:
+        model, generator = cast(Generation, network).model, torch.Generator().manual_seed(self.seed)
+        assert isinstance(model, VariationalMemoryAddressing), "only addresses can be shown"
+        banks = few_shot(self.images, generator, classes=self.shown, examples=1, targets=1).bank.float()
+        rows = [torch.cat([one[None], model.sample(one[None], self.drawn, generator=generator).mean]) for one in banks]
+        asked = few_shot(self.images, generator, classes=self.classes, examples=self.examples, targets=1)
+        address = model.address(asked.targets[:2].float(), asked.bank.float()).exp()
+        best = [asked.bank[q.argsort(descending=True)[:5]].float() for q in address]
+        return {
+            "samples": as_png(torch.stack(rows)),
+            "lookups": [
+                {
+                    "q": [round(p, 4) for p in q.tolist()],
+                    "target": as_png(x[None, None].float()),
+                    "best": as_png(b[None]),
+                }
+                for q, x, b in zip(address, asked.targets, best, strict=False)
+            ],
+            "classes": self.classes,
+        }
+
+
+def as_png(pictures: Float[Tensor, "rows columns H W"]) -> str:
+    """A grid of pictures, ink dark, as a PNG in base64."""
+    framed = torch.nn.functional.pad(pictures, (1, 1, 1, 1))
+    grid = framed.permute(0, 2, 1, 3).flatten(2).flatten(0, 1)
+    buffer = BytesIO()
+    Image.fromarray((255 * (1 - grid)).round().to(torch.uint8).numpy()).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 @dataclass(frozen=True)

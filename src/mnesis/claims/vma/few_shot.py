@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 
 from ...measure import figures as style
 from ..claim import Scale, Verdict
 from ..trials import Exam, Trial
-from .exams import NestedExam
+from .exams import NestedExam, ShowExam
 from .nats import NatsClaim, axes, mean, styled
 from .study import SEEDS, SOFT, SOFT_FEW, VAE, VMA, few_shot_trials, omniglot
 
@@ -55,7 +59,9 @@ class FewShot(NatsClaim):
         rounds, samples, limit = ROUNDS[scale]
         bank = dict(zip(("classes", "examples"), BANKS.get(model, (1, 1)), strict=True))
         slots = math.prod(BANKS.get(model, (0,)))
-        return (NestedExam(slots, omniglot(self.data), samples=samples, rounds=rounds, limit=limit, **bank),)
+        source = omniglot(self.data)
+        nats = NestedExam(slots, source, samples=samples, rounds=rounds, limit=limit, **bank)
+        return (nats, ShowExam(slots, source)) if model == VMA else (nats,)
 
     def judge(self, figures: Mapping[str, Any]) -> Verdict:
         soft = min(mean(figures, SOFT), mean(figures, SOFT_FEW))
@@ -76,4 +82,37 @@ class FewShot(NatsClaim):
             ax.set_xlim(0, 1.15 * max(nats))
             ax.set_xlabel("nats a picture of a class never trained on")
             figure.legend(loc="outside lower left")
-        return {"": figure}
+        shown = next(point for point in figures["points"] if "samples" in point)
+        return {"": figure, "samples": _samples(shown), "addresses": _addresses(shown)}
+
+
+def _samples(shown: Mapping[str, Any]) -> Figure:
+    """One exemplar on the left, what is drawn from it beside it."""
+    with styled():
+        figure, ax = axes(height=4.2)
+        ax.imshow(_picture(shown["samples"]), cmap="gray", vmin=0, vmax=255)
+        ax.set_axis_off()
+        ax.set_title("the one exemplar of an unseen class, and pictures drawn from it", loc="left", fontsize=10.5)
+    return figure
+
+
+def _addresses(shown: Mapping[str, Any]) -> Figure:
+    """q(a | x) over the slots of all classes, for two pictures, with the slots that it prefers."""
+    with styled():
+        figure = Figure(figsize=(style.WIDTH, 4.2), layout="constrained")
+        panels = figure.subplots(2, 3, width_ratios=(1, 3.4, 5))
+        for (left, middle, right), lookup in zip(panels, shown["lookups"], strict=True):
+            for ax, name, title in ((left, "target", "x"), (right, "best", "the five best slots")):
+                ax.imshow(_picture(lookup[name]), cmap="gray", vmin=0, vmax=255)
+                ax.set_axis_off()
+                ax.set_title(title, fontsize=10.5)
+            examples = len(lookup["q"]) // shown["classes"]
+            colors = [style.SERIES[(slot // examples) % 2] for slot in range(len(lookup["q"]))]
+            middle.bar(range(len(lookup["q"])), lookup["q"], 1.0, color=colors)
+            middle.set_xticks([])
+            middle.set_title("q(a | x) by slot", fontsize=10.5)
+    return figure
+
+
+def _picture(png: str) -> Any:
+    return np.asarray(Image.open(BytesIO(base64.b64decode(png))))

@@ -16,7 +16,7 @@ from ..trials import TrainedClaim
 
 
 class NatsClaim(TrainedClaim):
-    """Points hold ``nll``, ``kl_address`` and ``kl_latent`` in nats, and ``nats`` of every target."""
+    """Points with nats hold ``nll``, ``kl_address`` and ``kl_latent`` in nats, and ``nats`` of every target."""
 
     unit: ClassVar[str]
     """What the horizontal axis counts."""
@@ -34,6 +34,7 @@ class NatsClaim(TrainedClaim):
                 f"{point['targets']:,}",
             )
             for point in figures["points"]
+            if "nll" in point
         ]
         header = ("", "seed", self.unit, "nats", "s.e.", "KL of address", "KL of z", "targets")
         return Table(header, rows, "nats: -log p(x | bank), by the bound of many samples")
@@ -46,14 +47,14 @@ def point(figures: Mapping[str, Any], model: str, at: int) -> Mapping[str, Any]:
 
 def mean(figures: Mapping[str, Any], model: str, at: int | None = None, quantity: str = "nll") -> float:
     """Over a model's points, at one place if one is given; what is left to average over are seeds."""
-    own = [point for point in figures["points"] if point["model"] == model]
+    own = [point for point in figures["points"] if point["model"] == model and quantity in point]
     found = [point[quantity] for point in own if at is None or point["at"] == at]
     return sum(found) / len(found)
 
 
 def places(figures: Mapping[str, Any], model: str) -> list[int]:
     """Where a model has points."""
-    return sorted({point["at"] for point in figures["points"] if point["model"] == model})
+    return sorted({point["at"] for point in figures["points"] if point["model"] == model and "nll" in point})
 
 
 def gap(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[float, float]:
