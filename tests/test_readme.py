@@ -11,7 +11,11 @@ from mnesis.cli.listing import markdown_table
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-DOORS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+DOORS = CODE.findall(README)
+GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
+SHORTER = {"steps=3000": "steps=4", "every=250": "every=2"}
+"""What guides take minutes for."""
 
 
 @pytest.mark.parametrize("code", DOORS, ids=range(len(DOORS)))
@@ -20,6 +24,17 @@ def test_a_door_opens(code: str, tmp_path, monkeypatch) -> None:
     (tmp_path / "runs").mkdir()
     assert len(code.splitlines()) <= 20
     exec(compile(code, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)
+def test_a_guide_can_be_followed(guide: Path, tmp_path, monkeypatch) -> None:
+    """Its pieces of code, one after the other, with shorter trainings."""
+    monkeypatch.chdir(tmp_path)
+    code = "\n".join(CODE.findall(guide.read_text(encoding="utf-8")))
+    for long, short in SHORTER.items():
+        assert long in code
+        code = code.replace(long, short)
+    exec(compile(code, guide.name, "exec"), {})
 
 
 @pytest.mark.parametrize("kind", ["memories", "tasks"])

@@ -189,6 +189,19 @@ def test_evaluation_embeds_the_bank_once(kind, monkeypatch) -> None:
     assert len(calls) == 2
 
 
+def test_what_many_samples_read_is_worked_out_once() -> None:
+    model, x, bank = vma(), pictures(3), pictures(4, 1)
+    rows: list[int] = []
+    encoder = model.networks.posterior_encoder
+    encoder.register_forward_hook(lambda _, given, __: rows.append(given[0].shape[:-2].numel()))
+    with torch.no_grad():
+        once = model.objective(x, bank, samples=50, generator=torch.Generator().manual_seed(0))
+    every = model.objective(x, bank, samples=50, generator=torch.Generator().manual_seed(0))
+    assert rows[0] <= 12 < rows[1] == 150
+    for theirs, ours in zip(once, every, strict=True):
+        assert (theirs - ours).abs().max() < 1e-10
+
+
 def test_a_vector_can_be_a_slot() -> None:
     net = networks(template=(11,))
     assert net.strength is None  # no picture to lay over the output

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..ops.addressing import Read, address_divergence, draw_addresses, read_bank, similarity
+from ..ops.addressing import Read, SampledRead, address_divergence, draw_addresses, read_bank, similarity
 from .bank import Bank, as_bank
 from .gaussian import DiagonalGaussian
 from .model import GenerativeModel, Objective, Samples
@@ -127,11 +127,24 @@ class VariationalMemoryAddressing(GenerativeModel):
             flat = self.networks.template(slot.flatten(0, 1))
             template = flat.each(lambda leaf: leaf.unflatten(0, log_ratio.shape))
         prior = _prior(template)
-        posterior = self.networks.posterior(x[:, None].expand(-1, log_ratio.shape[1], -1, -1), slot)
+        posterior = self._posterior(x, slot, read)
         z = posterior.sample(generator)
         likelihood = self.likelihood.log_prob(x[:, None], self.networks.decode(z, template))
         log_weight = log_ratio + prior.log_prob(z) - posterior.log_prob(z) + likelihood
         return _Reading(log_weight, posterior.divergence(prior).detach())
+
+    def _posterior(self, x: Tensor, slot: Tensor, read: Read) -> DiagonalGaussian:
+        """q(z | m_a, x) of every read."""
+        each = x[:, None].expand(-1, slot.shape[1], -1, -1)
+        if torch.is_grad_enabled() or not isinstance(read, SampledRead):
+            return self.networks.posterior(each, slot)
+        # Of many samples most read what another one has read: every pair of picture and slot is worked out once.
+        slots = read.log_posterior.shape[1]
+        pair = torch.arange(len(x), device=x.device)[:, None] * slots + read.index
+        alone, place = pair.unique(return_inverse=True)
+        first = torch.empty_like(alone).scatter_(0, place.flatten(), torch.arange(pair.numel(), device=x.device))
+        found = self.networks.posterior(each.flatten(0, 1)[first], slot.flatten(0, 1)[first])
+        return DiagonalGaussian(*(part[place] for part in found))
 
     def _log_posterior(self, x: Float[Tensor, "B H W"], keys: Float[Tensor, "N E"]) -> Float[Tensor, "B N"]:
         return self._scores(self.networks.query(x), keys).log_softmax(-1)
