@@ -143,6 +143,7 @@ def _learning(figures: Mapping[str, Any], slots: int) -> Figure:
                 ax.plot(updates, values, line, color=style.SERIES[index], linewidth=2, label=f"{name}: {label}")
         ax.axhline(math.log(slots), color=style.SOFT, linestyle="--", linewidth=1.5, label=f"log {slots}")
         ax.set_yscale("symlog", linthresh=10)
+        ax.set_ylim(0)
         ax.set_xlabel("updates; unseen pictures, banks as in training")
         ax.set_ylabel("nats")
         ax.grid(axis="y")
