@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,7 @@ def test_it_runs_at_smoke_scale(name: str, tmp_path: Path, capsys: pytest.Captur
     assert told["seeds"] == [0]
     assert told == json.loads((tmp_path / "smoke" / f"{name}.json").read_text())
     assert all((tmp_path / "smoke" / f"{name}.{kind}").stat().st_size > 1000 for kind in ("svg", "png"))
+    assert made(name).statement in unescape((tmp_path / "smoke" / "report.html").read_text(encoding="utf-8"))
     assert told["figures"]["points"]
     claim = made(name)
     table = claim.table(told["figures"])

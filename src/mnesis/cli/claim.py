@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..claims.claim import Claim, Result, Stopped
+from ..claims.page import write_page
 from ..core.catalog import card, papers
 
 
@@ -38,8 +39,8 @@ def run(
     Args:
         name: of the claim (mnesis list claims).
         scale: smoke (seconds, not judged), laptop (minutes on two cores) or full.
-        folder: for trainings, NAME.json and figures; runs/claims/NAME if not given. Claims about the same trained
-            networks share one.
+        folder: for trainings, NAME.json, figures and report.html; runs/claims/NAME if not given. Claims about the same
+            trained networks share one.
         data: folder of real data sets, for claims that can be made about them (mnesis fetch gets some); what is made up
             on the spot if not given.
         threads: of the processor; as many trainings run side by side.
@@ -60,20 +61,20 @@ def run(
     except Stopped as stop:
         Console(stderr=True).print("stopped; the same command goes on from there")
         return 128 + stop.number
+    page = write_page(folder / scale)
     if as_json:
         print(json.dumps(result.as_json(), indent=2))
     else:
-        _show(claim, result, folder / scale, console)
+        _show(claim, result, page, console)
     return 0 if result.verdict in ("holds", "not judged") else 1
 
 
-def _show(claim: Claim, result: Result, folder: Path, console: Console) -> None:
+def _show(claim: Claim, result: Result, page: Path, console: Console) -> None:
     found = claim.table(result.figures)
     table = Table(*found.header, caption=found.caption)
     for row in found.rows:
         table.add_row(*row)
     console.print(table)
     console.print(f"predicate: {result.predicate}.")
-    console.print(
-        f"[bold]{result.verdict}[/] ({result.scale} scale, {result.seconds:.0f} s; {folder / claim.name}.svg)"
-    )
+    console.print(f"[bold]{result.verdict}[/] ({result.scale} scale, {result.seconds:.0f} s)")
+    console.print(f"report: {page}")

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from ..core.state import atomic_path
-from . import figures
-from .lengths import format_length
+from . import figures, page
 from .runs import Run, load_run
 
 TEMPLATE = "report.html.jinja"
@@ -79,23 +74,12 @@ def draw(runs: Sequence[Run]) -> dict[str, Figure]:
 
 def render(runs: Sequence[Run], drawn: Mapping[str, Figure], title: str | None = None) -> str:
     """The page's text."""
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    environment.filters |= {
-        "length": format_length,
-        "percent": lambda value: f"{value:.0%}",
-        "bytes": format_bytes,
-        "breakable": lambda text: Markup(re.sub(r"([._])", r"\1<wbr>", str(escape(text)))),
-        "short": _short,
-        "duration": _duration,
-    }
-    template = environment.from_string(files("mnesis.measure").joinpath(TEMPLATE).read_text(encoding="utf-8"))
-    return template.render(
+    return page.render(
+        TEMPLATE,
         title=title or ("Memory report: " + ", ".join(run.label for run in runs)),
         runs=[_View(run, f"-{i + 1}" if len(runs) > 1 else "") for i, run in enumerate(runs)],
-        figures={name: Markup(_inline(figure, name)) for name, figure in drawn.items()},
+        figures={name: page.inline(figure, name, _described(name)) for name, figure in drawn.items()},
         lengths=sorted({row["length"] for run in runs for row in run.lengths}),
-        light=Markup(figures.palette(False)),
-        dark=Markup(figures.palette(True)),
     )
 
 
@@ -122,16 +106,6 @@ class _View:
         return next((row for row in self.run.lengths if row["length"] == length), None)
 
 
-def format_bytes(count: float | int) -> str:
-    """Bytes as people read them: 512 B, 1.5 KiB, 22 MiB."""
-    sign, count = "-" * (count < 0), abs(count)
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:
-            return f"{sign}{count:.3g} {unit}" if count < 1000 else f"{sign}{count:.0f} {unit}"
-        count /= 1024
-    return f"{sign}{count:.3g} GiB"
-
-
 def _load(folders: Sequence[str | Path], labels: Sequence[str] | None) -> list[Run]:
     if not folders:
         raise ValueError("a report is about runs; give at least one run's folder")
@@ -145,15 +119,14 @@ def _load(folders: Sequence[str | Path], labels: Sequence[str] | None) -> list[R
     return runs
 
 
-def _inline(figure: Figure, name: str) -> str:
-    described = re.sub(r"[-\d]+$", "", name)
-    label = {
+def _described(name: str) -> str:
+    """What a figure shows, for those who do not see it."""
+    return {
         "accuracy": "Accuracy against length; the numbers are in the table below",
         "cost": "Units read a second and memory against length; the numbers are in the table below",
         "depth": "Accuracy by length and by the place of the last supporting fact, as numbers in cells",
         "training": "Training accuracy and loss against units seen; the stages are in the table below",
-    }[described]
-    return figures.svg(figure, name).replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    }[re.sub(r"[-\d]+$", "", name)]
 
 
 def _command(command: Any) -> str:
@@ -172,7 +145,7 @@ def _flat(tree: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 def _downloads(run: Run) -> Iterator[tuple[str, str | None]]:
     """Names and data addresses of what may be taken along; the address of a file too large to carry is None."""
     if run.lengths:
-        yield "lengths.csv", _data("text/csv", _table(run).encode())
+        yield "lengths.csv", page.data_address("text/csv", _table(run).encode())
     for name, kind in (
         ("results.json", "application/json"),
         ("config.json", "application/json"),
@@ -181,11 +154,7 @@ def _downloads(run: Run) -> Iterator[tuple[str, str | None]]:
     ):
         file = run.folder / name
         if file.is_file():
-            yield name, _data(kind, file.read_bytes()) if file.stat().st_size <= MOST_BYTES else None
-
-
-def _data(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+            yield name, page.data_address(kind, file.read_bytes()) if file.stat().st_size <= MOST_BYTES else None
 
 
 def _table(run: Run) -> str:
@@ -199,23 +168,3 @@ def _table(run: Run) -> str:
         values = [value for n in parts for value in (row[n]["mean"], *(row[n]["interval"] or ("", "")))]
         writer.writerow([*(row[key] for key in plain), *values, *(row[key] for key in cost)])
     return buffer.getvalue()
-
-
-def _short(value: float | int | None) -> str:
-    """A number with three digits that count: 1.2M, 45.6k, 0.123."""
-    if value is None:
-        return ""
-    for factor, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= factor:
-            return f"{value / factor:.3g}{letter}"
-    return f"{value:.3g}"
-
-
-def _duration(seconds: float | int | None) -> str:
-    if seconds is None:
-        return ""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds // 3600:.0f} h {seconds % 3600 / 60:.0f} min"
