@@ -17,8 +17,12 @@ from .study import SEEDS, VMA, few_shot_trials, omniglot
 ADDRESS, IMPORTANCE = 0.80, 0.87
 TESTS = ((5, 1), (5, 5), (20, 1), (20, 5))
 PAPER = {(5, 1): 0.91, (5, 5): 0.97, (20, 1): 0.77, (20, 5): 0.90}
-EPISODES: dict[Scale, tuple[int, int]] = {"smoke": (3, 2), "laptop": (200, 20), "full": (1000, 50)}
-"""Banks, and samples of the importance weights."""
+EPISODES: dict[Scale, tuple[int, int, tuple[int, ...]]] = {
+    "smoke": (2, 2, (2, 2, 1, 1)),
+    "laptop": (200, 20, (200, 60, 20, 6)),
+    "full": (1000, 50, (1000, 1000, 1000, 1000)),
+}
+"""Banks, samples of the importance weights, and banks that these are taken of, for each test."""
 
 
 class Classification(TrainedClaim):
@@ -40,10 +44,10 @@ class Classification(TrainedClaim):
     reads_data = True
 
     def trials(self, scale: Scale) -> list[Trial]:
-        episodes, samples = EPISODES[scale]
+        source, (episodes, samples, tried) = omniglot(self.data), EPISODES[scale]
         exams: tuple[Exam, ...] = tuple(
-            ClassExam(place, omniglot(self.data), samples=samples, ways=ways, shots=shots, episodes=episodes)
-            for place, (ways, shots) in enumerate(TESTS)
+            ClassExam(place, source, samples=samples, ways=ways, shots=shots, episodes=episodes, tried=banks)
+            for place, ((ways, shots), banks) in enumerate(zip(TESTS, tried, strict=True))
         )
         return few_shot_trials(scale, self.seeds[scale], self.data, lambda model: exams if model == VMA else ())
 
