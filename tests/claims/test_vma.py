@@ -111,6 +111,15 @@ def test_class_exams_count_right_ones() -> None:
     assert 0 <= found["address"]["accuracy"] <= 1
 
 
+def test_weights_trained_anew_are_asked_anew_by_every_claim_of_the_study(tmp_path) -> None:
+    for claim in (FewShot(), Confounders()):
+        claim.run("smoke", tmp_path, progress=False)
+    own = tmp_path / "smoke" / "VMA-0" / "training" / "exams"
+    assert {path.stem for path in own.iterdir()} == {"vma-few-shot", "vma-confounders"}
+    FewShot().run("smoke", tmp_path, progress=False, overwrite=True)
+    assert {path.stem for path in own.iterdir()} == {"vma-few-shot"}
+
+
 def test_gaps_are_paired() -> None:
     assert gap({"nats": [3.0, 5.0, 9.0]}, {"nats": [2.0, 4.0, 8.0]}) == (1.0, 0.0)
 

@@ -92,6 +92,12 @@ def test_a_validation_may_only_tell(tmp_path) -> None:
     assert same(weights(watched), weights(alone))
 
 
+def test_the_same_stage_twice_is_looked_at_once(tmp_path) -> None:
+    kept, stage = Kept([1.0, 1.0]), Stage(length=8, batch=4, steps=3)
+    fit(model(), Echo(), recipe(stage, stage), tmp_path / "a", validation=Validation(kept, 5, "loss"), progress=False)
+    assert len(kept.seen) == 2  # after 5 updates, and the last
+
+
 def test_figures_that_cannot_be() -> None:
     with pytest.raises(ValueError, match="every=0"):
         Validation(lambda memory: {}, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import time
@@ -104,7 +105,7 @@ class TrainedClaim(Claim):
         points, trainings = [], []
         for phase in trial.phases:
             own = work.folder / f"{trial.model.replace(' ', '-')}-{trial.seed}" / phase.name
-            kept = own / f"{self.name}.json"
+            kept = own / "exams" / f"{self.name}.json"
             if work.progress and not kept.exists():
                 Console(stderr=True).print(f"{trial.model}, seed {trial.seed}: {phase.name}", highlight=False)
             weights = None if network is None else network.state_dict()
@@ -112,8 +113,8 @@ class TrainedClaim(Claim):
             network = phase.build()
             if weights is not None:
                 network.load_state_dict(weights)
-            if work.overwrite:
-                kept.unlink(missing_ok=True)
+            if work.overwrite:  # of every claim of the study: other weights will stand here
+                shutil.rmtree(kept.parent, ignore_errors=True)
             result = fit(
                 network,
                 phase.task,

@@ -202,7 +202,7 @@ class Trainer:
             )
         promoted = position.promoted(stage)
         ends = promoted or position.stage_update == stage.steps
-        validated = self._validate(last=ends and stage is self.recipe.stages[-1])
+        validated = self._validate(last=ends and position.stage == len(self.recipe.stages) - 1)
         line = ends or validated is not None or position.update % self.recipe.log_every == 0
         self.journal.update(position, outcome, length=length, line=line, validation=validated)
         position.window += 1

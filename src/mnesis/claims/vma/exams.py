@@ -102,7 +102,6 @@ class NestedExam(PictureExam):
         model, generator = cast(Generation, network).model, torch.Generator().manual_seed(self.seed)
         reads = model.networks.template_shape is not None
         for _ in range(self.rounds):
-            # As many as there are: which pictures are targets does not depend on how many stand in the bank.
             drawn = nested(self.images, generator, examples=self.examples, targets=self.targets)
             exemplars = drawn.exemplars.flatten(0, 1).float()
             with torch.no_grad():
