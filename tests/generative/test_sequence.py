@@ -112,7 +112,7 @@ def test_the_best_of_all_slots_is_all_slots() -> None:
 
 def test_old_slots_are_overwritten() -> None:
     """With a body that sees two units, a question sees the six slots before it and the unit before them."""
-    model, x = reader(body="window", options={"heads": 2, "window": 2}), stream(30)
+    model, x = reader(body="window", convolution=None, options={"heads": 2, "window": 2}), stream(30)
     x = x._replace(asked=torch.ones_like(x.asked))
     whole = model(x)[0][:, -1]
     assert (model(piece(x, slice(None), slice(-8, None)))[0][:, -1] - whole).abs().max() < 1e-12

@@ -264,5 +264,10 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             "vma-hard-is-faster", "claims.vma.cost:HardIsFaster", "generative",
             "four random reads are faster in training than one blend of all slots", papers=("bornschein2017vma",),
         ),
+        Card(
+            "vma-sequence", "claims.vma.sequence:Sequence", "generative",
+            "a random address reads a stream's bank as well as soft attention, and larger banks too",
+            papers=("bornschein2017vma",),
+        ),
     ),
 }  # fmt: skip

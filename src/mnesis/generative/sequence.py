@@ -20,6 +20,7 @@ from ..core.catalog import create_memory
 from ..core.memory import Memory
 from ..core.record import record
 from ..core.task import Episode, Task
+from ..layers.short_convolution import ShortConvolution
 from ..ops.addressing import ESTIMATORS, address_divergence, read_bank, similarity
 
 DETERMINISTIC = ("soft", "top-k", "none")
@@ -36,8 +37,9 @@ class Asked(NamedTuple):
 
 
 class BankState(NamedTuple):
-    """What the body holds, and the latest slots, the newest last."""
+    """What convolution and body hold, and the latest slots, the newest last."""
 
+    tail: Float[Tensor, "B tail D"]
     body: Any
     key: Float[Tensor, "B N E"]
     value: Float[Tensor, "B N D"]
@@ -67,7 +69,9 @@ class BankReader(Memory[BankState]):
         dim: width of the body and of values.
         slots: N; the oldest is overwritten.
         match: E, width of keys and queries.
-        body: name of the memory that makes states, keys and values.
+        body: name of the memory that makes states, keys and values, added to what it reads.
+        convolution: width of the causal convolution under it, which lets a slot's key come from the units before its
+            value; None = without.
         read: an estimator of :func:`mnesis.ops.addressing.read_bank`, or "soft", "top-k" or "none".
         samples: K of the bound.
         best: slots of a top-k read.
@@ -85,6 +89,7 @@ class BankReader(Memory[BankState]):
         slots: int = 128,
         match: int = 32,
         body: str = "gru",
+        convolution: int | None = 4,
         read: str = "vimco",
         samples: int = 4,
         best: int = 4,
@@ -98,6 +103,7 @@ class BankReader(Memory[BankState]):
         self.vocabulary, self.slots, self.match, self.read = vocabulary, slots, match, read
         self.samples, self.best, self.width = samples, min(best, slots), dim
         self.embedding = nn.Embedding(vocabulary, dim)
+        self.convolution = ShortConvolution(dim, convolution) if convolution else None
         self.body = create_memory(body, dim=dim, **(options or {}))
         self.key, self.value = nn.Linear(dim, match, bias=False), nn.Linear(dim, dim, bias=False)
         self.query = nn.Linear(dim, match, bias=False)
@@ -105,7 +111,9 @@ class BankReader(Memory[BankState]):
         self.head = nn.Sequential(nn.Linear(2 * dim, 2 * dim), nn.ReLU(), nn.Linear(2 * dim, vocabulary))
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> BankState:
+        lags = 0 if self.convolution is None else self.convolution.width - 1
         return BankState(
+            torch.zeros(batch, lags, self.width, device=device, dtype=dtype),
             self.body.initial_state(batch, device=device, dtype=dtype),
             torch.zeros(batch, self.slots, self.match, device=device, dtype=dtype),
             torch.zeros(batch, self.slots, self.width, device=device, dtype=dtype),
@@ -113,7 +121,11 @@ class BankReader(Memory[BankState]):
         )
 
     def scan(self, x: Asked, state: BankState, phase: int = 0) -> tuple[Float[Tensor, "B T V"], BankState]:
-        h, body = self.body.scan(self.embedding(x.tokens), state.body, phase)
+        given, tail = self.embedding(x.tokens), state.tail
+        if self.convolution is not None:
+            given, tail = self.convolution(given, tail)
+        h, body = self.body.scan(given, state.body, phase)
+        h = given + h
         key, value = torch.cat([state.key, self.key(h)], 1), torch.cat([state.value, self.value(h)], 1)
         batch, time = x.tokens.shape
         row, place = x.asked.nonzero(as_tuple=True)
@@ -123,7 +135,7 @@ class BankReader(Memory[BankState]):
             self._learn(asked, x.answer[row, place], row, place, (batch, time))
             y = y.index_put((row, place), self._answer(asked))
         held = (state.held + time).clamp_max(self.slots)
-        return y, BankState(body, key[:, -self.slots :], value[:, -self.slots :], held)
+        return y, BankState(tail, body, key[:, -self.slots :], value[:, -self.slots :], held)
 
     def _question(self, h: Tensor, key: Tensor, value: Tensor, held: Tensor, row: Tensor, place: Tensor) -> _Question:
         """The slots before each question, the newest last, and the prior over them."""
