@@ -19,7 +19,7 @@ from mnesis.claims.vma.kl_shift import KLShift
 from mnesis.claims.vma.learned_memory import LearnedMemory
 from mnesis.claims.vma.nats import gap
 from mnesis.claims.vma.recall import PLAIN, SKIP, Recall
-from mnesis.claims.vma.study import SETTINGS, SOFT, SOFT_FEW, VAE, VMA, build
+from mnesis.claims.vma.study import SETTINGS, SHORT, SOFT, SOFT_FEW, VAE, VMA, build
 from mnesis.generative.generation import Generation
 from mnesis.learn.folder import describe
 from mnesis.tasks.images.collections import open_collection
@@ -176,7 +176,7 @@ def test_confounders(excess, vae, verdict) -> None:
     ],
 )
 def test_kl_shift(address, latent, nats, verdict) -> None:
-    points = [made("VMA 8x1", 1, 90), made(VMA, 4, 70), made("VMA 8x8", 8, nats, address, latent)]
+    points = [made("VMA 8x1", 1, 90), made(SHORT, 4, 70), made("VMA 8x8", 8, nats, address, latent)]
     assert KLShift().judge({"points": points}) == verdict
 
 
@@ -221,8 +221,9 @@ def test_classification(address, importance, verdict) -> None:
     ],
 )
 def test_ablations(inner, cosine, flat, classes, verdict) -> None:
-    nats = {VMA: 90, INNER: inner, COSINE: cosine, FLAT: flat, CLASSES: classes}
-    assert Ablations().judge({"points": [made(name, 32, value) for name, value in nats.items()]}) == verdict
+    nats = {INNER: inner, COSINE: cosine, FLAT: flat, CLASSES: classes}
+    points = [made(SHORT, 32, 90), *(made(f"{VMA}{suffix}", 32, value) for suffix, value in nats.items())]
+    assert Ablations().judge({"points": points}) == verdict
 
 
 @pytest.mark.parametrize(

@@ -13,21 +13,22 @@ from ..trials import Trial
 from .exams import NestedExam
 from .few_shot import ROUNDS
 from .nats import NatsClaim, axes, gap, styled
-from .study import SEEDS, VMA, Diet, omniglot, trial
+from .study import SEEDS, SHORT, VMA, Diet, omniglot, trial, variant
 
-INNER, COSINE, FLAT, CLASSES = "VMA, inner product", "VMA, cosine", "VMA, flat prior", "VMA, 32 classes"
+INNER, COSINE, FLAT, CLASSES = ", inner product", ", cosine", ", flat prior", ", 32 classes"
 VARIANTS: dict[str, dict[str, Any]] = {
-    VMA: {},
+    "": {},
     INNER: {"kind": "inner"},
     COSINE: {"kind": "cosine"},
     FLAT: {"prior": "flat"},
     CLASSES: {"diet": Diet(classes=32, targets=1)},
 }
+"""What is added to the name, and what differs."""
 LEAD, NEAR = 1.0, 1.0
 
 
 class Ablations(NatsClaim):
-    """The VMA of ``vma-few-shot`` with another similarity, a flat p(a), and lessons of 32 classes with a target each.
+    """VMA with another similarity, a flat p(a), and lessons of 32 classes with a target each, all trained equally long.
 
     All answer for the same targets with 8 classes of 4 exemplars in the bank.
     """
@@ -49,21 +50,21 @@ class Ablations(NatsClaim):
         source, (rounds, samples, limit) = omniglot(self.data), ROUNDS[scale]
         exam = NestedExam(32, source, samples=samples, rounds=rounds, limit=limit)
         return [
-            trial(name, seed, scale, source, (exam,), model="vma", **options)
+            trial(seed=seed, scale=scale, source=source, exams=(exam,), **variant(scale, suffix, **options))
             for seed in self.seeds[scale]
-            for name, options in VARIANTS.items()
+            for suffix, options in VARIANTS.items()
         ]
 
     def judge(self, figures: Mapping[str, Any]) -> Verdict:
-        above = {name: _above(figures, name) for name in VARIANTS if name != VMA}
+        above = {suffix: _above(figures, suffix) for suffix in VARIANTS if suffix}
         better = min(above[INNER], above[COSINE]) < -LEAD
         return "holds" if not better and max(above[FLAT], above[CLASSES]) < NEAR else "does not hold"
 
     def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
-        names = [name for name in VARIANTS if name != VMA]
+        above = {f"{VMA}{suffix}": _above(figures, suffix) for suffix in VARIANTS if suffix}
         with styled():
             figure, ax = axes(height=2.6)
-            ax.barh(names, [_above(figures, name) for name in names], color=style.SERIES[0], height=0.6)
+            ax.barh(list(above), list(above.values()), color=style.SERIES[0], height=0.6)
             ax.axvline(0, color=style.INK, linewidth=1)
             ax.invert_yaxis()
             ax.set_xlabel("nats above the memory-normalised similarity,\nlearned prior, 8 classes")
@@ -71,8 +72,8 @@ class Ablations(NatsClaim):
         return {"": figure}
 
 
-def _above(figures: Mapping[str, Any], name: str) -> float:
-    """Mean paired gap to the VMA of the same seed, over seeds."""
-    own = [point for point in figures["points"] if point["model"] == name]
-    plain = {point["seed"]: point for point in figures["points"] if point["model"] == VMA}
+def _above(figures: Mapping[str, Any], suffix: str) -> float:
+    """Mean paired gap of a variant to the plain model of the same seed, over seeds."""
+    own = [point for point in figures["points"] if point["model"] == f"{VMA}{suffix}"]
+    plain = {point["seed"]: point for point in figures["points"] if point["model"] in (VMA, SHORT)}
     return sum(gap(point, plain[point["seed"]])[0] for point in own) / len(own)

@@ -14,7 +14,7 @@ from ..trials import Trial
 from .exams import NestedExam
 from .few_shot import ROUNDS
 from .nats import NatsClaim, axes, mean, styled
-from .study import SEEDS, VMA, Diet, omniglot, trial
+from .study import SEEDS, Diet, omniglot, trial, variant
 
 EXAMPLES: dict[Scale, tuple[int, ...]] = {"smoke": (1, 2), "laptop": (1, 2, 4, 8), "full": (1, 2, 4, 8, 16)}
 CLASSES = 8
@@ -22,7 +22,7 @@ MOVED = 1.0
 
 
 class KLShift(NatsClaim):
-    """VMA trained and tested with 8 classes of 1, 2, 4 and 8 exemplars; the one of 4 is that of ``vma-few-shot``.
+    """VMA trained and tested with 8 classes of 1, 2, 4 and 8 exemplars, all equally long.
 
     With one exemplar a class the address is the class, log 8 = 2.08 nats. Every size answers for the same targets.
     """
@@ -43,13 +43,11 @@ class KLShift(NatsClaim):
         source, (rounds, samples, limit) = omniglot(self.data), ROUNDS[scale]
         return [
             trial(
-                VMA if examples == 4 else f"VMA {CLASSES}x{examples}",
-                seed,
-                scale,
-                source,
-                (NestedExam(examples, source, samples=samples, examples=examples, rounds=rounds, limit=limit),),
-                model="vma",
-                diet=Diet(CLASSES, examples),
+                seed=seed,
+                scale=scale,
+                source=source,
+                exams=(NestedExam(examples, source, samples=samples, examples=examples, rounds=rounds, limit=limit),),
+                **variant(scale, "" if examples == 4 else f" {CLASSES}x{examples}", diet=Diet(CLASSES, examples)),
             )
             for seed in self.seeds[scale]
             for examples in reversed(EXAMPLES[scale])
