@@ -17,8 +17,11 @@ from mnesis.claims.vma.exams import ClassExam, NestedExam, Pictures, RecallExam,
 from mnesis.claims.vma.few_shot import FewShot
 from mnesis.claims.vma.kl_shift import KLShift
 from mnesis.claims.vma.learned_memory import LearnedMemory
+from mnesis.claims.vma.matching import GMN, MatchingClaim
 from mnesis.claims.vma.nats import gap
 from mnesis.claims.vma.recall import PLAIN, SKIP, Recall
+from mnesis.claims.vma.sequence import ALL, NONE, RANDOM, TOP, AnswerBitsExam, Sequence
+from mnesis.claims.vma.sequence import SOFT as BLENDED
 from mnesis.claims.vma.study import SETTINGS, SHORT, SOFT, SOFT_FEW, VAE, VMA, build
 from mnesis.generative.generation import Generation
 from mnesis.learn.folder import describe
@@ -27,7 +30,7 @@ from mnesis.tasks.images.lessons import RecallLessons
 
 GLYPHS = Pictures("glyphs")
 TASK = RecallLessons(open_collection("glyphs").train)
-STUDY = (FewShot, Confounders, Classification, KLShift, Ablations)
+STUDY = (FewShot, Confounders, Classification, KLShift, Ablations, MatchingClaim)
 
 
 def network(model: str = "vma") -> Generation:
@@ -257,3 +260,70 @@ def test_hard_is_faster(at_32, at_48, at_64, verdict) -> None:
         for model, seconds in ((HARD, hard), (BLEND, 1.0))
     ]
     assert HardIsFaster().judge({"points": points}) == verdict
+
+
+@pytest.mark.parametrize(
+    ("few", "four", "verdict"),
+    [(82.1, 68.1, "holds"), (80.9, 68.1, "does not hold"), (82.1, 66.9, "does not hold")],
+)
+def test_matching(few, four, verdict) -> None:
+    """VMA falls by 10 nats from 1 to 10 exemplars, and pays 5 for 4 classes."""
+    cells = {(GMN, 1, 1): few, (GMN, 1, 10): 71.0, (GMN, 4, 10): four + 9, (VMA, 1, 1): 86.0, (VMA, 1, 10): 76.0}
+    cells[VMA, 4, 10] = 81.0
+    points = [
+        made(model, classes * examples, value, classes=classes, examples=examples)
+        for (model, classes, examples), value in cells.items()
+    ]
+    assert MatchingClaim().judge({"points": points}) == verdict
+
+
+@pytest.mark.parametrize(
+    ("near", "far", "soft", "verdict"),
+    [
+        (3.7, 2.1, 4.0, "holds"),
+        (3.5, 2.1, 4.0, "does not hold"),
+        (3.7, 1.9, 4.0, "does not hold"),
+        (3.7, 2.1, 1.9, "inconclusive"),
+    ],
+)
+def test_sequence(near, far, soft, verdict) -> None:
+    def at(pairs: int, **bits: float) -> list[dict[str, Any]]:
+        return [{"model": name, "seed": 0, "at": pairs, "bits": value} for name, value in bits.items()]
+
+    points = [*at(16, **{RANDOM: near, BLENDED: soft, NONE: 0.0}), *at(128, **{RANDOM: far, BLENDED: 2.0, NONE: 0.0})]
+    assert Sequence().judge({"points": points, "trained": 16, "whole": 4.0}) == verdict
+
+
+def test_answer_bits_are_those_of_the_value() -> None:
+    """A reader that always says the value has all its bits, one that says anything 0; the bank holds all units."""
+    (trial,) = (trial for trial in Sequence().trials("smoke") if trial.model == ALL)
+    (phase,) = trial.phases
+
+    class Knows(phase.build().__class__):
+        sure = True
+
+        def scan(self, x, state, phase=0):
+            _, state = super().scan(x, state, phase)
+            said = torch.nn.functional.one_hot(x.answer.clamp_min(0), self.vocabulary).double().log()
+            guess = torch.full_like(said, -math.inf)
+            guess[..., :16] = -math.log(16)
+            return (said if self.sure else guess), state
+
+    reader = phase.build()
+    reader.__class__ = Knows
+    found = AnswerBitsExam(3, rows=10).take(reader, phase.task)
+    assert (found["bits"], found["accuracy"], found["answers"]) == (4.0, 1.0, 10)
+    assert found["slots"] == 3 * 5 + 2
+    assert 0 <= found["settled"] <= math.log(17)
+    assert found["posterior_divergence"] >= 0
+    Knows.sure = False
+    assert AnswerBitsExam(3, rows=10).take(reader, phase.task)["bits"] == pytest.approx(0)
+
+
+def test_readers_of_a_sequence_differ_in_the_read_alone() -> None:
+    built = {trial.model: trial.phases[0].build() for trial in Sequence().trials("smoke")}
+    assert {name: reader.read for name, reader in built.items()} == {
+        RANDOM: "vimco", ALL: "exact", BLENDED: "soft", TOP: "top-k", NONE: "none"
+    }  # fmt: skip
+    shapes = [{name: p.shape for name, p in reader.named_parameters()} for reader in built.values()]
+    assert all(shape == shapes[0] for shape in shapes)

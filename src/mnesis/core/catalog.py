@@ -261,6 +261,11 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             "which similarity and which prior over addresses hardly matters", papers=("bornschein2017vma",),
         ),
         Card(
+            "vma-matching", "claims.vma.matching:MatchingClaim", "generative",
+            "matching all exemplars together wins with many of one class, and loses as classes are added",
+            papers=("bornschein2017vma",),
+        ),
+        Card(
             "vma-hard-is-faster", "claims.vma.cost:HardIsFaster", "generative",
             "four random reads are faster in training than one blend of all slots", papers=("bornschein2017vma",),
         ),

@@ -191,7 +191,8 @@ class ConvolutionNetworks(Networks):
             maps = above.maps
         self.stages = nn.ModuleList(stages)
         self.last = _drawn(nn.Conv2d(maps + skips[0], self.channels, 3, padding=1), last=True)
-        self.to(memory_format=torch.channels_last)  # measured: updates on a processor take 0.75 of the time
+        # Measured: updates on a processor take 0.75 of the time.
+        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def _encoder(self, parts: Sequence[tuple[int, ...]], outputs: int) -> Encoder:
         return ConvolutionEncoder(len(parts), self.image, self.widths, outputs)
