@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Mapping
-from io import BytesIO
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
 
 from ...measure import figures as style
 from ..claim import Scale, Verdict
 from ..trials import Exam, Trial
 from .exams import NestedExam, ShowExam
-from .nats import NatsClaim, axes, mean, styled
+from .nats import NatsClaim, axes, mean, picture, sheet, styled
 from .study import SEEDS, SOFT, SOFT_FEW, VAE, VMA, few_shot_trials, omniglot
 
 GAP = 1.0
@@ -83,17 +79,8 @@ class FewShot(NatsClaim):
             ax.set_xlabel("nats a picture of a class never trained on")
             figure.legend(loc="outside lower left")
         shown = next(point for point in figures["points"] if "samples" in point)
-        return {"": figure, "samples": _samples(shown), "addresses": _addresses(shown)}
-
-
-def _samples(shown: Mapping[str, Any]) -> Figure:
-    """One exemplar on the left, what is drawn from it beside it."""
-    with styled():
-        figure, ax = axes(height=4.2)
-        ax.imshow(_picture(shown["samples"]), cmap="gray", vmin=0, vmax=255)
-        ax.set_axis_off()
-        ax.set_title("the one exemplar of an unseen class, and pictures drawn from it", loc="left", fontsize=10.5)
-    return figure
+        rows = sheet(shown["samples"], "the one exemplar of an unseen class, and pictures drawn from it")
+        return {"": figure, "samples": rows, "addresses": _addresses(shown)}
 
 
 def _addresses(shown: Mapping[str, Any]) -> Figure:
@@ -103,7 +90,7 @@ def _addresses(shown: Mapping[str, Any]) -> Figure:
         panels = figure.subplots(2, 3, width_ratios=(1, 3.4, 5))
         for (left, middle, right), lookup in zip(panels, shown["lookups"], strict=True):
             for ax, name, title in ((left, "target", "x"), (right, "best", "the five best slots")):
-                ax.imshow(_picture(lookup[name]), cmap="gray", vmin=0, vmax=255)
+                ax.imshow(picture(lookup[name]), cmap="gray", vmin=0, vmax=255)
                 ax.set_axis_off()
                 ax.set_title(title, fontsize=10.5)
             examples = len(lookup["q"]) // shown["classes"]
@@ -112,7 +99,3 @@ def _addresses(shown: Mapping[str, Any]) -> Figure:
             middle.set_xticks([])
             middle.set_title("q(a | x) by slot", fontsize=10.5)
     return figure
-
-
-def _picture(png: str) -> Any:
-    return np.asarray(Image.open(BytesIO(base64.b64decode(png))))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
+import torch
 from matplotlib.figure import Figure
 
 from ...core.memory import Memory
@@ -16,17 +17,19 @@ from ...generative.autoencoder import VariationalAutoencoder
 from ...generative.bank import LearnedBank
 from ...generative.evaluation import know, usage
 from ...generative.generation import Generation
-from ...generative.networks import MLPNetworks
+from ...generative.networks import MLPNetworks, Networks
 from ...generative.variational_memory_addressing import VariationalMemoryAddressing
 from ...learn import Recipe, Stage, Validation
 from ...measure import figures as style
 from ...tasks.images.lessons import PictureLessons
 from ..claim import Scale, Verdict
 from ..trials import Phase, Trial
-from .exams import PictureExam, Pictures, Watch, pictures, told
-from .nats import NatsClaim, axes, mean, styled
-from .study import SEEDS, VAE
+from .exams import PictureExam, Pictures, Watch, as_png, pictures, told
+from .nats import NatsClaim, axes, mean, sheet, styled
+from .study import SEEDS, VAE, omniglot
+from .study import SETTINGS as CONVOLUTIONS
 
+CHARACTERS = ", Omniglot"
 LEAST, MOST, SPREAD, ROOM, CLOSE = 1.0, 4.0, 1.0, 0.5, 3.0
 
 
@@ -41,6 +44,9 @@ class Setting:
     """Of a slot, a vector."""
     sizes: tuple[int, ...]
     updates: int
+    characters: tuple[int, ...]
+    """Sizes of the banks for Omniglot."""
+    character_updates: int
     rate: float
     every: int
     pictures: int
@@ -49,9 +55,22 @@ class Setting:
 
 
 SETTINGS: dict[Scale, Setting] = {
-    "smoke": Setting((16, 8), 2, 4, 8, (4, 8), 4, 1e-3, 2, 20, 4),
-    "laptop": Setting((256, 128), 32, 128, 256, (64, 256, 1024), 30_000, 1e-3, 1000, 2000, 200),
-    "full": Setting((256, 128), 32, 128, 256, (64, 128, 256, 512, 1024, 2048), 300_000, 3e-4, 5000, 10_000, 5000),
+    "smoke": Setting((16, 8), 2, 4, 8, (4, 8), 4, (8,), 2, 1e-3, 2, 20, 4),
+    "laptop": Setting((256, 128), 32, 128, 256, (64, 256, 1024), 30_000, (256,), 3000, 1e-3, 1000, 2000, 200),
+    "full": Setting(
+        (256, 128),
+        32,
+        128,
+        256,
+        (64, 128, 256, 512, 1024, 2048),
+        300_000,
+        (256, 2048),
+        300_000,
+        3e-4,
+        5000,
+        10_000,
+        5000,
+    ),
 }
 
 
@@ -61,27 +80,36 @@ class LearnedExam(PictureExam):
 
     Args:
         count: pictures.
+        shown: slots to draw pictures from, those read most.
+        drawn: pictures of each.
     """
 
     count: int = 1000
+    shown: int = 8
+    drawn: int = 10
 
     def take(self, network: Memory[Any], task: Task) -> dict[str, Any]:
         taught = cast(Generation, network)
         images = self.images.pixels[: self.count].float()
         bank = None if taught.bank is None else taught.bank()
+        generator = torch.Generator().manual_seed(self.seed)
         batches = [(x, bank) for x in images.split(500)]
-        found = told(know(taught.model, batches, samples=self.samples, allow_targets=True))
+        found = told(know(taught.model, batches, samples=self.samples, allow_targets=True, generator=generator))
         if bank is not None and isinstance(taught.model, VariationalMemoryAddressing):
             used = usage(taught.model, images, bank)
             found |= {"prior_entropy": used.prior_entropy, "clusters": math.exp(used.proposed_entropy)}
+            most = bank.content[used.proposed.argsort(descending=True)[: self.shown]]
+            rows = [taught.model.sample(slot[None], self.drawn, generator=generator).mean for slot in most]
+            found |= {"rows": as_png(torch.stack(rows))}
         return found
 
 
 class LearnedMemory(NatsClaim):
-    """Slots that are parameters, vectors of 256, learned with the model on MNIST.
+    """Slots that are parameters, learned with the model: vectors of 256 on MNIST, pictures on Omniglot.
 
-    Of MNIST it reads the fixed binarisation; without data glyphs stand in. Weights are chosen on validation pictures.
-    The VAE has the same networks without slots.
+    Of MNIST it reads the fixed binarisation, of Omniglot the alphabets that few-shot models train on, with their
+    convolutions, tested on other alphabets; without data glyphs stand in. Weights are chosen on validation pictures.
+    The VAE has the same networks without slots. The verdict is about MNIST alone.
     """
 
     name = "vma-learned-memory"
@@ -100,10 +128,25 @@ class LearnedMemory(NatsClaim):
     reads_data = True
 
     def trials(self, scale: Scale) -> list[Trial]:
-        setting, source = SETTINGS[scale], pictures("binarized-mnist", self.data, "glyphs")
+        setting, digits = SETTINGS[scale], pictures("binarized-mnist", self.data, "glyphs")
         return [
-            _trial(setting, seed, source, slots) for seed in self.seeds[scale] for slots in (*setting.sizes[::-1], 0)
-        ]
+            *(
+                _trial(
+                    setting, _name(slots) + CHARACTERS, seed, omniglot(self.data), slots, setting.character_updates,
+                    partial(_build_convolutions, scale, slots),
+                )
+                for seed in self.seeds[scale]
+                for slots in (*setting.characters[::-1], 0)
+            ),
+            *(
+                _trial(
+                    setting, _name(slots), seed, digits, slots, setting.updates,
+                    partial(_build_layers, setting, digits, slots),
+                )
+                for seed in self.seeds[scale]
+                for slots in (*setting.sizes[::-1], 0)
+            ),
+        ]  # fmt: skip
 
     def judge(self, figures: Mapping[str, Any]) -> Verdict:
         sizes = _sizes(figures)
@@ -130,14 +173,28 @@ class LearnedMemory(NatsClaim):
             ax.set_ylabel("nats")
             ax.grid(axis="y")
             figure.legend(loc="outside lower left", ncols=3)
-        return {"": figure}
+        rows = {
+            "characters" if point["model"].endswith(CHARACTERS) else "digits": sheet(
+                point["rows"], "a row: pictures that share a learned slot", 4.6
+            )
+            for point in figures["points"]
+            if "rows" in point
+        }
+        return {"": figure, **rows}
 
 
-def _trial(setting: Setting, seed: int, source: Pictures, slots: int) -> Trial:
+def _trial(
+    setting: Setting,
+    name: str,
+    seed: int,
+    source: Pictures,
+    slots: int,
+    updates: int,
+    build: Callable[[], Memory[Any]],
+) -> Trial:
     task = PictureLessons(source.part("train"))
-    image = source.part("train").pixels.shape[1:]
     recipe = Recipe(
-        (Stage(32, 1, setting.updates),),
+        (Stage(32, 1, updates),),
         learning_rate=setting.rate,
         warm_up=100,
         clip=100.0,
@@ -147,14 +204,14 @@ def _trial(setting: Setting, seed: int, source: Pictures, slots: int) -> Trial:
     )
     watched = LearnedExam(slots, source, "validation", samples=4, count=min(1000, setting.pictures))
     exam = LearnedExam(slots, source, samples=setting.samples, count=setting.pictures)
-    build = partial(_build, setting, (image[0], image[1]), slots)
     phase = Phase("training", build, task, recipe, (exam,), Validation(Watch(watched, task), setting.every, "nll"))
-    return Trial(_name(slots), seed, (phase,), {"pictures": source.collection, "slots": slots})
+    return Trial(name, seed, (phase,), {"pictures": source.collection, "slots": slots})
 
 
-def _build(setting: Setting, image: tuple[int, int], slots: int) -> Memory[Any]:
+def _build_layers(setting: Setting, source: Pictures, slots: int) -> Memory[Any]:
+    rows, columns = source.part("train").pixels.shape[1:]
     networks = MLPNetworks(
-        image,
+        (rows, columns),
         hidden=setting.hidden,
         latent=setting.latent,
         match=setting.match,
@@ -162,9 +219,17 @@ def _build(setting: Setting, image: tuple[int, int], slots: int) -> Memory[Any]:
         template=(setting.width,) if slots else None,
         addressed=slots > 0,
     )
-    if not slots:
+    return _taught(networks, slots)
+
+
+def _build_convolutions(scale: Scale, slots: int) -> Memory[Any]:
+    return _taught(CONVOLUTIONS[scale].networks(bank=slots > 0, addressed=slots > 0), slots)
+
+
+def _taught(networks: Networks, slots: int) -> Memory[Any]:
+    if not slots or networks.template_shape is None:
         return Generation(VariationalAutoencoder(networks))
-    return Generation(VariationalMemoryAddressing(networks), bank=LearnedBank(slots, (setting.width,)))
+    return Generation(VariationalMemoryAddressing(networks), bank=LearnedBank(slots, networks.template_shape))
 
 
 def _name(slots: int) -> str:
@@ -172,4 +237,5 @@ def _name(slots: int) -> str:
 
 
 def _sizes(figures: Mapping[str, Any]) -> list[int]:
-    return sorted({point["at"] for point in figures["points"] if point["at"]})
+    """Of the banks for MNIST."""
+    return sorted({point["at"] for point in figures["points"] if point["at"] and _name(point["at"]) == point["model"]})

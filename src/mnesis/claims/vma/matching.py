@@ -111,6 +111,7 @@ class MatchingClaim(NatsClaim):
                         examples, values, color=style.SERIES[index], marker=style.MARKERS[index], linewidth=2,
                         label=f"{count} in the bank" if model == VMA else None,
                     )  # fmt: skip
+                ax.set_xticks(examples)
                 ax.set_title(model)
                 ax.set_xlabel("exemplars a class")
                 ax.grid(axis="y")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from typing import Any, ClassVar
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from ...measure import figures as style
 from ..claim import Table
@@ -78,3 +81,18 @@ def curve(ax: Axes, index: int, x: Sequence[int], y: Sequence[float], label: str
     """One line of a figure."""
     color, marker = style.SERIES[index], style.MARKERS[index]
     ax.plot(x, y, color=color, marker=marker, linewidth=2, markersize=6, label=label)
+
+
+def picture(png: str) -> Any:
+    """Pixels of a PNG in base64."""
+    return np.asarray(Image.open(BytesIO(base64.b64decode(png))))
+
+
+def sheet(png: str, title: str, height: float = 4.2) -> Figure:
+    """Rows of pictures under a title."""
+    with styled():
+        figure, ax = axes(height=height)
+        ax.imshow(picture(png), cmap="gray", vmin=0, vmax=255)
+        ax.set_axis_off()
+        ax.set_title(title, loc="left", fontsize=10.5)
+    return figure
