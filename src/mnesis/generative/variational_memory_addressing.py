@@ -121,17 +121,23 @@ class VariationalMemoryAddressing(GenerativeModel):
         """log p(a) - log q(a | x) + log p(z | m) - log q(z | m, x) + log p(x | z, m), for every read."""
         log_ratio = read.log_ratio(log_prior)
         slot = read.take(bank.content)
-        if len(bank) <= log_ratio.numel() and not read.blends:
-            template = self.networks.template(bank.content).each(read.take)
-        else:  # only what was read goes through the networks
-            flat = self.networks.template(slot.flatten(0, 1))
-            template = flat.each(lambda leaf: leaf.unflatten(0, log_ratio.shape))
+        template = self._template(bank, read, slot)
         prior = _prior(template)
         posterior = self._posterior(x, slot, read)
         z = posterior.sample(generator)
         likelihood = self.likelihood.log_prob(x[:, None], self.networks.decode(z, template))
         log_weight = log_ratio + prior.log_prob(z) - posterior.log_prob(z) + likelihood
         return _Reading(log_weight, posterior.divergence(prior).detach())
+
+    def _template(self, bank: Bank, read: Read, slot: Float[Tensor, "B K ..."]) -> Template:
+        """What the networks make of every read's slot; a slot is worked out once where it is read whole."""
+        if isinstance(read, SampledRead) and not torch.is_grad_enabled():
+            alone, place = read.index.unique(return_inverse=True)
+            return self.networks.template(bank.content[alone]).each(lambda leaf: leaf[place])
+        if len(bank) <= slot.shape[:2].numel() and not read.blends:
+            return self.networks.template(bank.content).each(read.take)
+        flat = self.networks.template(slot.flatten(0, 1))
+        return flat.each(lambda leaf: leaf.unflatten(0, slot.shape[:2]))
 
     def _posterior(self, x: Tensor, slot: Tensor, read: Read) -> DiagonalGaussian:
         """q(z | m_a, x) of every read."""

@@ -45,6 +45,15 @@ def test_omniglot_is_split_by_alphabets() -> None:
     assert open_collection("omniglot", DATA).test.classes == 144
 
 
+def test_omniglot_is_split_as_it_was_published() -> None:
+    real("omniglot")
+    split = open_collection("omniglot-30-20", DATA)
+    assert split.test.classes == 659
+    assert split.train.classes + split.validation.classes == 964
+    assert len(set(split.validation.groups)) == 5
+    assert not set(split.train.groups) & {*split.validation.groups, *split.test.groups}
+
+
 def test_unknown_and_missing_ones_say_so(tmp_path) -> None:
     with pytest.raises(ValueError, match="no collection of pictures is called 'nist'; there are mnist"):
         open_collection("nist")

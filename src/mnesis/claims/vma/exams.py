@@ -96,7 +96,8 @@ class NestedExam(PictureExam):
             allow_targets=True,  # they are disjoint as they are drawn
             generator=torch.Generator().manual_seed(self.seed),
         )
-        return {"classes": self.classes, "examples": self.examples, **told(found)}
+        asked = {"classes": self.classes, "examples": self.examples, "targets_each": self.targets}
+        return {**asked, **told(found)}
 
     def _batches(self, network: Memory[Any]) -> Iterator[tuple[Tensor, Bank | None]]:
         model, generator = cast(Generation, network).model, torch.Generator().manual_seed(self.seed)

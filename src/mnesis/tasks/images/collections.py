@@ -20,7 +20,7 @@ import torch
 from .files import read_amat, read_digits, read_omniglot
 from .glyphs import draw_glyphs
 from .image_set import ImageSet
-from .splits import Split, split_45_5
+from .splits import Split, split_30_20, split_45_5
 
 HELD_OUT = 10_000
 """The last pictures of MNIST's training set, to validate on, by custom."""
@@ -45,14 +45,20 @@ class Collection:
     """Empty where the pictures are made on the spot."""
     read: Callable[[Path], Split]
     """From the collection's own folder."""
+    shares: str = ""
+    """Another collection, whose folder and files it has."""
+
+    def own(self, folder: Path) -> Path:
+        """Where its files stand."""
+        return folder / (self.shares or self.name)
 
 
 def open_collection(name: str, folder: str | Path | None = None) -> Split:
     """A collection's pictures, kept for the next call.
 
     Args:
-        name: mnist, binarized-mnist, fashion-mnist or omniglot; digits (those of scikit-learn, 8x8) or glyphs, which
-            need no files.
+        name: mnist, binarized-mnist, fashion-mnist, omniglot (45 alphabets and 5) or omniglot-30-20 (as published);
+            digits (those of scikit-learn, 8x8) or glyphs, which need no files.
         folder: that holds the collection's own folder.
 
     Raises:
@@ -66,7 +72,7 @@ def open_collection(name: str, folder: str | Path | None = None) -> Split:
 
 @cache
 def _opened(name: str, folder: Path) -> Split:
-    return COLLECTIONS[name].read(folder / name)
+    return COLLECTIONS[name].read(COLLECTIONS[name].own(folder))
 
 
 def fetch_collection(name: str, folder: str | Path, *, progress: bool = True) -> Path:
@@ -87,7 +93,7 @@ def fetch_collection(name: str, folder: str | Path, *, progress: bool = True) ->
         import pooch
     except ImportError as error:
         raise ImportError('fetching needs the extra: pip install "mnesis[images]"') from error
-    own = Path(folder) / name
+    own = collection.own(Path(folder))
     for file in collection.files:
         if any(path.exists() for path in _places(own, file.name)):
             continue
@@ -131,7 +137,15 @@ def _amat(folder: Path) -> Split:
 
 
 def _omniglot(folder: Path) -> Split:
-    return split_45_5(read_omniglot(folder / "images_background.zip", folder / "images_evaluation.zip"))
+    return split_45_5(read_omniglot(*_omniglot_zips(folder)))
+
+
+def _omniglot_as_published(folder: Path) -> Split:
+    return split_30_20(*map(read_omniglot, _omniglot_zips(folder)))
+
+
+def _omniglot_zips(folder: Path) -> tuple[Path, Path]:
+    return folder / "images_background.zip", folder / "images_evaluation.zip"
 
 
 def _digits(folder: Path) -> Split:
@@ -158,6 +172,12 @@ _LAKE = "https://github.com/brendenlake/omniglot/raw/master/python"
 
 def _published(base: str, sums: dict[str, str]) -> tuple[File, ...]:
     return tuple(File(name, f"{base}/{name}", sha256) for name, sha256 in sums.items())
+
+
+_OMNIGLOT = _published(_LAKE, {
+    "images_background.zip": "ad41ab679c8b5d90b271ef46be6987cc81211774a695c29dcc5367b2b26ee640",
+    "images_evaluation.zip": "1f61a8f3366785b057fc117d9228e78a16e3d976c8953b2a10fcc74cf0609cee",
+})  # fmt: skip
 
 
 COLLECTIONS = {
@@ -192,14 +212,8 @@ COLLECTIONS = {
             }),
             _amat,
         ),
-        Collection(
-            "omniglot",
-            _published(_LAKE, {
-                "images_background.zip": "ad41ab679c8b5d90b271ef46be6987cc81211774a695c29dcc5367b2b26ee640",
-                "images_evaluation.zip": "1f61a8f3366785b057fc117d9228e78a16e3d976c8953b2a10fcc74cf0609cee",
-            }),
-            _omniglot,
-        ),
+        Collection("omniglot", _OMNIGLOT, _omniglot),
+        Collection("omniglot-30-20", _OMNIGLOT, _omniglot_as_published, shares="omniglot"),
         Collection("digits", (), _digits),
         Collection("glyphs", (), _glyphs),
     )
