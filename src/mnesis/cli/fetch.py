@@ -23,7 +23,7 @@ def run(
     """Fetch the files and print where they are.
 
     Args:
-        name: mnist, fashion-mnist, binarized-mnist or omniglot.
+        name: mnist, fashion-mnist, binarized-mnist, omniglot or omniglot-30-20 (the same files).
         folder: gets a folder of that name.
         quiet: no progress.
     """
