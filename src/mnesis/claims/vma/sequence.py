@@ -49,7 +49,7 @@ class Setting:
 
 SETTINGS: dict[Scale, Setting] = {
     "smoke": Setting(8, 4, 2, 2, 4, 1e-3, (1, 8), 8),
-    "laptop": Setting(64, 32, 16, 6000, 64, 2e-3, (1, 2, 4, 8, 16), 1000),
+    "laptop": Setting(64, 32, 16, 1500, 64, 2e-3, (1, 2, 4, 8, 16), 1000),
     "full": Setting(128, 64, 16, 50_000, 256, 1e-3, (1, 2, 4, 8, 16), 4000),
 }
 
