@@ -96,7 +96,8 @@ def test_zero_inputs_have_finite_gradients() -> None:
     ("options", "message"),
     [
         ({"heads": 5}, "dim=12 does not split into 5 heads"),
-        ({"form": "parallel"}, "no form 'parallel'; choose one of naive, chunk"),
+        ({"form": "scan"}, "no form 'scan'; choose one of naive, chunk, parallel"),
+        ({"chunk": 0}, "chunk=0: a chunk holds at least one unit"),
         ({"convolution": 1}, "width 1 sees no earlier unit"),
     ],
 )

@@ -177,16 +177,35 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
         Card(
             "linear-attention", "memories.linear.linear_attention:LinearAttention", "linear",
             "a sum of outer products of keys and values, with a normaliser",
-            papers=("katharopoulos2020linear",), forms=("naive", "chunk"),
+            papers=("katharopoulos2020linear",), forms=("naive", "chunk", "parallel"),
             cost="dim^2 / heads + dim + 3 dim (convolution - 1)",
             example={"dim": 12, "heads": 2, "convolution": 3, "chunk": 7},
         ),
         Card(
+            "retention", "memories.linear.retention:Retention", "linear",
+            "outer products that fade at a fixed rate per head, with rotary phases",
+            papers=("sun2023retnet",), forms=("naive", "chunk", "parallel"), cost="2 dim^2 / heads",
+            example={"dim": 12, "heads": 3, "chunk": 7},
+        ),
+        Card(
+            "mlstm", "memories.linear.mlstm:MLSTM", "linear",
+            "outer products with exponential input gates, a normaliser and a running maximum",
+            papers=("beck2025xlstm7b", "beck2024xlstm"), forms=("naive", "chunk", "parallel"),
+            cost="dim^2 / (2 heads) + dim / 2 + heads", example={"dim": 12, "heads": 2, "chunk": 7},
+        ),
+        Card(
             "delta-rule", "memories.plastic.delta_rule:DeltaRule", "plastic",
             "a matrix that corrects what it holds under a key",
-            papers=("yang2024deltanet", "schlag2021fast", "grazzi2024negative"), forms=("naive", "chunk"),
+            papers=("yang2024deltanet", "schlag2021fast", "grazzi2024negative"), forms=("naive", "chunk", "parallel"),
             cost="dim^2 / heads + 3 dim (convolution - 1)",
             example={"dim": 12, "heads": 2, "convolution": 3, "negative_eigenvalues": True, "chunk": 7},
+        ),
+        Card(
+            "gated-delta-rule", "memories.plastic.gated_delta_rule:GatedDeltaRule", "plastic",
+            "a matrix that forgets, then corrects what it holds under a key",
+            papers=("yang2024gateddeltanet", "grazzi2024negative"), forms=("naive", "chunk", "parallel"),
+            cost="heads * (width^2 * expansion + width (2 + expansion) (convolution - 1))",
+            example={"dim": 12, "heads": 2, "width": 5, "convolution": 3, "negative_eigenvalues": True, "chunk": 7},
         ),
         Card(
             "window", "memories.bank.window:Window", "bank", "keys and values of the last units, exactly",

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ...core.memory import Memory
 from ...layers.query_key_value import QueryKeyValue
-from ...ops.linear_attention import elu_features, linear_attention_chunk, linear_attention_naive, linear_attention_step
+from ...ops.gated_linear_attention import gated_linear_attention
+from ..in_forms import MemoryInForms
+
+EPSILON = 1e-6
 
 
 class LinearAttentionState(NamedTuple):
-    """What linear attention carries; matrix and normaliser in float32 or wider."""
+    """What linear attention carries; the matrix in float32 or wider."""
 
-    matrix: Float[Tensor, "B H K K"]
-    normaliser: Float[Tensor, "B H K"]
+    matrix: Float[Tensor, "B H K K+1"]
+    """The last column is the normaliser z."""
     tail: Float[Tensor, "B W-1 3*D"]
     """Of the short convolution; W = 1 without one."""
 
 
-class LinearAttention(Memory[LinearAttentionState]):
+class LinearAttention(MemoryInForms[LinearAttentionState]):
     """Transformers are RNNs (Katharopoulos et al. 2020, arXiv 2006.16236): causal attention without the softmax.
 
     Each head adds phi(k) v^T to a matrix S and phi(k) to a normaliser z and reads S^T phi(q) / (phi(q) . z), with
@@ -34,22 +37,17 @@ class LinearAttention(Memory[LinearAttentionState]):
         heads: matrices side by side.
         convolution: width of a causal depthwise convolution over queries, keys and values, behind the projections
             (the place that later linear memories chose); None = without, as in the paper.
-        form: how a sequence is computed: "chunk" by matrix products, "naive" unit by unit.
+        form: how a sequence is computed: "naive" unit by unit, "chunk" by matrix products, "parallel" as attention.
         chunk: units in a chunk; changes speed, not results.
 
     Raises:
-        ValueError: dim does not split into heads, or an unknown form.
+        ValueError: dim does not split into heads, an unknown form, or a chunk without units.
     """
 
-    forms: ClassVar[tuple[str, ...]] = ("naive", "chunk")
-
     def __init__(
-        self, dim: int, *, heads: int = 4, convolution: int | None = None, form: str = "chunk", chunk: int = 64
+        self, dim: int, *, heads: int = 4, convolution: int | None = None, form: str = "chunk", chunk: int | None = None
     ) -> None:
-        super().__init__()
-        if form not in self.forms:
-            raise ValueError(f"LinearAttention has no form {form!r}; choose one of {', '.join(self.forms)}")
-        self.dim, self.form, self.chunk = dim, form, chunk
+        super().__init__(dim, form, chunk)
         self.query_key_value = QueryKeyValue(dim, heads=heads, convolution=convolution)
         self.output = nn.Linear(dim, dim, bias=False)
 
@@ -57,30 +55,23 @@ class LinearAttention(Memory[LinearAttentionState]):
         wide = torch.promote_types(dtype, torch.float32)
         heads, width = self.query_key_value.heads, self.query_key_value.head_dim
         return LinearAttentionState(
-            torch.zeros(batch, heads, width, width, device=device, dtype=wide),
-            torch.zeros(batch, heads, width, device=device, dtype=wide),
+            torch.zeros(batch, heads, width, width + 1, device=device, dtype=wide),
             self.query_key_value.initial_tail(batch, device=device, dtype=dtype),
         )
 
-    def scan(
-        self, x: Float[Tensor, "B T D"], state: LinearAttentionState, phase: int = 0
+    def read(
+        self, x: Float[Tensor, "B T D"], state: LinearAttentionState, form: str
     ) -> tuple[Tensor, LinearAttentionState]:
-        q, k, v, tail = self._project(x, state)
-        if self.form == "naive":
-            y, matrix, normaliser = linear_attention_naive(q, k, v, state.matrix, state.normaliser)
-        else:
-            y, matrix, normaliser = linear_attention_chunk(q, k, v, state.matrix, state.normaliser, chunk=self.chunk)
-        return self.output(y.flatten(2).to(v.dtype)), LinearAttentionState(matrix, normaliser, tail)
-
-    def step(self, x: Float[Tensor, "B D"], state: LinearAttentionState) -> tuple[Tensor, LinearAttentionState]:
-        q, k, v, tail = self._project(x[:, None], state)
-        q, k, v = q.squeeze(1), k.squeeze(1), v.squeeze(1)
-        y, matrix, normaliser = linear_attention_step(q, k, v, state.matrix, state.normaliser)
-        return self.output(y.flatten(1).to(v.dtype)), LinearAttentionState(matrix, normaliser, tail)
-
-    def _project(self, x: Float[Tensor, "B T D"], state: LinearAttentionState) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Features of queries and keys, values, and the convolution's new tail."""
         projected, tail = self.query_key_value(x, state.tail)
         q_and_k, v = projected.split([2, 1], 2)
         q, k = elu_features(q_and_k.to(state.matrix.dtype)).unbind(2)
-        return q, k, v.squeeze(2), tail
+        v_and_one = F.pad(v.squeeze(2), (0, 1), value=1.0)
+        # (18) and (19): S and z are one matrix.
+        y, matrix = self.run(gated_linear_attention, form, q, k, v_and_one, None, state.matrix)
+        y = y[..., :-1] / (y[..., -1:] + EPSILON)  # (20)
+        return self.output(y.flatten(2).to(v.dtype)), LinearAttentionState(matrix, tail)
+
+
+def elu_features(x: Float[Tensor, "... K"]) -> Float[Tensor, "... K"]:
+    """phi(x) = elu(x) + 1 (equation 7): positive features."""
+    return F.elu(x) + 1

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ...core.memory import Memory
 from ...core.record import record
 from ...layers.norm import RMSNorm
 from ...layers.query_key_value import QueryKeyValue
-from ...ops.delta_rule import delta_rule_chunk, delta_rule_naive, delta_rule_step, unit_length
+from ...ops.delta_rule import delta_rule, unit_length
+from ..in_forms import MemoryInForms
 
 
 class DeltaRuleState(NamedTuple):
@@ -24,7 +24,7 @@ class DeltaRuleState(NamedTuple):
     """Of the short convolution; W = 1 without one."""
 
 
-class DeltaRule(Memory[DeltaRuleState]):
+class DeltaRule(MemoryInForms[DeltaRuleState]):
     """DeltaNet (Yang et al. 2024, arXiv 2406.06484; the rule by Schlag et al. 2021, arXiv 2102.11174).
 
     Each head keeps a matrix and takes one gradient step on |S^T k - v|^2 a unit: S += beta k (v - S^T k)^T; it reads
@@ -38,14 +38,12 @@ class DeltaRule(Memory[DeltaRuleState]):
         convolution: width of the causal depthwise convolution behind the projections; None = without (trains worse).
         negative_eigenvalues: doubles beta (Grazzi et al. 2024, arXiv 2411.12537), so that a write can also flip the
             sign of what stood under its key and the memory can count modulo 2.
-        form: how a sequence is computed: "chunk" by matrix products, "naive" unit by unit.
+        form: how a sequence is computed: "naive" unit by unit, "chunk" by matrix products, "parallel" in one chunk.
         chunk: units in a chunk; changes speed, not results.
 
     Raises:
-        ValueError: dim does not split into heads, or an unknown form.
+        ValueError: dim does not split into heads, an unknown form, or a chunk without units.
     """
-
-    forms: ClassVar[tuple[str, ...]] = ("naive", "chunk")
 
     def __init__(
         self,
@@ -55,12 +53,9 @@ class DeltaRule(Memory[DeltaRuleState]):
         convolution: int | None = 4,
         negative_eigenvalues: bool = False,
         form: str = "chunk",
-        chunk: int = 32,
+        chunk: int | None = None,
     ) -> None:
-        super().__init__()
-        if form not in self.forms:
-            raise ValueError(f"DeltaRule has no form {form!r}; choose one of {', '.join(self.forms)}")
-        self.dim, self.form, self.chunk = dim, form, chunk
+        super().__init__(dim, form, chunk)
         self.strongest = 2.0 if negative_eigenvalues else 1.0
         self.query_key_value = QueryKeyValue(dim, heads=heads, convolution=convolution)
         self.strength = nn.Linear(dim, heads, bias=False)
@@ -75,31 +70,11 @@ class DeltaRule(Memory[DeltaRuleState]):
             self.query_key_value.initial_tail(batch, device=device, dtype=dtype),
         )
 
-    def scan(self, x: Float[Tensor, "B T D"], state: DeltaRuleState, phase: int = 0) -> tuple[Tensor, DeltaRuleState]:
-        q, k, v, beta, tail = self._project(x, state)
-        if self.form == "naive":
-            y, matrix = delta_rule_naive(q, k, v, beta, state.matrix)
-        else:
-            y, matrix = delta_rule_chunk(q, k, v, beta, state.matrix, chunk=self.chunk)
-        return self._read(y, v.dtype), DeltaRuleState(matrix, tail)
-
-    def step(self, x: Float[Tensor, "B D"], state: DeltaRuleState) -> tuple[Tensor, DeltaRuleState]:
-        *written, tail = self._project(x[:, None], state)
-        q, k, v, beta = (part.squeeze(1) for part in written)
-        y, matrix = delta_rule_step(q, k, v, beta, state.matrix)
-        return self._read(y, v.dtype), DeltaRuleState(matrix, tail)
-
-    def _project(
-        self, x: Float[Tensor, "B T D"], state: DeltaRuleState
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Queries, keys, values, write strengths, and the convolution's new tail."""
-        wide = state.matrix.dtype
+    def read(self, x: Float[Tensor, "B T D"], state: DeltaRuleState, form: str) -> tuple[Tensor, DeltaRuleState]:
         projected, tail = self.query_key_value(x, state.tail)
         q_and_k, v = F.silu(projected).split([2, 1], 2)
-        q, k = unit_length(q_and_k.to(wide)).unbind(2)
-        beta = self.strongest * self.strength(x).to(wide).sigmoid()
+        q, k = unit_length(q_and_k.to(state.matrix.dtype)).unbind(2)
+        beta = self.strongest * self.strength(x).to(state.matrix.dtype).sigmoid()
         record("delta_rule/write_strength", beta)
-        return q, k, v.squeeze(2), beta, tail
-
-    def _read(self, y: Float[Tensor, "... H K"], dtype: torch.dtype) -> Float[Tensor, "... D"]:
-        return self.output(self.norm(y).flatten(-2).to(dtype))
+        y, matrix = self.run(delta_rule, form, q, k, v.squeeze(2), beta, None, state.matrix)
+        return self.output(self.norm(y).flatten(2).to(v.dtype)), DeltaRuleState(matrix, tail)

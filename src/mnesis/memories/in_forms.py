@@ -1,0 +1,53 @@
+"""Memories whose recurrence can be computed in several forms."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar, TypeVar
+
+from torch import Tensor
+
+from ..core.memory import Memory
+from ..ops.recurrence import FORMS, Recurrence
+
+S = TypeVar("S")
+
+
+class MemoryInForms(Memory[S]):
+    """A memory around one :class:`~mnesis.ops.recurrence.Recurrence`: an author writes ``initial_state`` and ``read``.
+
+    A single unit is always read by the recurrence's step.
+
+    Args:
+        dim: width of inputs and outputs.
+        form: how a sequence is computed, one of ``forms``; changes speed, not results.
+        chunk: units in a chunk of that form; None = the recurrence's own default.
+
+    Raises:
+        ValueError: an unknown form, or a chunk without units.
+    """
+
+    forms: ClassVar[tuple[str, ...]] = FORMS
+
+    def __init__(self, dim: int, form: str, chunk: int | None) -> None:
+        super().__init__()
+        if form not in self.forms:
+            raise ValueError(f"{type(self).__name__} has no form {form!r}; choose one of {', '.join(self.forms)}")
+        if chunk is not None and chunk < 1:
+            raise ValueError(f"chunk={chunk}: a chunk holds at least one unit; give 1 or more, or None for the default")
+        self.dim, self.form, self.chunk = dim, form, chunk
+
+    @abstractmethod
+    def read(self, x: Any, state: S, form: str) -> tuple[Any, S]:
+        """Read ``x [B T ...]`` in one form."""
+
+    def run(self, recurrence: Recurrence, form: str, *parts: Tensor | None) -> tuple[Tensor, ...]:
+        """The recurrence of sequences and what is carried, in that form."""
+        return recurrence(form, *parts, chunk=self.chunk)
+
+    def scan(self, x: Any, state: S, phase: int = 0) -> tuple[Any, S]:
+        return self.read(x, state, self.form)
+
+    def step(self, x: Any, state: S) -> tuple[Any, S]:
+        y, state = self.read(x[:, None], state, "naive")
+        return y.squeeze(1), state

@@ -1,0 +1,102 @@
+"""Gated DeltaNet: the delta rule on a matrix that first forgets."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ...core.record import record
+from ...layers.norm import RMSNorm
+from ...layers.short_convolution import ShortConvolution
+from ...ops.delta_rule import delta_rule, unit_length
+from ..in_forms import MemoryInForms
+
+
+class GatedDeltaRuleState(NamedTuple):
+    """What the gated delta rule carries; the matrix in float32 or wider."""
+
+    matrix: Float[Tensor, "B H K V"]
+    tail: Float[Tensor, "B W-1 H*(2*K+V)"]
+    """Of the short convolution; W = 1 without one."""
+
+
+class GatedDeltaRule(MemoryInForms[GatedDeltaRuleState]):
+    """Gated DeltaNet (Yang et al. 2024, arXiv 2412.06464).
+
+    Each head keeps S_t = alpha S_{t-1} + beta k (v - alpha S_{t-1}^T k)^T and reads S^T q: it first forgets, then
+    corrects. alpha = exp(-exp(A) softplus(W_a x + b)) as in Mamba-2, beta = sigmoid(W_b x); queries and keys have unit
+    length. What a head reads is normalised and gated with silu(W_g x). State: heads width^2 expansion numbers a row in
+    float32, and heads width (2 + expansion) (convolution - 1) for the convolution. Observables:
+    ``gated_delta_rule/kept`` (alpha) and ``gated_delta_rule/write_strength`` (beta), [B T H].
+
+    Args:
+        dim: width of inputs and outputs.
+        heads: matrices side by side.
+        width: K of a head; None = 3/4 dim / heads, as in the paper, where a layer then costs 6 dim^2 parameters.
+        expansion: V / K.
+        convolution: width of the causal depthwise convolution behind the projections; None = without (trains worse).
+        negative_eigenvalues: doubles beta (Grazzi et al. 2024, arXiv 2411.12537).
+        form: how a sequence is computed: "naive" unit by unit, "chunk" by matrix products, "parallel" in one chunk.
+        chunk: units in a chunk; changes speed, not results.
+
+    Raises:
+        ValueError: a head without width, an unknown form, or a chunk without units.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        heads: int = 4,
+        width: int | None = None,
+        expansion: int = 2,
+        convolution: int | None = 4,
+        negative_eigenvalues: bool = False,
+        form: str = "chunk",
+        chunk: int | None = None,
+    ) -> None:
+        super().__init__(dim, form, chunk)
+        width = 3 * dim // (4 * heads) if width is None else width
+        if width < 1:
+            raise ValueError(f"heads={heads} of dim={dim} have no width; give fewer heads, or width=")
+        self.heads, self.width, self.strongest = heads, width, 2.0 if negative_eigenvalues else 1.0
+        self.sizes = (heads * width, heads * width, heads * width * expansion)
+        self.query_key_value = nn.Linear(dim, sum(self.sizes), bias=False)
+        self.convolution = ShortConvolution(sum(self.sizes), convolution) if convolution else None
+        self.strength, self.decay = nn.Linear(dim, heads, bias=False), nn.Linear(dim, heads, bias=False)
+        # As Mamba-2 begins: rates A from 1 to 16, time steps from 1e-3 to 0.1, evenly in the logarithm.
+        self.log_rate = nn.Parameter(torch.empty(heads).uniform_(1, 16).log())
+        time_step = torch.empty(heads).uniform_(math.log(1e-3), math.log(0.1)).exp()
+        self.time_step = nn.Parameter(time_step + torch.log(-torch.expm1(-time_step)))  # softplus gives it back
+        self.gate = nn.Linear(dim, self.sizes[2], bias=False)
+        self.norm = RMSNorm(width * expansion)
+        self.output = nn.Linear(self.sizes[2], dim, bias=False)
+
+    def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> GatedDeltaRuleState:
+        wide, lags = torch.promote_types(dtype, torch.float32), self.convolution.width - 1 if self.convolution else 0
+        return GatedDeltaRuleState(
+            torch.zeros(batch, self.heads, self.width, self.norm.normalized_shape[0], device=device, dtype=wide),
+            torch.zeros(batch, lags, sum(self.sizes), device=device, dtype=dtype),
+        )
+
+    def read(
+        self, x: Float[Tensor, "B T D"], state: GatedDeltaRuleState, form: str
+    ) -> tuple[Tensor, GatedDeltaRuleState]:
+        wide, projected, tail = state.matrix.dtype, self.query_key_value(x), state.tail
+        if self.convolution is not None:
+            projected, tail = self.convolution(projected, tail)
+        parts = F.silu(projected).split(self.sizes, -1)
+        q, k, v = (part.unflatten(-1, (self.heads, -1)) for part in parts)
+        q, k = unit_length(q.to(wide)), unit_length(k.to(wide))
+        beta = self.strongest * self.strength(x).to(wide).sigmoid()
+        log_decay = -self.log_rate.to(wide).exp() * F.softplus(self.decay(x).to(wide) + self.time_step.to(wide))
+        record("gated_delta_rule/kept", log_decay.exp())
+        record("gated_delta_rule/write_strength", beta)
+        y, matrix = self.run(delta_rule, form, q, k, v, beta, log_decay, state.matrix)  # (10)
+        y = self.norm(y).flatten(2).to(v.dtype) * F.silu(self.gate(x))
+        return self.output(y), GatedDeltaRuleState(matrix, tail)
