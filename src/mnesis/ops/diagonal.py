@@ -52,7 +52,7 @@ def diagonal_chunk(
     """
     with torch.autocast(h.device.type, enabled=False):
         decay, update = torch.broadcast_tensors(decay.to(h.dtype), update.to(h.dtype))
-        held = cast(Tensor, _Scan.apply(decay, update, h, chunk, False))
+        held = cast(Tensor, _Scan.apply(decay, update, h, chunk))
         return held, held[:, -1].clone()
 
 
@@ -64,48 +64,66 @@ def _follow(earlier: tuple[Tensor, Tensor], later: tuple[Tensor, Tensor]) -> tup
 
 
 class _Scan(torch.autograd.Function):
-    """h_t = a_t h_{t-1} + b_t; where ``backwards``, h_t = a_t h_{t+1} + b_t. The start stands outside the sequence."""
+    """h_t = a_t h_{t-1} + b_t from ``start``."""
 
     @staticmethod
-    def forward(ctx: Any, decay: Tensor, update: Tensor, start: Tensor, chunk: int, backwards: bool) -> Tensor:
-        rest = update.shape[1] % chunk
-        sizes = [size for size in (update.shape[1] - rest, rest) if size]
-        pieces = list(zip(decay.split(sizes, 1), update.split(sizes, 1), strict=True))
-        h, swept = start, []
-        for a, b in reversed(pieces) if backwards else pieces:
-            size = min(chunk, a.shape[1])
-            held, h = _sweep(a.unflatten(1, (-1, size)), b.unflatten(1, (-1, size)), h, -1 if backwards else 1)
-            swept.append(held.flatten(1, 2))
-        held = torch.cat(swept[::-1] if backwards else swept, 1) if len(swept) > 1 else swept[0]
+    def forward(ctx: Any, decay: Tensor, update: Tensor, start: Tensor, chunk: int) -> Tensor:
+        held = _sweep(decay, update, start, chunk, 1)
         ctx.save_for_backward(decay, start, held)
-        ctx.chunk, ctx.backwards = chunk, backwards
+        ctx.chunk = chunk
         return held
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         decay, start, held = ctx.saved_tensors
-        gradient, backwards, time = gradients[0], ctx.backwards, held.shape[1]
-        decay = decay.conj()
-        # What h_t owes to its own output and, through the next decay, to all later ones.
-        end, rest = (0, slice(1, None)) if backwards else (time - 1, slice(None, -1))
-        due = gradient[:, end : end + 1]
-        if time > 1:
-            decays = decay[:, :-1] if backwards else decay[:, 1:]
-            others = _Scan.apply(decays, gradient[:, rest], due[:, 0], ctx.chunk, not backwards)
-            due = torch.cat([due, others] if backwards else [others, due], 1)
-        first = time - 1 if backwards else 0
-        of_start = (decay[:, first] * due[:, first]) if ctx.needs_input_grad[2] else None
-        of_decay = None
-        if ctx.needs_input_grad[0]:
-            inner = [held[:, 1:], start[:, None]] if backwards else [start[:, None], held[:, :-1]]
-            of_decay = due * torch.cat(inner, 1).conj()
-        return of_decay, due, of_start, None, None
+        due = cast(Tensor, _Transposed.apply(decay.conj(), gradients[0], ctx.chunk))
+        of_start = decay[:, 0].conj() * due[:, 0] if ctx.needs_input_grad[2] else None
+        before = torch.cat([start[:, None], held[:, :-1]], 1) if ctx.needs_input_grad[0] else None
+        return None if before is None else due * before.conj(), due, of_start, None
+
+
+class _Transposed(torch.autograd.Function):
+    """h_t = b_t + a_{t+1} h_{t+1} from the end: what every h of the recurrence owes to all later ones."""
+
+    @staticmethod
+    def forward(ctx: Any, decay: Tensor, update: Tensor, chunk: int) -> Tensor:
+        nothing = torch.zeros_like(update[:, :1])
+        # The decay that leads into the next unit; nothing comes after the last one.
+        held = _sweep(torch.cat([decay[:, 1:], nothing], 1), update, nothing[:, 0], chunk, -1)
+        ctx.save_for_backward(decay, held)
+        ctx.chunk = chunk
+        return held
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        decay, held = ctx.saved_tensors
+        nothing = torch.zeros_like(held[:, :1])
+        due = cast(Tensor, _Scan.apply(decay.conj(), gradients[0], nothing[:, 0], ctx.chunk))
+        return torch.cat([nothing, due[:, :-1]], 1) * held.conj(), due, None
 
 
 def _sweep(
+    decay: Shaped[Tensor, "B T ..."],
+    update: Shaped[Tensor, "B T ..."],
+    h: Shaped[Tensor, "B ..."],
+    chunk: int,
+    turn: int,
+) -> Shaped[Tensor, "B T ..."]:
+    """All h, chunks side by side; ``turn`` = -1 goes from the end."""
+    rest = update.shape[1] % chunk
+    sizes = [size for size in (update.shape[1] - rest, rest) if size]
+    pieces, swept = list(zip(decay.split(sizes, 1), update.split(sizes, 1), strict=True)), []
+    for piece in pieces[::turn]:
+        a, b = (x.unflatten(1, (-1, min(chunk, x.shape[1]))) for x in piece)
+        held, h = _sweep_chunks(a, b, h, turn)
+        swept.append(held.flatten(1, 2))
+    return torch.cat(swept[::turn], 1) if len(swept) > 1 else swept[0]
+
+
+def _sweep_chunks(
     decay: Shaped[Tensor, "B n C ..."], update: Shaped[Tensor, "B n C ..."], h: Shaped[Tensor, "B ..."], turn: int
 ) -> tuple[Shaped[Tensor, "B n C ..."], Shaped[Tensor, "B ..."]]:
-    """All h of n chunks, and the one that leaves; ``turn`` = -1 goes from the end."""
+    """All h of n chunks, and the one that leaves the last of them."""
     decays, updates = decay.unbind(2)[::turn], update.unbind(2)[::turn]
     before = h[:, None]
     if decay.shape[1] > 1:
