@@ -194,6 +194,13 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             cost="dim^2 / (2 heads) + dim / 2 + heads", example={"dim": 12, "heads": 2, "chunk": 7},
         ),
         Card(
+            "mamba", "memories.linear.mamba:Mamba", "linear",
+            "diagonal states whose pace, input and read-out follow the data",
+            papers=("gu2023mamba",), forms=("naive", "chunk", "parallel"),
+            cost="expansion dim (states + convolution - 1)",
+            example={"dim": 8, "states": 4, "rank": 2, "chunk": 7},
+        ),
+        Card(
             "delta-rule", "memories.plastic.delta_rule:DeltaRule", "plastic",
             "a matrix that corrects what it holds under a key",
             papers=("yang2024deltanet", "schlag2021fast", "grazzi2024negative"), forms=("naive", "chunk", "parallel"),

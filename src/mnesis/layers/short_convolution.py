@@ -15,16 +15,25 @@ class ShortConvolution(nn.Module):
     Args:
         dim: channels.
         width: units that one output sees, itself included.
+        plain: as state space models have it: without x_t by itself, with a bias, and starting as torch's convolutions.
+
+    Raises:
+        ValueError: a width below 2.
     """
 
-    def __init__(self, dim: int, width: int) -> None:
+    def __init__(self, dim: int, width: int, *, plain: bool = False) -> None:
         super().__init__()
         if width < 2:
             raise ValueError(
                 f"a short convolution of width {width} sees no earlier unit; give width >= 2 or leave it out"
             )
         self.dim, self.width = dim, width
-        self.weight = nn.Parameter(torch.randn(width, dim) * width**-0.5)
+        if plain:
+            bound = width**-0.5
+            self.weight = nn.Parameter(torch.empty(width, dim).uniform_(-bound, bound))
+            self.bias = nn.Parameter(torch.empty(dim).uniform_(-bound, bound))
+        else:
+            self.weight, self.bias = nn.Parameter(torch.randn(width, dim) * width**-0.5), None
 
     def initial_tail(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "B tail D"]:
         return torch.zeros(batch, self.width - 1, self.dim, device=device, dtype=dtype)
@@ -41,7 +50,7 @@ class ShortConvolution(nn.Module):
         time = x.shape[1]
         padded = torch.cat([tail.to(x.dtype), x], 1)
         # Shifted products: at these widths twice as fast as a grouped convolution, and four times at one unit.
-        y = x
+        y = x if self.bias is None else self.bias.to(x.dtype).expand_as(x)
         for lag, weight in enumerate(self.weight.to(x.dtype).unbind(0)):
             y = torch.addcmul(y, padded.narrow(1, self.width - 1 - lag, time), weight)
         if length is None:
