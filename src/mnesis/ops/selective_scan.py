@@ -53,10 +53,12 @@ def selective_scan_chunk(
 ) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "B D N"]]:
     """Chunk after chunk, each made anew in the backward pass."""
     with torch.autocast(h.device.type, enabled=False):
-        rate, *parts = (part.to(h.dtype) for part in (rate, x, pace, write, read))
-        outputs, learns = [], torch.is_grad_enabled()
-        for piece in zip(*(part.split(chunk, 1) for part in parts), strict=True):
-            y, h = checkpoint(_chunk, rate, *piece, h, use_reentrant=False) if learns else _chunk(rate, *piece, h)
+        rate, x, pace, write, read = (part.to(h.dtype) for part in (rate, x, pace, write, read))
+        pieces = zip(*(part.split(chunk, 1) for part in (x, pace, write, read)), strict=True)
+        outputs, again = [], torch.is_grad_enabled()
+        for x, pace, write, read in pieces:
+            parts = (rate, x, pace, write, read, h)
+            y, h = checkpoint(_chunk, *parts, use_reentrant=False) if again else _chunk(*parts)
             outputs.append(y)
         return torch.cat(outputs, 1), h
 
