@@ -18,20 +18,21 @@ def draw(*shape: int) -> Tensor:
 
 def written_out(memory: GatedDeltaRule, x: Tensor, strongest: float) -> Tensor:
     """One row, from an empty past, unit by unit and head by head."""
-    projected = x @ memory.query_key_value.weight.T
-    if memory.convolution is not None:
-        width, weight = memory.convolution.width, memory.convolution.weight
+    part = memory.query_key_value
+    projected = x @ part.projection.weight.T
+    if part.convolution is not None:
+        width, weight = part.convolution.width, part.convolution.weight
         padded = torch.cat([projected.new_zeros(width - 1, projected.shape[1]), projected])
         projected = projected + sum(padded[width - 1 - j :][: len(x)] * weight[j] for j in range(width))
-    q, k, v = F.silu(projected).split(memory.sizes, -1)
+    q, k, v = F.silu(projected).split(part.sizes, -1)
     beta = strongest * (x @ memory.strength.weight.T).sigmoid()
     rate = F.softplus(x @ memory.decay.weight.T + memory.time_step)
     alpha = (-memory.log_rate.exp() * rate).exp()
-    size, wide = memory.width, memory.norm.normalized_shape[0]
-    matrices, outputs = x.new_zeros(memory.heads, size, wide), []
+    size, wide = part.width, part.value_width
+    matrices, outputs = x.new_zeros(part.heads, size, wide), []
     for t in range(len(x)):
         heads, after = [], []
-        for h in range(memory.heads):
+        for h in range(part.heads):
             own, values = slice(h * size, (h + 1) * size), slice(h * wide, (h + 1) * wide)
             query, key = (part / (part.square().sum() + 1e-6).sqrt() for part in (q[t, own], k[t, own]))
             eye = torch.eye(size, dtype=torch.float64)
@@ -61,7 +62,7 @@ def test_the_layer(form, convolution, negative_eigenvalues) -> None:
 @pytest.mark.parametrize("convolution", [None, 4])
 def test_the_state_is_as_large_as_promised(convolution) -> None:
     memory = GatedDeltaRule(16, heads=3, convolution=convolution).bfloat16()
-    assert memory.width == 4
+    assert memory.query_key_value.width == 4
     y, state = memory(draw(2, 30, 16).bfloat16())
     assert y.dtype is state.tail.dtype is torch.bfloat16
     assert state.matrix.dtype is torch.float32
@@ -89,7 +90,7 @@ def test_gates_can_be_watched() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"heads": 20}, "heads=20 of dim=12 have no width"),
+        ({"heads": 20}, "heads of width 0 and values of 0: give 1 or more of both"),
         ({"form": "scan"}, "no form 'scan'; choose one of naive, chunk, parallel"),
         ({"convolution": 1}, "width 1 sees no earlier unit"),
     ],

@@ -52,22 +52,17 @@ class LinearAttention(MemoryInForms[LinearAttentionState]):
         self.output = nn.Linear(dim, dim, bias=False)
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> LinearAttentionState:
-        wide = torch.promote_types(dtype, torch.float32)
-        heads, width = self.query_key_value.heads, self.query_key_value.head_dim
-        return LinearAttentionState(
-            torch.zeros(batch, heads, width, width + 1, device=device, dtype=wide),
-            self.query_key_value.initial_tail(batch, device=device, dtype=dtype),
-        )
+        matrix = self.query_key_value.initial_matrix(batch, device=device, dtype=dtype)
+        tail = self.query_key_value.initial_tail(batch, device=device, dtype=dtype)
+        return LinearAttentionState(F.pad(matrix, (0, 1)), tail)
 
     def read(
         self, x: Float[Tensor, "B T D"], state: LinearAttentionState, form: str
     ) -> tuple[Tensor, LinearAttentionState]:
-        projected, tail = self.query_key_value(x, state.tail)
-        q_and_k, v = projected.split([2, 1], 2)
-        q, k = elu_features(q_and_k.to(state.matrix.dtype)).unbind(2)
-        v_and_one = F.pad(v.squeeze(2), (0, 1), value=1.0)
-        # (18) and (19): S and z are one matrix.
-        y, matrix = self.run(gated_linear_attention, form, q, k, v_and_one, None, state.matrix)
+        q, k, v, tail = self.query_key_value(x, state.tail)
+        q, k = (elu_features(part.to(state.matrix.dtype)) for part in (q, k))
+        # (18) and (19): S and z are one matrix, z the sum of a value that is 1.
+        y, matrix = self.run(gated_linear_attention, form, q, k, F.pad(v, (0, 1), value=1.0), None, state.matrix)
         y = y[..., :-1] / (y[..., -1:] + EPSILON)  # (20)
         return self.output(y.flatten(2).to(v.dtype)), LinearAttentionState(matrix, tail)
 

@@ -57,24 +57,21 @@ class DeltaRule(MemoryInForms[DeltaRuleState]):
     ) -> None:
         super().__init__(dim, form, chunk)
         self.strongest = 2.0 if negative_eigenvalues else 1.0
-        self.query_key_value = QueryKeyValue(dim, heads=heads, convolution=convolution)
+        self.query_key_value = QueryKeyValue(dim, heads=heads, convolution=convolution, activation=F.silu)
         self.strength = nn.Linear(dim, heads, bias=False)
         self.norm = RMSNorm(dim // heads)
         self.output = nn.Linear(dim, dim, bias=False)
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> DeltaRuleState:
-        wide = torch.promote_types(dtype, torch.float32)
-        heads, width = self.query_key_value.heads, self.query_key_value.head_dim
         return DeltaRuleState(
-            torch.zeros(batch, heads, width, width, device=device, dtype=wide),
+            self.query_key_value.initial_matrix(batch, device=device, dtype=dtype),
             self.query_key_value.initial_tail(batch, device=device, dtype=dtype),
         )
 
     def read(self, x: Float[Tensor, "B T D"], state: DeltaRuleState, form: str) -> tuple[Tensor, DeltaRuleState]:
-        projected, tail = self.query_key_value(x, state.tail)
-        q_and_k, v = F.silu(projected).split([2, 1], 2)
-        q, k = unit_length(q_and_k.to(state.matrix.dtype)).unbind(2)
+        q, k, v, tail = self.query_key_value(x, state.tail)
+        q, k = (unit_length(part.to(state.matrix.dtype)) for part in (q, k))
         beta = self.strongest * self.strength(x).to(state.matrix.dtype).sigmoid()
         record("delta_rule/write_strength", beta)
-        y, matrix = self.run(delta_rule, form, q, k, v.squeeze(2), beta, None, state.matrix)
+        y, matrix = self.run(delta_rule, form, q, k, v, beta, None, state.matrix)
         return self.output(self.norm(y).flatten(2).to(v.dtype)), DeltaRuleState(matrix, tail)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ...core.record import record
 from ...layers.norm import RMSNorm
-from ...layers.short_convolution import ShortConvolution
+from ...layers.query_key_value import QueryKeyValue
 from ...ops.delta_rule import delta_rule, unit_length
 from ..in_forms import MemoryInForms
 
@@ -61,37 +61,36 @@ class GatedDeltaRule(MemoryInForms[GatedDeltaRuleState]):
         chunk: int | None = None,
     ) -> None:
         super().__init__(dim, form, chunk)
+        self.strongest = 2.0 if negative_eigenvalues else 1.0
         width = 3 * dim // (4 * heads) if width is None else width
-        if width < 1:
-            raise ValueError(f"heads={heads} of dim={dim} have no width; give fewer heads, or width=")
-        self.heads, self.width, self.strongest = heads, width, 2.0 if negative_eigenvalues else 1.0
-        self.sizes = (heads * width, heads * width, heads * width * expansion)
-        self.query_key_value = nn.Linear(dim, sum(self.sizes), bias=False)
-        self.convolution = ShortConvolution(sum(self.sizes), convolution) if convolution else None
+        self.query_key_value = QueryKeyValue(
+            dim,
+            heads=heads,
+            width=width,
+            value_width=width * expansion,
+            convolution=convolution,
+            activation=F.silu,
+        )
         self.strength, self.decay = nn.Linear(dim, heads, bias=False), nn.Linear(dim, heads, bias=False)
         # As Mamba-2 begins: rates A from 1 to 16, time steps from 1e-3 to 0.1, evenly in the logarithm.
         self.log_rate = nn.Parameter(torch.empty(heads).uniform_(1, 16).log())
         time_step = torch.empty(heads).uniform_(math.log(1e-3), math.log(0.1)).exp()
         self.time_step = nn.Parameter(time_step + torch.log(-torch.expm1(-time_step)))  # softplus gives it back
-        self.gate = nn.Linear(dim, self.sizes[2], bias=False)
+        self.gate = nn.Linear(dim, heads * width * expansion, bias=False)
         self.norm = RMSNorm(width * expansion)
-        self.output = nn.Linear(self.sizes[2], dim, bias=False)
+        self.output = nn.Linear(heads * width * expansion, dim, bias=False)
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> GatedDeltaRuleState:
-        wide, lags = torch.promote_types(dtype, torch.float32), self.convolution.width - 1 if self.convolution else 0
         return GatedDeltaRuleState(
-            torch.zeros(batch, self.heads, self.width, self.norm.normalized_shape[0], device=device, dtype=wide),
-            torch.zeros(batch, lags, sum(self.sizes), device=device, dtype=dtype),
+            self.query_key_value.initial_matrix(batch, device=device, dtype=dtype),
+            self.query_key_value.initial_tail(batch, device=device, dtype=dtype),
         )
 
     def read(
         self, x: Float[Tensor, "B T D"], state: GatedDeltaRuleState, form: str
     ) -> tuple[Tensor, GatedDeltaRuleState]:
-        wide, projected, tail = state.matrix.dtype, self.query_key_value(x), state.tail
-        if self.convolution is not None:
-            projected, tail = self.convolution(projected, tail)
-        parts = F.silu(projected).split(self.sizes, -1)
-        q, k, v = (part.unflatten(-1, (self.heads, -1)) for part in parts)
+        wide = state.matrix.dtype
+        q, k, v, tail = self.query_key_value(x, state.tail)
         q, k = unit_length(q.to(wide)), unit_length(k.to(wide))
         beta = self.strongest * self.strength(x).to(wide).sigmoid()
         log_decay = -self.log_rate.to(wide).exp() * F.softplus(self.decay(x).to(wide) + self.time_step.to(wide))

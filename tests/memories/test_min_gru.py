@@ -1,0 +1,106 @@
+"""minGRU as a memory: the layer written out, the published code's numbers, its state and its options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from mnesis.core.record import recording
+from mnesis.core.state import nbytes
+from mnesis.memories.linear.min_gru import MinGRU, MinGRUState
+
+every_form = pytest.mark.parametrize("form", MinGRU.forms)
+
+
+def draw(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def written_out(memory: MinGRU, x: Tensor, candidate: str) -> Tensor:
+    """One row, from an empty past, unit by unit."""
+    h, outputs = x.new_zeros(memory.hidden), []
+    for unit in x:
+        z = 1 / (1 + (-(memory.gate.weight @ unit + memory.gate.bias)).exp())
+        c = memory.candidate.weight @ unit + memory.candidate.bias
+        if candidate == "positive":
+            c = torch.stack([value + 0.5 if value >= 0 else 1 / (1 + (-value).exp()) for value in c])
+        h = (1 - z) * h + z * c
+        outputs.append(memory.output.weight @ h + memory.output.bias)
+    return torch.stack(outputs)
+
+
+@every_form
+@pytest.mark.parametrize("candidate", ["positive", "linear"])
+def test_the_layer(form, candidate) -> None:
+    torch.manual_seed(0)
+    memory = MinGRU(6, expansion=1.5, candidate=candidate, form=form, chunk=7).double()
+    x = draw(2, 30, 6)
+    y, _ = memory(x)
+    for row in range(2):
+        assert (y[row] - written_out(memory, x[row], candidate)).abs().max() < 1e-12
+
+
+def published(form: str) -> tuple[MinGRU, dict[str, Tensor]]:
+    """With the weights of the published code, which has no biases there."""
+    golden = load_file(Path(__file__).resolve().parents[1] / "golden" / "mingru.safetensors")
+    memory = MinGRU(5, expansion=1.6, form=form, chunk=5).double()
+    with torch.no_grad():
+        for name, layer in memory.named_children():
+            layer.weight.copy_(golden[f"weight/{name}.weight"])
+            layer.bias.zero_()
+    return memory, golden
+
+
+@every_form
+def test_golden(form) -> None:
+    memory, golden = published(form)
+    x = golden["input/plain/x"].requires_grad_()
+    y, state = memory(x)
+    assert (y - golden["output/plain/y"]).abs().max() < 1e-9
+    assert (state.hidden - golden["state/plain/hidden"]).abs().max() < 1e-9
+    names = [f"{name}.weight" for name in ("candidate", "gate", "output")]
+    wanted = [x, *(memory.get_parameter(name) for name in names)]
+    found = torch.autograd.grad(y.square().sum() + state.hidden.square().sum(), wanted)
+    for name, gradient in zip(["x", *names], found, strict=True):
+        expected = golden[f"gradient/plain/{name}"]
+        assert (gradient - expected).abs().max() < 1e-9 * max(1.0, float(expected.abs().max()))
+
+
+@every_form
+def test_golden_from_a_carried_state(form) -> None:
+    memory, golden = published(form)
+    y, state = memory(golden["input/carried/x"], MinGRUState(golden["input/carried/hidden"]))
+    assert (y - golden["output/carried/y"]).abs().max() < 1e-9
+    assert (state.hidden - golden["state/carried/hidden"]).abs().max() < 1e-9
+
+
+def test_the_state_is_as_large_as_promised() -> None:
+    memory = MinGRU(12, expansion=2).bfloat16()
+    y, state = memory(draw(2, 30, 12).bfloat16())
+    assert y.dtype is torch.bfloat16
+    assert state.hidden.dtype is torch.float32
+    assert nbytes(state) == 2 * 4 * 24
+
+
+def test_the_gate_can_be_watched() -> None:
+    with recording() as observed:
+        MinGRU(12, expansion=2)(draw(2, 30, 12).float())
+    assert observed["min_gru/update"][0].shape == (2, 30, 24)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"expansion": 0.01}, "expansion=0.01 leaves no channels of dim=12; give 1 or more"),
+        ({"candidate": "tanh"}, "no candidate 'tanh'; choose one of positive, linear"),
+        ({"form": "log"}, "no form 'log'; choose one of naive, chunk, parallel"),
+        ({"chunk": 0}, "chunk=0: a chunk holds at least one unit"),
+    ],
+)
+def test_options_that_do_not_fit(options, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        MinGRU(12, **options)
