@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 
+import jaxtyping
 import pytest
 import torch
 
@@ -16,14 +18,40 @@ from .broken import BREAKS, Leaky, TwoForms
 
 TRACED = "compiles"
 """Measured in a process of its own: the compiler cannot see through the run-time type checks of the tests."""
+LONGEST = "extremes"
+"""16,384 units, thrice."""
+MEASURED = [law for law in LAWS if law != TRACED]
 
 
+@pytest.fixture
+def _without_type_checks() -> Iterator[None]:
+    """Reading unit by unit makes hundreds of thousands of calls; the memory's own tests check their types."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.usefixtures("_without_type_checks")
 @pytest.mark.parametrize("card", list_memories(), ids=lambda card: card.name)
 def test_every_memory_obeys_every_law(card) -> None:
+    """In float64 in every form; in the form that it has unless told otherwise, in every dtype and at length too."""
     torch.manual_seed(0)
-    laws = [law for law in LAWS if law != TRACED]
-    gaps = list(check(create_memory(card.name, **card.example), name=card.name, laws=laws))
-    assert {gap.law for gap in gaps} >= set(laws) - ({"bounded"} if not card.bounded else set())
+    memory = create_memory(card.name, **card.example)
+    gaps = list(check(memory, dtypes=[torch.float64], laws=[law for law in MEASURED if law != LONGEST]))
+    own = [memory.form] if hasattr(memory, "forms") else None
+    coarse = [law for law in MEASURED if LAWS[law].numeric]
+    gaps += check(memory, dtypes=[torch.float32, torch.bfloat16], laws=coarse, forms=own)
+    gaps += check(memory, laws=[LONGEST], forms=own)
+    assert {gap.law for gap in gaps} >= set(MEASURED) - ({"bounded"} if not card.bounded else set())
+    assert not [gap for gap in gaps if not gap.holds]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_without_type_checks")
+@pytest.mark.parametrize("card", [c for c in list_memories() if hasattr(c.load(), "forms")], ids=lambda card: card.name)
+def test_every_memory_obeys_every_law_in_every_form_and_dtype(card) -> None:
+    torch.manual_seed(0)
+    gaps = list(check(create_memory(card.name, **card.example), laws=MEASURED))
     assert not [gap for gap in gaps if not gap.holds]
 
 
@@ -62,3 +90,8 @@ def test_forms_share_weights() -> None:
     assert other.form == "fast"
     assert other.rise.weight.dtype == torch.float64
     assert torch.equal(other.rise.weight, memory.rise.weight)
+
+
+def test_an_unknown_form_is_refused() -> None:
+    with pytest.raises(ValueError, match="TwoForms has no form 'fats'; it has "):
+        list(check(TwoForms(6), forms=["fats"]))

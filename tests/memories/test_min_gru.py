@@ -79,7 +79,7 @@ def test_golden_from_a_carried_state(form) -> None:
 
 
 def test_the_state_is_as_large_as_promised() -> None:
-    memory = MinGRU(12, expansion=2).bfloat16()
+    memory = MinGRU(12, expansion=2.0).bfloat16()
     y, state = memory(draw(2, 30, 12).bfloat16())
     assert y.dtype is torch.bfloat16
     assert state.hidden.dtype is torch.float32
@@ -88,7 +88,7 @@ def test_the_state_is_as_large_as_promised() -> None:
 
 def test_the_gate_can_be_watched() -> None:
     with recording() as observed:
-        MinGRU(12, expansion=2)(draw(2, 30, 12).float())
+        MinGRU(12, expansion=2.0)(draw(2, 30, 12).float())
     assert observed["min_gru/update"][0].shape == (2, 30, 24)
 
 

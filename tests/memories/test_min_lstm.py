@@ -108,7 +108,7 @@ def test_a_forget_bias_remembers_for_longer() -> None:
 
 
 def test_the_state_is_as_large_as_promised() -> None:
-    memory = MinLSTM(12, expansion=2).bfloat16()
+    memory = MinLSTM(12, expansion=2.0).bfloat16()
     y, state = memory(draw(2, 30, 12).bfloat16())
     assert y.dtype is torch.bfloat16
     assert state.hidden.dtype is torch.float32
@@ -118,7 +118,7 @@ def test_the_state_is_as_large_as_promised() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"expansion": 0}, "expansion=0 leaves no channels of dim=12; give 1 or more"),
+        ({"expansion": 0.0}, "expansion=0.0 leaves no channels of dim=12; give 1 or more"),
         ({"candidate": "tanh"}, "no candidate 'tanh'; choose one of positive, linear"),
         ({"form": "log"}, "no form 'log'; choose one of naive, chunk, parallel"),
         ({"chunk": 0}, "chunk=0: a chunk holds at least one unit"),

@@ -188,6 +188,37 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             example={"dim": 12, "heads": 3, "chunk": 7},
         ),
         Card(
+            "gla", "memories.linear.gla:GLA", "linear",
+            "outer products whose key channels fade at a pace that follows the data",
+            papers=("yang2023gla",), forms=("naive", "chunk", "parallel"),
+            cost="key_expansion value_expansion dim^2 / heads",
+            example={"dim": 12, "heads": 2, "rank": 4, "convolution": 3, "chunk": 7},
+        ),
+        Card(
+            "gateloop", "memories.linear.gateloop:GateLoop", "linear",
+            "outer products whose key channels fade and turn as the data say",
+            papers=("katsch2023gateloop",), forms=("naive", "chunk", "parallel"), cost="2 dim^2 / heads",
+            example={"dim": 12, "heads": 3, "chunk": 7},
+        ),
+        Card(
+            "min-gru", "memories.linear.min_gru:MinGRU", "linear",
+            "a GRU whose gate and candidate look at the input alone",
+            papers=("feng2024minrnn",), forms=("naive", "chunk", "parallel"), cost="expansion dim",
+            example={"dim": 12, "expansion": 1.5, "chunk": 7},
+        ),
+        Card(
+            "min-lstm", "memories.linear.min_lstm:MinLSTM", "linear",
+            "an LSTM whose gates look at the input alone and share what is kept and added",
+            papers=("feng2024minrnn",), forms=("naive", "chunk", "parallel"), cost="expansion dim",
+            example={"dim": 12, "expansion": 1.5, "chunk": 7},
+        ),
+        Card(
+            "rg-lru", "memories.linear.rg_lru:RGLRU", "linear",
+            "channels that fade behind a gate and take in what they lose",
+            papers=("de2024griffin", "botev2024recurrentgemma"), forms=("naive", "chunk", "parallel"),
+            cost="width + width (convolution - 1)", example={"dim": 12, "blocks": 4, "chunk": 7},
+        ),
+        Card(
             "mlstm", "memories.linear.mlstm:MLSTM", "linear",
             "outer products with exponential input gates, a normaliser and a running maximum",
             papers=("beck2025xlstm7b", "beck2024xlstm"), forms=("naive", "chunk", "parallel"),

@@ -67,6 +67,7 @@ def check(
     name: str | None = None,
     dtypes: Sequence[torch.dtype] = (torch.float64, torch.float32, torch.bfloat16),
     laws: Sequence[str] | None = None,
+    forms: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Iterator[Gap]:
     """Measure a memory against the laws.
@@ -76,6 +77,7 @@ def check(
         name: what to call it in the results; the class name if None.
         dtypes: where to measure the numeric laws; the others are measured in the first.
         laws: names out of ``LAWS``; all if None.
+        forms: names out of ``memory.forms``; all if None.
         seed: of parameters and inputs.
     """
     name = name or type(memory).__name__
@@ -83,7 +85,7 @@ def check(
     if unknown := [law for law in chosen if law not in LAWS]:
         raise ValueError(f"no law is called {unknown[0]!r}; the laws are {', '.join(LAWS)}")
     with silent():
-        for form, variant in _forms(memory):
+        for form, variant in _forms(memory, forms):
             for law in chosen:
                 spec = LAWS[law]
                 for dtype in dtypes if spec.numeric else dtypes[:1]:
@@ -95,11 +97,15 @@ def check(
                         yield Gap(name, law, form, str(dtype).removeprefix("torch."), gap, tolerance)
 
 
-def _forms(memory: Memory) -> Iterator[tuple[str, Memory]]:
+def _forms(memory: Memory, chosen: Sequence[str] | None) -> Iterator[tuple[str, Memory]]:
     forms = getattr(memory, "forms", ())
+    if unknown := [form for form in chosen or () if form not in forms]:
+        raise ValueError(
+            f"{type(memory).__name__} has no form {unknown[0]!r}; it has {', '.join(forms) or 'one form only'}"
+        )
     if not forms:
         yield "scan", memory
-    for form in forms:
+    for form in forms if chosen is None else chosen:
         yield form, in_form(memory, form)
 
 
@@ -111,8 +117,9 @@ def cuts(subject: Subject) -> float:
         x = subject.draw(2, time)
         for state in (subject.fresh(2), subject.started(2)):
             whole = chunked(subject.memory, [time])
-            for sizes in cuttings(time, subject.generator):
-                worst = max(worst, compare(subject, whole, chunked(subject.memory, sizes), x, detach(state)))
+            cut = [chunked(subject.memory, sizes) for sizes in cuttings(time, subject.generator)]
+            if cut:
+                worst = max(worst, compare(subject, x, detach(state), whole, *cut))
     return worst
 
 
@@ -176,9 +183,8 @@ def resets(subject: Subject) -> float:
             return joined(outputs, 0), stacked(states)
 
         together = chunked(memory, [time], reset=flags)
-        worst = max(worst, compare(subject, alone, together, x, state))
-        for sizes in cuttings(time, subject.generator)[-1:]:
-            worst = max(worst, compare(subject, together, chunked(memory, sizes, reset=flags), x, state))
+        cut = [chunked(memory, sizes, reset=flags) for sizes in cuttings(time, subject.generator)[-1:]]
+        worst = max(worst, compare(subject, x, state, together, alone, *cut))
     return worst
 
 
@@ -220,7 +226,7 @@ def padding(subject: Subject) -> float:
             for row, units in enumerate(length.tolist()):
                 if bool(first_leaf(padded(clean, state)[0])[row, units:].ne(0).any()):
                     return float("inf")
-        worst = max(worst, compare(subject, alone, padded, clean, state))
+        worst = max(worst, compare(subject, clean, state, alone, padded))
     return worst
 
 
@@ -260,7 +266,7 @@ def forms(subject: Subject) -> float:
         for state in (subject.fresh(2), subject.started(2)):
             state = detach(state)
             whole = chunked(memory, [time])
-            worst = max(worst, compare(subject, whole, stepped, x, state))
+            worst = max(worst, compare(subject, x, state, whole, stepped))
             if twin is not None and twin.config != memory.config:
                 worst = max(worst, _against_twin(subject, twin, x, state, time))
     phases = subject.started(3)
@@ -268,7 +274,7 @@ def forms(subject: Subject) -> float:
         with torch.no_grad():
             for row in range(1, 3):
                 phases = put(phases, [row], memory(subject.draw(1, row * 3), take(phases, [row]))[1])
-    worst = max(worst, compare(subject, stepped, chunked(memory, [5]), subject.draw(3, 5), detach(phases)))
+    worst = max(worst, compare(subject, subject.draw(3, 5), detach(phases), stepped, chunked(memory, [5])))
     return worst
 
 

@@ -119,13 +119,18 @@ def graded(subject: Subject, run: Run, x: Any, state: Any, seed: int = 1) -> tup
     return results, [g if g is not None else torch.zeros_like(w) for g, w in zip(gradients, wanted, strict=True)]
 
 
-def compare(subject: Subject, run: Run, other: Run, x: Any, state: Any) -> float:
-    """The gap between two ways of reading, gradients included (outputs alone in bfloat16)."""
+def compare(subject: Subject, x: Any, state: Any, run: Run, *others: Run) -> float:
+    """The largest gap between one way of reading and others, gradients included (outputs alone in bfloat16)."""
     if subject.dtype is torch.bfloat16:
         with torch.no_grad():
-            return difference(leaves(run(x, state)[0]), leaves(other(x, state)[0]))
-    (a, grad_a), (b, grad_b) = graded(subject, run, x, state), graded(subject, other, x, state)
-    return max(difference(a, b), difference(grad_a, grad_b))
+            y = leaves(run(x, state)[0])
+            return max(difference(y, leaves(other(x, state)[0])) for other in others)
+    results, gradients = graded(subject, run, x, state)
+    worst = 0.0
+    for other in others:
+        results_other, gradients_other = graded(subject, other, x, state)
+        worst = max(worst, difference(results, results_other), difference(gradients, gradients_other))
+    return worst
 
 
 def chunked(memory: Memory, sizes: Sequence[int], **options: Tensor) -> Run:

@@ -60,7 +60,7 @@ class MinLSTM(MemoryInForms[MinLSTMState]):
         self.forget_gate, self.input_gate = nn.Linear(dim, self.hidden), nn.Linear(dim, self.hidden)
         self.candidate, self.output = nn.Linear(dim, self.hidden), nn.Linear(self.hidden, dim)
         with torch.no_grad():
-            self.forget_gate.bias += forget_bias
+            self.forget_gate.bias.add_(forget_bias)
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> MinLSTMState:
         wide = torch.promote_types(dtype, torch.float32)
