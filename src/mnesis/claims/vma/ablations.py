@@ -67,7 +67,7 @@ class Ablations(NatsClaim):
             ax.barh(list(above), list(above.values()), color=style.SERIES[0], height=0.6)
             ax.axvline(0, color=style.INK, linewidth=1)
             ax.invert_yaxis()
-            ax.set_xlabel("nats above the memory-normalised similarity,\nlearned prior, 8 classes")
+            ax.set_xlabel("nats above memory-normalised,\nlearned prior, 8 classes")
             ax.grid(axis="x")
         return {"": figure}
 

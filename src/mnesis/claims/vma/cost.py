@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 from torch import Tensor
 
 from ...generative.bank import Bank, LearnedBank
@@ -93,12 +94,16 @@ class HardIsFaster(Claim):
                 figure, ax = axes(height=3.4)
                 for index, model in enumerate(dict.fromkeys(row["model"] for row in rows)):
                     own = [row for row in rows if row["model"] == model]
-                    x, y = [row["at"] for row in own], [row["seconds"] for row in own]
+                    x, y = [row["at"] for row in own], [1000 * row["seconds"] for row in own]
                     ax.plot(x, y, color=style.SERIES[index], marker=style.MARKERS[index], linewidth=2, label=model)
                 ax.set_xscale("log", base=2)
                 ax.set_yscale("log")
                 ax.set_xlabel("slots in the bank")
-                ax.set_ylabel("seconds")
+                ax.set_ylabel("milliseconds")
+                ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                ax.yaxis.set_minor_locator(NullLocator())
+                ax.yaxis.set_major_formatter("{x:g}")
+                ax.xaxis.set_major_formatter("{x:,.0f}")
                 ax.grid(axis="y")
                 figure.legend(loc="outside lower left")
             drawn[name] = figure

@@ -160,7 +160,7 @@ class Sequence(TrainedClaim):
             ax.xaxis.set_minor_locator(NullLocator())
             ax.xaxis.set_major_formatter("{x:.0f}")
             ax.set_xlabel("pairs read before the question, five slots each")
-            ax.set_ylabel("bits of the answer, over no bank")
+            ax.set_ylabel("bits gained over no bank")
             ax.grid(axis="y")
             figure.legend(loc="outside lower left", ncols=2)
         return {"": figure}
