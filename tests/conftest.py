@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+import jaxtyping
 import pytest
 import torch
 from jaxtyping import install_import_hook
@@ -20,3 +21,11 @@ def _threads() -> Iterator[None]:
     yield
     if torch.get_num_threads() != THREADS:
         torch.set_num_threads(THREADS)
+
+
+@pytest.fixture
+def without_type_checks() -> Iterator[None]:
+    """Laws make hundreds of thousands of calls; a memory's own tests check its types."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

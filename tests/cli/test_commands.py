@@ -67,7 +67,7 @@ def test_every_command_explains_itself(capsys, name) -> None:
     [
         (["lawz"], "no command is called 'lawz'; did you mean 'laws'?"),
         (["laws", "gruu"], "no memory is called 'gruu'; did you mean 'gru'?"),
-        (["laws"], "give the name of one memory, or --all"),
+        (["laws"], "give the names of memories, or --all"),
         (["laws", "no.such:Thing"], "cannot import no.such:Thing"),
         (["laws", "json:JSONDecoder"], "is not a Memory"),
         (["stream", "missing.txt", "--model", "missing"], "there is no folder missing and no reader of that name"),

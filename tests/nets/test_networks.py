@@ -29,11 +29,12 @@ def networks() -> list:
     ]
 
 
+@pytest.mark.usefixtures("without_type_checks")
 @pytest.mark.parametrize("index", range(6))
 def test_a_network_obeys_the_laws(index: int) -> None:
     network = networks()[index]
     laws = [law for law in LAWS if law not in ("compiles", "extremes")]
-    assert not [gap for gap in check(network, laws=laws, dtypes=(torch.float64, torch.float32)) if not gap.holds]
+    assert not [gap for gap in check(network, laws=laws, dtypes=(torch.float64,)) if not gap.holds]
 
 
 def test_a_stack_takes_the_common_grid() -> None:

@@ -1,6 +1,7 @@
 """How far a memory is from obeying the laws: every gap beside its tolerance. Exit code 1 if one does not hold.
 
 mnesis laws armt
+mnesis laws retention mlstm --only cuts
 mnesis laws my_package.my_module:MyMemory --options dim=16
 mnesis laws --all --json
 """
@@ -25,7 +26,7 @@ from .options import parse_options
 
 
 def run(
-    name: tyro.conf.Positional[str | None] = None,
+    names: tyro.conf.Positional[tuple[str, ...]] = (),
     /,
     every: Annotated[bool, tyro.conf.arg(name="all")] = False,
     only: tuple[str, ...] = (),
@@ -35,18 +36,20 @@ def run(
     """Measure the laws.
 
     Args:
-        name: a memory of the catalog, or the import path of your own class (module:Class).
+        names: memories of the catalog, or import paths of your own classes (module:Class).
         every: all memories of the catalog.
         only: these laws alone.
-        options: constructor arguments as key=value; a catalogued memory has a small example of its own.
+        options: constructor arguments of the one memory, key=value; a catalogued one has a small example of its own.
         as_json: a list of {memory, law, form, dtype, gap, tolerance, holds}.
     """
-    if (name is None) == (not every):
-        raise ValueError("give the name of one memory, or --all; mnesis list memories shows them")
+    if bool(names) == every:
+        raise ValueError("give the names of memories, or --all; mnesis list memories shows them")
+    if options and len(names) != 1:
+        raise ValueError(f"--options {' '.join(options)} belong to one memory; name one alone")
     torch.set_num_threads(1)
     gaps = []
     with Console(stderr=True).status("measuring") as status:
-        for label, memory in _memories(name, parse_options(options)):
+        for label, memory in _memories(names, parse_options(options)):
             status.update(f"measuring {label}")
             gaps.extend(check(memory, name=label, laws=only or None))
     if as_json:
@@ -56,15 +59,13 @@ def run(
     return 0 if all(gap.holds for gap in gaps) else 1
 
 
-def _memories(name: str | None, options: dict[str, Any]) -> Iterator[tuple[str, Memory]]:
-    torch.manual_seed(0)
-    if name is None:
-        for entry in list_memories():
-            yield entry.name, create_memory(entry.name, **entry.example)
-    elif ":" in name:
-        yield name, _imported(name)(**options)
-    else:
-        yield name, create_memory(name, **(options or card("memories", name).example))
+def _memories(names: tuple[str, ...], options: dict[str, Any]) -> Iterator[tuple[str, Memory]]:
+    for name in names or [entry.name for entry in list_memories()]:
+        torch.manual_seed(0)
+        if ":" in name:
+            yield name, _imported(name)(**options)
+        else:
+            yield name, create_memory(name, **(options or card("memories", name).example))
 
 
 def _imported(path: str) -> type[Memory]:

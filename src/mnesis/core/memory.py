@@ -16,6 +16,7 @@ from .pieces import Pieces, first_leaf, map_leaves
 from .state import batch_size, leaves, structure
 
 S = TypeVar("S")
+M = TypeVar("M")
 C = TypeVar("C")
 
 
@@ -40,8 +41,8 @@ class Memory(nn.Module, Generic[S]):
     dim: int | None = None
     """Width of the input vectors; None where the input is something else (token ids, a tree)."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Memory[S]:
-        self = super().__new__(cls)
+    def __new__(cls: type[M], *args: Any, **kwargs: Any) -> M:
+        self = object.__new__(cls)
         try:
             bound = inspect.signature(cls.__init__).bind(self, *args, **kwargs)
         except TypeError:
