@@ -15,6 +15,7 @@ from mnesis.ops.diagonal import diagonal
 from mnesis.ops.exponential_gating import exponential_gating
 from mnesis.ops.gated_linear_attention import gated_linear_attention
 from mnesis.ops.recurrence import FORMS, Recurrence
+from mnesis.ops.state_space import LinearSystem, state_space
 
 from . import test_delta_rule, test_diagonal, test_exponential_gating, test_gated_linear_attention
 from .forms import backward_bytes, gap
@@ -128,3 +129,60 @@ def test_extreme_gates(operation, chunk) -> None:
     for a, b in zip(exact, found, strict=True):
         assert b.isfinite().all()
         assert gap(a, b) < 1e-4 * max(1.0, float(a.abs().max()))
+
+
+@every_operation
+@every_form
+def test_a_piece_is_summed_up(operation, form) -> None:
+    """What the rest of a sequence makes of a state follows from its summary, whatever was carried where it was made."""
+    recurrence, parts = operation.recurrence, operation.inputs(63)
+    parts[operation.decay][0, 40] = -torch.inf if recurrence is not diagonal else 0.0  # a reset
+    sequences, carried = parts[: recurrence.sequences], parts[recurrence.sequences :]
+    first, rest = ([part[:, piece] for part in sequences] for piece in (slice(26), slice(26, None)))
+    between = recurrence("naive", *first, *carried)[recurrence.outputs :]
+    expected = recurrence("naive", *parts)[recurrence.outputs :]
+    summary = recurrence.summary(form, *rest, *(torch.randn_like(part) for part in carried), chunk=7)
+    for a, b in zip(expected, recurrence.follow(summary, *between), strict=True):
+        assert gap(a, b) < 1e-12 * max(1.0, float(a.abs().max()))
+
+
+def test_what_is_not_linear_has_no_summary() -> None:
+    squared = Recurrence(lambda x, h: (h, h * h + x), lambda *parts, chunk: parts, sequences=1)
+    with pytest.raises(TypeError, match="no summary of a piece; read the pieces one after the other"):
+        squared.summary("naive", torch.ones(1, 2), torch.ones(1))
+
+
+@every_operation
+def test_bad_input_is_one_sentence(operation) -> None:
+    parts = operation.inputs(6)
+    with pytest.raises(ValueError, match="no form is called 'chunks'; choose one of naive, chunk, parallel"):
+        operation.recurrence("chunks", *parts)
+    for chunk in (0, -3):
+        with pytest.raises(ValueError, match=f"chunk={chunk}: a chunk holds at least one unit"):
+            operation.recurrence("chunk", *parts, chunk=chunk)
+    with pytest.raises(ValueError, match="give all of them the same, at least one unit"):
+        operation.recurrence("chunk", parts[0][:, 1:], *parts[1:])
+    with pytest.raises(ValueError, match=r"batches of .* rows; give all of them the same"):
+        operation.recurrence("chunk", *parts[:-1], parts[-1][:1])
+
+
+@every_form
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name != "diagonal"])
+@pytest.mark.parametrize("value", [0.25, float("nan")])
+def test_a_decay_above_one_is_refused(name, form, value) -> None:
+    operation = OPERATIONS[name]
+    parts = operation.inputs(6)
+    parts[operation.decay][1, 3] = value
+    with pytest.raises(ValueError, match=rf"log_decay reaches {value:g}: a decay lies in \[0, 1\]"):
+        operation.recurrence(form, *parts)
+
+
+@every_form
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_a_state_that_holds_no_complex_numbers_is_refused(form, dtype) -> None:
+    decay, update = torch.full((2, 5, 3), 0.5 + 0.5j), torch.ones(2, 5, 3)
+    with pytest.raises(ValueError, match=f"a decay of torch.complex64 makes the state complex, and {dtype} holds no"):
+        diagonal(form, decay, update, torch.zeros(2, 3, dtype=dtype))
+    system = LinearSystem(decay[0, :2], update[0, :2], torch.ones(2, 1, 3))
+    with pytest.raises(ValueError, match=r"a transition of torch\.complex64 makes the state complex"):
+        state_space(system)(form, torch.ones(1, 4, 2), torch.zeros(1, 2, 3, dtype=dtype))

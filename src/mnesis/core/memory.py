@@ -38,6 +38,8 @@ class Memory(nn.Module, Generic[S]):
     """True where ``scan`` takes ``length=``, the units of each row that are real, as long as no row reaches the end of
     its period. Then ``state`` may be None, for rows that all start fresh, and ``keep=False`` says that nobody wants
     their new state (None may be returned for it)."""
+    splits: ClassVar[bool] = False
+    """True where the pieces of one sequence may be read by several processes at once."""
     dim: int | None = None
     """Width of the input vectors; None where the input is something else (token ids, a tree)."""
 

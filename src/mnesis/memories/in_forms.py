@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..core.memory import Memory
 from ..ops.recurrence import FORMS, Recurrence
+from ..ops.sequence_split import compute_split, is_split
 
 S = TypeVar("S")
 
@@ -28,6 +29,7 @@ class MemoryInForms(Memory[S]):
     """
 
     forms: ClassVar[tuple[str, ...]] = FORMS
+    splits: ClassVar[bool] = True
 
     def __init__(self, dim: int, form: str, chunk: int | None) -> None:
         super().__init__()
@@ -43,7 +45,7 @@ class MemoryInForms(Memory[S]):
 
     def run(self, recurrence: Recurrence, form: str, *parts: Tensor | None) -> tuple[Tensor, ...]:
         """The recurrence of sequences and what is carried, in that form."""
-        return recurrence(form, *parts, chunk=self.chunk)
+        return (compute_split if is_split() else Recurrence.compute)(recurrence, form, *parts, chunk=self.chunk)
 
     def scan(self, x: Any, state: S, phase: int = 0) -> tuple[Any, S]:
         return self.read(x, state, self.form)

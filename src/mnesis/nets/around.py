@@ -15,6 +15,8 @@ from ..core.memory import Memory
 class Around(Memory[Any]):
     """A memory whose state is that of the memory inside."""
 
+    splits = True
+
     @property
     @abstractmethod
     def inner(self) -> Memory[Any]:

@@ -34,6 +34,8 @@ class Block(Memory[BlockState]):
         convolution: width of a causal convolution before the memory; None = without.
     """
 
+    splits = True
+
     def __init__(self, memory: Memory, *, hidden: int | None = None, convolution: int | None = None) -> None:
         super().__init__()
         if memory.dim is None:
@@ -103,6 +105,8 @@ class Stack(Memory[StackState]):
         convolution: width of a causal convolution before every memory; None = without.
         options: further arguments of the named memories.
     """
+
+    splits = True
 
     def __init__(
         self,

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .decay import decayed
-from .recurrence import Recurrence
+from .recurrence import Passage, Recurrence, Summary, check_log_decay
 
 
 def unit_length(x: Float[Tensor, "... K"]) -> Float[Tensor, "... K"]:
@@ -89,4 +89,23 @@ def delta_rule_chunk(
         return torch.cat(outputs, 1).unflatten(0, heads).transpose(1, 2), matrix.unflatten(0, heads)
 
 
-delta_rule = Recurrence(delta_rule_step, delta_rule_chunk, sequences=5)
+def _transition(
+    query: Tensor, key: Tensor, value: Tensor, strength: Tensor, log_decay: Tensor | None, matrix: Tensor
+) -> Float[Tensor, "B H K K"]:
+    """Columns of S do not know of one another: what the piece makes of the identity, it makes of any S."""
+    identity = torch.eye(key.shape[-1], device=matrix.device, dtype=matrix.dtype)
+    identity = identity.expand(*matrix.shape[:2], -1, -1)
+    return delta_rule_chunk(query, key, torch.zeros_like(key), strength, log_decay, identity)[1]
+
+
+def _moved(summary: Summary, carried: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (summary.decay @ carried[0] + summary.update[0],)
+
+
+delta_rule = Recurrence(
+    delta_rule_step,
+    delta_rule_chunk,
+    sequences=5,
+    passage=Passage(_transition, _moved),
+    domain=lambda query, key, value, strength, log_decay, matrix: check_log_decay(log_decay),
+)

@@ -17,7 +17,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from .associative_scan import associative_scan
-from .recurrence import Recurrence
+from .recurrence import Passage, Recurrence, check_complex
 
 
 def diagonal_step(
@@ -56,7 +56,14 @@ def diagonal_chunk(
         return held, held[:, -1].clone()
 
 
-diagonal = Recurrence(diagonal_step, diagonal_chunk, sequences=2, parallel=diagonal_parallel)
+diagonal = Recurrence(
+    diagonal_step,
+    diagonal_chunk,
+    sequences=2,
+    parallel=diagonal_parallel,
+    passage=Passage(lambda decay, update, h: decay.to(h.dtype).prod(1)),
+    domain=lambda decay, update, h: check_complex(h, decay=decay, update=update),
+)
 
 
 def _follow(earlier: tuple[Tensor, Tensor], later: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

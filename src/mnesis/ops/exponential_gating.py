@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .decay import side_by_side
-from .recurrence import Recurrence
+from .recurrence import Passage, Recurrence, Summary, check_log_decay
 
 EMPTY = -1e30
 """m before the first unit: below any weight, and finite, so that states can be compared."""
@@ -92,4 +92,29 @@ def _log_weights(log_weight: Float[Tensor, "N C"], log_decay: Float[Tensor, "N C
     return pair, log_decay.cumsum(1), pair.detach().amax(-1)
 
 
-exponential_gating = Recurrence(exponential_gating_step, exponential_gating_chunk, sequences=5, outputs=2)
+def _log_decay(
+    query: Tensor, key: Tensor, value: Tensor, log_weight: Tensor, log_decay: Tensor, matrix: Tensor, maximum: Tensor
+) -> Float[Tensor, "B H"]:
+    return log_decay.to(matrix.dtype).sum(1)
+
+
+def _moved(summary: Summary, carried: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The sum of both in the larger one's units."""
+    found, own = carried[1] + summary.decay, summary.update[1]
+    maximum = torch.maximum(found, own).detach()
+    kept, added = ((m - maximum).exp()[..., None, None] for m in (found, own))
+    return kept * carried[0] + added * summary.update[0], maximum
+
+
+def _empty(matrix: Tensor, maximum: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.zeros_like(matrix), torch.full_like(maximum, EMPTY)
+
+
+exponential_gating = Recurrence(
+    exponential_gating_step,
+    exponential_gating_chunk,
+    sequences=5,
+    outputs=2,
+    passage=Passage(_log_decay, _moved, _empty),
+    domain=lambda query, key, value, log_weight, log_decay, *carried: check_log_decay(log_decay),
+)

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .decay import decayed
-from .recurrence import Recurrence
+from .recurrence import Passage, Recurrence, check_log_decay
 
 
 def gated_linear_attention_step(
@@ -72,4 +72,16 @@ def gated_linear_attention_chunk(
         return torch.cat(outputs, 1).unflatten(0, heads).transpose(1, 2), matrix.unflatten(0, heads)
 
 
-gated_linear_attention = Recurrence(gated_linear_attention_step, gated_linear_attention_chunk, sequences=4)
+def _decay(query: Tensor, key: Tensor, value: Tensor, log_decay: Tensor | None, matrix: Tensor) -> Tensor:
+    if log_decay is None:
+        return torch.ones_like(matrix[..., :1, :1])
+    return log_decay.to(matrix.dtype).sum(1).exp().reshape(*matrix.shape[:2], -1, 1)
+
+
+gated_linear_attention = Recurrence(
+    gated_linear_attention_step,
+    gated_linear_attention_chunk,
+    sequences=4,
+    passage=Passage(_decay),
+    domain=lambda query, key, value, log_decay, matrix: check_log_decay(log_decay),
+)

@@ -5,13 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 FORMS = ("naive", "chunk", "parallel")
 """Unit after unit; chunk after chunk; all units at once."""
+
+
+class Summary(NamedTuple):
+    """What a piece of a sequence makes of anything that is carried into it: it decays, and the update is added."""
+
+    decay: Tensor
+    update: tuple[Tensor, ...]
+    """What the piece leaves where nothing was carried."""
+
+
+def decayed_sum(summary: Summary, carried: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """decay * carried + update."""
+    return (torch.addcmul(summary.update[0], summary.decay, carried[0]),)
+
+
+@dataclass(frozen=True)
+class Passage:
+    """How a whole piece of a sequence acts on what is carried into it, for recurrences that are linear in it.
+
+    Args:
+        decay: of the piece's sequences and what is carried.
+        apply: what is carried out, of a summary and what is carried in.
+        empty: what is carried before the first unit; None = zeros.
+    """
+
+    decay: Callable[..., Tensor]
+    apply: Callable[[Summary, tuple[Tensor, ...]], tuple[Tensor, ...]] = decayed_sum
+    empty: Callable[..., tuple[Tensor, ...]] | None = None
 
 
 @dataclass(frozen=True)
@@ -26,6 +54,8 @@ class Recurrence:
         sequences: how many; one that is None is left out.
         outputs: how many of the results belong to units.
         parallel: of a sequence; None = ``chunk`` with a single chunk.
+        passage: of a whole piece; None where what a piece does has no short form.
+        domain: raises ValueError where sequences or what is carried cannot be meant.
     """
 
     step: Callable[..., tuple[Tensor, ...]]
@@ -33,6 +63,8 @@ class Recurrence:
     sequences: int
     outputs: int = 1
     parallel: Callable[..., tuple[Tensor, ...]] | None = None
+    passage: Passage | None = None
+    domain: Callable[..., None] | None = None
 
     def __call__(self, form: str, *parts: Any, chunk: int | None = None) -> tuple[Tensor, ...]:
         """Outputs, then what is carried on.
@@ -41,16 +73,53 @@ class Recurrence:
             form: one of ``FORMS``.
             parts: sequences, then what is carried.
             chunk: units in a chunk of that form; None = the operation's own default.
+
+        Raises:
+            ValueError: an unknown form, a chunk without units, sequences of different lengths, or values outside the
+                operation's domain (on a CPU; an accelerator would have to be waited for).
         """
+        self._check(form, parts, chunk)
+        return self.compute(form, *parts, chunk=chunk)
+
+    def compute(self, form: str, *parts: Any, chunk: int | None = None) -> tuple[Tensor, ...]:
+        """The same of parts that are known to be right."""
         if form == "naive":
-            return self.naive(*parts)
+            return self._unit_by_unit(*parts)
         if form == "parallel":
             time = next(part.shape[1] for part in parts[: self.sequences] if part is not None)
             return self.parallel(*parts) if self.parallel else self.chunk(*parts, chunk=time)
         return self.chunk(*parts, **({} if chunk is None else {"chunk": chunk}))
 
-    def naive(self, *parts: Any) -> tuple[Tensor, ...]:
-        """``step``, unit after unit."""
+    def summary(self, form: str, *parts: Any, chunk: int | None = None) -> Summary:
+        """What this piece makes of anything that is carried into it, whatever is carried here.
+
+        Pieces can so be read at the same time: ``follow`` hands on what each of them starts from.
+
+        Raises:
+            TypeError: a recurrence that is not linear in what it carries.
+        """
+        sequences, carried = parts[: self.sequences], parts[self.sequences :]
+        passage = self._passage()
+        empty = passage.empty(*carried) if passage.empty else tuple(torch.zeros_like(part) for part in carried)
+        update = self.compute(form, *sequences, *empty, chunk=chunk)[self.outputs :]
+        with torch.autocast(carried[0].device.type, enabled=False):
+            return Summary(passage.decay(*sequences, *carried), update)
+
+    def follow(self, summary: Summary, *carried: Tensor) -> tuple[Tensor, ...]:
+        """What is carried out of a piece, of what is carried into it.
+
+        Raises:
+            TypeError: a recurrence that is not linear in what it carries.
+        """
+        with torch.autocast(carried[0].device.type, enabled=False):
+            return self._passage().apply(summary, carried)
+
+    def _passage(self) -> Passage:
+        if self.passage is None:
+            raise TypeError("this recurrence has no summary of a piece; read the pieces one after the other")
+        return self.passage
+
+    def _unit_by_unit(self, *parts: Any) -> tuple[Tensor, ...]:
         sequences, carried = parts[: self.sequences], parts[self.sequences :]
         outputs = []
         for unit in zip(*(repeat(None) if part is None else part.unbind(1) for part in sequences), strict=False):
@@ -58,3 +127,40 @@ class Recurrence:
             outputs.append(found[: self.outputs])
             carried = found[self.outputs :]
         return *(torch.stack(each, 1) for each in zip(*outputs, strict=True)), *carried
+
+    def _check(self, form: str, parts: tuple[Any, ...], chunk: int | None) -> None:
+        if form not in FORMS:
+            raise ValueError(f"no form is called {form!r}; choose one of {', '.join(FORMS)}")
+        if chunk is not None and chunk < 1:
+            raise ValueError(f"chunk={chunk}: a chunk holds at least one unit; give 1 or more, or None for the default")
+        sequences = [part for part in parts[: self.sequences] if part is not None]
+        found = sorted({tuple(part.shape[:2]) for part in sequences})
+        if len(found) != 1 or 0 in found[0]:
+            raise ValueError(f"sequences of [batch, time] {found}: give all of them the same, at least one unit")
+        rows = sorted({part.shape[0] for part in parts[self.sequences :]} | {found[0][0]})
+        if len(rows) != 1:
+            raise ValueError(f"sequences and what is carried have batches of {rows} rows; give all of them the same")
+        if self.domain is not None:
+            self.domain(*parts)
+
+
+def check_log_decay(log_decay: Tensor | None) -> None:
+    """Raises ValueError where something would grow, or is not a number."""
+    if log_decay is None or log_decay.device.type != "cpu" or torch.compiler.is_compiling():
+        return
+    most = float(log_decay.detach().amax())
+    if not most <= 0:
+        raise ValueError(
+            f"log_decay reaches {most:g}: a decay lies in [0, 1], so its logarithm is at most 0; give logsigmoid(x) or "
+            "-softplus(x)"
+        )
+
+
+def check_complex(state: Tensor, **parts: Tensor) -> None:
+    """Raises ValueError where complex numbers meet a state that cannot hold them."""
+    found = next((name for name, part in parts.items() if part.is_complex()), None)
+    if found and not state.is_complex():
+        raise ValueError(
+            f"a {found} of {parts[found].dtype} makes the state complex, and {state.dtype} holds no complex numbers; "
+            "give a state of complex64 or complex128"
+        )

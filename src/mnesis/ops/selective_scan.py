@@ -18,12 +18,17 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from .diagonal import diagonal_chunk
-from .recurrence import Recurrence
+from .recurrence import Passage, Recurrence
 
 
 def selective_scan(rate: Float[Tensor, "D N"]) -> Recurrence:
     """The recurrence for these A, below 0: of x and d ``[B T D]``, B and C ``[B T N]``, from h ``[B D N]``."""
-    return Recurrence(partial(selective_scan_step, rate), partial(selective_scan_chunk, rate), sequences=4)
+    return Recurrence(
+        partial(selective_scan_step, rate),
+        partial(selective_scan_chunk, rate),
+        sequences=4,
+        passage=Passage(lambda x, pace, write, read, h: (pace.to(h.dtype).sum(1)[..., None] * rate.to(h.dtype)).exp()),
+    )
 
 
 def selective_scan_step(

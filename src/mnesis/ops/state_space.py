@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from .recurrence import Recurrence
+from .recurrence import Passage, Recurrence, Summary, check_complex
 
 
 class LinearSystem(NamedTuple):
@@ -38,6 +38,8 @@ def state_space(system: LinearSystem) -> Recurrence:
         partial(state_space_chunk, system),
         sequences=1,
         parallel=partial(state_space_parallel, system),
+        passage=Passage(partial(_over, system), _moved),
+        domain=lambda u, h: check_complex(h, transition=system.transition, write=system.write, read=system.read),
     )
 
 
@@ -145,6 +147,15 @@ def _power(transition: Tensor, exponent: int) -> Tensor:
     if exponent % 2 == 0:
         return half
     return transition @ half if transition.ndim == 3 else transition * half
+
+
+def _over(system: LinearSystem, u: Float[Tensor, "B T D"], h: Shaped[Tensor, "B D N"]) -> Tensor:
+    """A^T, which is the same in every row."""
+    return _power(_of(system, h).transition, u.shape[1])
+
+
+def _moved(summary: Summary, carried: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (_apply(summary.decay, carried[0]) + summary.update[0],)
 
 
 def _squared(transition: Tensor) -> Tensor:

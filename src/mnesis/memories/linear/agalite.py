@@ -14,7 +14,8 @@ from torch.utils.checkpoint import checkpoint
 
 from ...core.record import record
 from ...ops.diagonal import diagonal, diagonal_chunk
-from ...ops.recurrence import Recurrence
+from ...ops.recurrence import Passage, Recurrence
+from ...ops.sequence_split import count_on
 from ..in_forms import MemoryInForms
 
 EPSILON = 1e-5
@@ -181,7 +182,8 @@ class AGaLiTe(MemoryInForms[AGaLiTeState]):
     def read(self, x: Float[Tensor, "B T D"], state: AGaLiTeState, form: str) -> tuple[Tensor, AGaLiTeState]:
         query, key, gamma, value, beta = self.features(x, state.keys.dtype)
         period = 2 * max(self.cosines - 1, 1)
-        place = state.unit.detach()[:, None] + torch.arange(1, x.shape[1] + 1, device=x.device)
+        begun, unit = count_on(state.unit.detach(), x.shape[1])
+        place = begun[:, None] + torch.arange(1, x.shape[1] + 1, device=x.device)
         frequency = torch.linspace(-math.pi, math.pi, self.cosines, device=x.device, dtype=place.dtype)
         cosine = torch.cos((place % period)[..., None] * frequency)[:, :, None, :, None]  # B T 1 R 1
         written = torch.cat([cosine * key[..., None, :], key[..., None, :]], -2)
@@ -191,8 +193,7 @@ class AGaLiTe(MemoryInForms[AGaLiTeState]):
         values, last_values = self.run(diagonal, form, kept, written, state.values)
         found = (keys @ query[..., None]).squeeze(-1)  # B T H R+1
         y = (found[..., None, :-1] @ values).squeeze(-2) / (2 * self.cosines * found[..., -1:] + EPSILON)
-        unit = (place[:, -1] % period).clone()
-        return self.features.output(y.flatten(2).to(x.dtype)), AGaLiTeState(last_keys, last_values, unit)
+        return self.features.output(y.flatten(2).to(x.dtype)), AGaLiTeState(last_keys, last_values, unit % period)
 
 
 def _outer(a: Float[Tensor, "... M"], b: Float[Tensor, "... N"]) -> Float[Tensor, "... M*N"]:
@@ -236,4 +237,15 @@ def _chunks(joint: bool, *parts: Tensor, chunk: int = 16) -> tuple[Float[Tensor,
         return torch.cat(outputs, 1), matrix
 
 
-SEPARATE, JOINT = (Recurrence(partial(_step, each), partial(_chunks, each), sequences=5) for each in (False, True))
+def _decay(
+    joint: bool, query: Tensor, key: Tensor, key_gate: Tensor, value: Tensor, value_gate: Tensor, matrix: Tensor
+) -> Float[Tensor, "B H K V"]:
+    if joint:
+        return _kept(joint, key_gate, value_gate).prod(1)
+    return (1 - key_gate).prod(1)[..., None] * (1 - value_gate).prod(1)[..., None, :]
+
+
+SEPARATE, JOINT = (
+    Recurrence(partial(_step, joint), partial(_chunks, joint), sequences=5, passage=Passage(partial(_decay, joint)))
+    for joint in (False, True)
+)

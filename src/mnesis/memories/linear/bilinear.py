@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...ops.associative_scan import associative_scan
 from ...ops.decay import side_by_side
-from ...ops.recurrence import Recurrence
+from ...ops.recurrence import Passage, Recurrence, Summary
 from ..in_forms import MemoryInForms
 
 TRANSITIONS = ("full", "factored", "block", "rotation", "diagonal")
@@ -99,7 +99,7 @@ class Bilinear(MemoryInForms[BilinearState]):
         return BilinearState(self._rescaled(start.repeat(batch, 1)))
 
     def read(self, x: Float[Tensor, "B T D"], state: BilinearState, form: str) -> tuple[Tensor, BilinearState]:
-        recurrence = Recurrence(self._step, self._chunks, sequences=1)
+        recurrence = Recurrence(self._step, self._chunks, sequences=1, passage=Passage(self._product, self._moved))
         y, hidden = self.run(recurrence, form, self.input(x), state.hidden)
         return self.output(y.to(x.dtype)), BilinearState(hidden)
 
@@ -135,6 +135,13 @@ class Bilinear(MemoryInForms[BilinearState]):
                 outputs.append(self._rescaled(held.flatten(2)))
                 hidden = outputs[-1][:, -1]
             return torch.cat(outputs, 1), hidden.clone()
+
+    def _product(self, coefficients: Float[Tensor, "B T C"], hidden: Float[Tensor, "B E"]) -> Float[Tensor, "B n b b"]:
+        return self._products(coefficients.to(hidden.dtype))[0][:, -1]
+
+    def _moved(self, summary: Summary, carried: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        held = summary.decay @ carried[0].unflatten(-1, (-1, self.block, 1))
+        return (self._rescaled(held.flatten(1)),)
 
     def _products(self, coefficients: Float[Tensor, "N C K"]) -> tuple[Float[Tensor, "N C n b b"]]:
         return (associative_scan(self._follow, self.matrices(coefficients)),)

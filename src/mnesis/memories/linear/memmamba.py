@@ -61,6 +61,8 @@ class MemMamba(MemoryInForms[MemMambaState]):
             what Mamba cannot be built with.
     """
 
+    splits = False
+
     def __init__(
         self,
         dim: int,

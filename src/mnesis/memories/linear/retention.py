@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ...ops.gated_linear_attention import gated_linear_attention
 from ...ops.rotary import turn
+from ...ops.sequence_split import count_on
 from ..in_forms import MemoryInForms
 
 NORMS = ("group", "rms")
@@ -73,7 +74,8 @@ class Retention(MemoryInForms[RetentionState]):
         q, k, v = (layer(x).unflatten(-1, (self.heads, -1)) for layer in (self.query, self.key, self.value))
         # Float64, whatever else is narrow: angles of long sequences need the digits.
         rate = 10_000.0 ** -torch.linspace(0, 1, q.shape[-1] // 2, device=x.device, dtype=torch.float64)
-        angle = torch.arange(1, time + 1, device=x.device)[:, None] * rate
+        begun, end = count_on(torch.zeros(batch, device=x.device, dtype=torch.float64), time)
+        angle = (begun[:1] + torch.arange(1, time + 1, device=x.device))[:, None] * rate
         q, k = turn(q.to(wide), angle), turn(k.to(wide), angle) * k.shape[-1] ** -0.5
         # gamma (equation 8) as a logarithm of each unit and head.
         log_decay = torch.log1p(-(2.0 ** -torch.arange(5, 5 + self.heads, device=x.device, dtype=wide)))
@@ -81,7 +83,7 @@ class Retention(MemoryInForms[RetentionState]):
         y, matrix = self.run(gated_linear_attention, form, q, k, v, log_decay, state.matrix)
         y = self._normalised(y).flatten(2).to(v.dtype)
         # Phases count from the last unit read, so that no position has to be carried.
-        matrix = turn(matrix.mT, -angle[-1:].expand(self.heads, -1)).mT.contiguous()
+        matrix = turn(matrix.mT, (-end[:1, None] * rate).expand(self.heads, -1)).mT.contiguous()
         return self.output(F.silu(self.gate(x)) * y), RetentionState(matrix)
 
     def _normalised(self, y: Float[Tensor, "B T H V"]) -> Float[Tensor, "B T H V"]:

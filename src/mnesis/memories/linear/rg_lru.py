@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ...core.record import record
 from ...layers.short_convolution import ShortConvolution
 from ...ops.diagonal import diagonal
+from ...ops.sequence_split import count_on
 from ..in_forms import MemoryInForms
 
 EXPONENT = 8.0
@@ -96,6 +97,8 @@ class RGLRU(MemoryInForms[RGLRUState]):
         )
 
     def read(self, x: Float[Tensor, "B T D"], state: RGLRUState, form: str) -> tuple[Tensor, RGLRUState]:
+        read, _ = count_on(state.started, x.shape[1])
+        state = state._replace(started=read.clamp_max(1))
         if self.bare:
             y, hidden = self._recurrence(x, state, form)
             return y, state._replace(hidden=hidden, started=torch.ones_like(state.started))

@@ -57,6 +57,9 @@ class MoM(MemoryInForms[MoMState]):
             without units.
     """
 
+    splits = False
+    """What a memory sees of a piece may be shorter than its convolution looks back."""
+
     def __init__(
         self,
         dim: int,
