@@ -76,6 +76,7 @@ def test_every_command_explains_itself(capsys, name) -> None:
         (["evaluate", "missing"], "there is no folder missing"),
         (["claim", "armt-rewrit"], "did you mean 'armt-rewrite'?"),
         (["bench", "grru"], "did you mean 'gru'?"),
+        (["bench", "min-gru", "--peers"], "minGRU-pytorch is not installed; pip install --no-deps minGRU-pytorch"),
     ],
 )
 def test_bad_input_is_one_sentence_and_code_2(capsys, tmp_path, monkeypatch, arguments, sentence) -> None:

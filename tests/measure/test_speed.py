@@ -3,7 +3,7 @@ import torch
 
 from mnesis.core.catalog import create_memory
 from mnesis.measure.baselines import CausalAttention, TorchLSTM
-from mnesis.measure.speed import ATTENTION, BASELINE, bench, markdown_table
+from mnesis.measure.speed import ATTENTION, BASELINE, BESIDE, LONG, bench, markdown_table, peak_bytes, peer_table
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +80,42 @@ def test_baselines_keep_the_contract(build):
     for row, count in enumerate(length):
         alone, _ = memory(torch.cat([x[row : row + 1, :count], x[row : row + 1, :9]], 1))
         assert torch.allclose(more[row], alone[0, -9:], atol=1e-12)
+
+
+def test_a_peer_is_trained_in_turns() -> None:
+    built = []
+
+    def peer(memory):
+        built.append(memory)
+        return TorchLSTM(memory.dim)
+
+    build = lambda: create_memory("gru", dim=8)  # noqa: E731
+    rows = bench({"gru": build}, dim=8, lengths=(16,), quick=True, peers={"gru": ("a: b", peer)}, progress=False)
+    (row,) = [row for row in rows if row["quantity"] == BESIDE]
+    assert built[0].dim == 8
+    assert (row["memory"], row["length"], row["baseline"]) == ("gru", 16, "a: b")
+    assert row["value"] > 0
+    assert row["ratio"] > 0
+    slow = row | {"memory": "slow", "value": None, "ratio": None}
+    _, _, line, other = peer_table([*rows, slow]).splitlines()
+    assert line.startswith("| gru | a: b | ")
+    assert f"**{row['ratio']:.2f}**" in line
+    assert "over budget" in other
+    assert BESIDE not in markdown_table(rows)
+
+
+def test_cost_and_memory_follow_the_length() -> None:
+    rows = bench({}, dim=8, batch=1, lengths=(16,), quick=True, long=True, progress=False)
+    mine = [row for row in rows if row["memory"] == BASELINE]
+    assert [row["quantity"] for row in mine] == [*LONG[:3], "state growth", LONG[3]]
+    assert [row["length"] for row in mine] == [16, 16, 8192, 8192, 512]
+    assert len(markdown_table(rows).splitlines()) == 4
+
+
+@pytest.mark.skipif(peak_bytes(lambda: None) is None, reason="the peak of a process can be told on Linux alone")
+def test_the_peak_is_what_a_call_adds() -> None:
+    held = []
+    size = 200 * 2**20
+    peak = peak_bytes(lambda: held.append(torch.ones(size // 4)))
+    assert 0.95 * size < peak < 1.3 * size
+    assert peak_bytes(lambda: None) < 0.05 * size

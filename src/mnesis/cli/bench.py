@@ -2,6 +2,8 @@
 
 mnesis bench
 mnesis bench gru armt --lengths 512 2048 --quick
+mnesis bench gla mamba --peers
+mnesis bench --long --lengths 2048 8192 32768
 mnesis bench rmt armt --dim 512 --heads 8 --options segment=512 memory_tokens=16 memory_dim=64
 """
 
@@ -22,8 +24,9 @@ from rich.markdown import Markdown
 from ..core.catalog import Card, card, create_memory, list_memories
 from ..core.memory import Memory
 from ..core.state import atomic_path
-from ..measure.speed import bench, markdown_table
+from ..measure.speed import Peers, bench, markdown_table, peer_table
 from .options import parse_options
+from .peers import PEERS, build_peer, is_installed
 
 
 def run(
@@ -36,6 +39,8 @@ def run(
     lengths: tuple[int, ...] = (512, 2048, 8192),
     repeats: int = 5,
     quick: bool = False,
+    long: bool = False,
+    peers: bool = False,
     threads: int = 1,
     output: Path | None = None,
     overwrite: bool = False,
@@ -53,6 +58,8 @@ def run(
         lengths: of the trained sequences.
         repeats: of which the median is shown.
         quick: fewer repeats and shorter streams.
+        long: how cost and memory follow the length: training memory, streams of a million units, 64k single steps.
+        peers: the best public implementation of each mechanism beside ours; all that are needed must be installed.
         threads: of the processor; one is the quietest measure.
         output: file for the table, in Markdown.
         overwrite: replace an existing output.
@@ -65,8 +72,19 @@ def run(
     chosen = [card("memories", name) for name in memories] if memories else list_memories()
     given = {"heads": heads, **parse_options(options)}
     built = {entry.name: _builder(entry, dim, given) for entry in chosen}
-    rows = bench(built, dim=dim, batch=batch, lengths=lengths, repeats=repeats, quick=quick, progress=not quiet)
-    table = markdown_table(rows)
+    beside = _peers([entry.name for entry in chosen]) if peers else None
+    rows = bench(
+        built,
+        dim=dim,
+        batch=batch,
+        lengths=lengths,
+        repeats=repeats,
+        quick=quick,
+        long=long,
+        peers=beside,
+        progress=not quiet,
+    )
+    table = markdown_table(rows) + ("\n" + peer_table(rows) if beside else "")
     if output is not None:
         with atomic_path(output) as path:
             path.write_text(table + "\n", encoding="utf-8")
@@ -80,4 +98,17 @@ def _builder(entry: Card, dim: int, given: dict[str, Any]) -> Callable[[], Memor
     """A memory of the catalog as published, at a width, with those of the options that it takes."""
     accepted = inspect.signature(entry.load().__init__).parameters
     options = {key: value for key, value in given.items() if key in accepted}
+    if "heads" in options and accepted["heads"].default is None:
+        del options["heads"]  # their number is the mechanism's own
     return partial(create_memory, entry.name, dim=dim, **options)
+
+
+def _peers(names: list[str]) -> Peers:
+    """Those of these memories; what is not installed is told at once."""
+    chosen = {name: PEERS[name] for name in names if name in PEERS}
+    missing = sorted({peer.package for peer in chosen.values() if not is_installed(peer)})
+    if missing:
+        raise ValueError(
+            f"{', '.join(missing)} is not installed; pip install --no-deps {' '.join(missing)}, or leave --peers out"
+        )
+    return {name: (peer.label, partial(build_peer, peer)) for name, peer in chosen.items()}

@@ -11,6 +11,7 @@ import gc
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -28,7 +29,12 @@ ATTENTION = "causal attention"
 HOST = "its host without memory"
 CHUNK = 512
 QUANTITIES = ("training", "streaming", "stepping", "memory growth", "ragged")
+LONG = ("training", "training memory", "memory growth", "memory growth by steps")
+"""Quantities that tell whether cost and memory stay in proportion to the length."""
+BESIDE = "training beside a peer"
 Row = dict[str, Any]
+Peers = Mapping[str, tuple[str, Callable[[Memory], Memory]]]
+"""By the name of a memory, another implementation of it: its label, and what builds it at the memory's sizes."""
 
 
 def bench(
@@ -40,6 +46,8 @@ def bench(
     repeats: int = 5,
     budget: float | int = 20.0,
     quick: bool = False,
+    long: bool = False,
+    peers: Peers | None = None,
     progress: bool = True,
 ) -> list[Row]:
     """Measure memories that read vectors of width ``dim``, and both baselines first in the same run.
@@ -56,6 +64,11 @@ def bench(
     - ``state growth``: bytes of one row's state, at the same two places.
     - ``ragged``: 64 rows of 256 units with a reset every 32 units on average, forward only: seconds; the baseline is
       the same without resets.
+    - ``training beside a peer``: units/s of forward and backward, the baseline being the peer, in turns with it.
+
+    With ``long``, in place of these but the first: ``training memory``, the bytes for each unit by which a forward and
+    backward pass raises the process's peak (Linux only), ``memory growth`` to 1,048,576 units, and ``memory growth by
+    steps`` from 8k to 64k units read one by one.
 
     Args:
         memories: by name, functions that build one.
@@ -66,24 +79,34 @@ def bench(
         budget: seconds that a row may take; timing stops at the first repeat beyond it, and a training length of which
             the last one foretells more than four budgets is given without a value.
         quick: shortest length, one repeat, 2k to 8k units of growth and 8 ragged rows: a check that all of it runs.
+        long: how cost and memory follow the length.
+        peers: other implementations of some of the memories.
         progress: a bar on standard error.
 
     Raises:
         ValueError: a memory of another width.
     """
     builders = {BASELINE: lambda: TorchLSTM(dim), ATTENTION: lambda: CausalAttention(dim), **memories}
-    bench_ = _Bench(dim, batch, tuple(lengths[:1] if quick else lengths), 1 if quick else repeats, budget, quick)
+    chosen = tuple(lengths[:1] if quick else lengths)
+    bench_ = _Bench(dim, batch, chosen, 1 if quick else repeats, budget, quick, 1_048_576 if long else 262_144)
     rows: list[Row] = []
-    with Bar(len(builders) * len(QUANTITIES), progress) as bar:
+    quantities = LONG if long else QUANTITIES
+    with Bar(len(builders) * len(quantities) + len(peers or {}), progress) as bar:
         for name, build in builders.items():
             torch.manual_seed(0)
             memory = build()
             if memory.dim not in (None, dim):
                 raise ValueError(f"{name} reads vectors of width {memory.dim}, not {dim}; build it with dim={dim}")
             form = str(memory.config.get("form", "")) if name in memories else ""
-            for quantity in QUANTITIES:
+            for quantity in quantities:
                 bar.describe(f"{name}: {quantity}")
                 rows += [{"memory": name, "form": form, **row} for row in bench_.measure(memory, quantity)]
+                bar.advance(1)
+            if peers and name in peers:
+                label, build_peer = peers[name]
+                bar.describe(f"{name}: beside {label}")
+                found = bench_.beside(memory, label, build_peer(memory))
+                rows += [{"memory": name, "form": form, **row} for row in found]
                 bar.advance(1)
     return _compared(rows)
 
@@ -91,6 +114,7 @@ def bench(
 def markdown_table(rows: Sequence[Row]) -> str:
     """A line for each memory and a column for each quantity: rates with their share of the LSTM's, ``ragged`` and
     ``streaming over host`` as shares alone, growth in bytes (and how far it was read, if not as far as the LSTM's)."""
+    rows = [row for row in rows if row["quantity"] != BESIDE]
     columns = list(dict.fromkeys(_column(row) for row in rows))
     reached = {_column(row): row["length"] for row in reversed(rows)}
     lines = [["memory", *columns], ["---", *("---:" for _ in columns)]]
@@ -100,13 +124,36 @@ def markdown_table(rows: Sequence[Row]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def peer_table(rows: Sequence[Row]) -> str:
+    """A line for each memory that has a peer: at each length our rate, the peer's, and ours as a multiple of it."""
+    rows = [row for row in rows if row["quantity"] == BESIDE]
+    lengths = list(dict.fromkeys(row["length"] for row in rows))
+    lines = [["memory", "peer", *map(format_length, lengths)], ["---", "---", *("---:" for _ in lengths)]]
+    for name, peer in dict.fromkeys((row["memory"], row["baseline"]) for row in rows):
+        cells = {row["length"]: _beside(row) for row in rows if row["memory"] == name}
+        lines.append([name, peer, *(cells.get(length, "") for length in lengths)])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _beside(row: Row) -> str:
+    if row["ratio"] is None:
+        return "over budget"
+    return f"{_digits(row['value'])}/s : {_digits(row['value'] / row['ratio'])}/s = **{row['ratio']:.2f}**"
+
+
 def _column(row: Row) -> str:
-    return f"training {format_length(row['length'])}" if row["quantity"] == "training" else row["quantity"]
+    return (
+        f"{row['quantity']} {format_length(row['length'])}"
+        if row["quantity"].startswith("training")
+        else (row["quantity"])
+    )
 
 
 def _cell(row: Row, reached: int) -> str:
     if row["value"] is None:
         return "over budget"
+    if row["unit"] == "bytes/unit":
+        return f"{_digits(row['value'])}B"
     if row["unit"] == "bytes":
         length = "" if row["length"] == reached else f" to {format_length(row['length'])}"
         return f"{_digits(row['value'])}B{length}"
@@ -121,20 +168,23 @@ class _Bench:
     """The settings of one run, and how each quantity is measured."""
 
     def __init__(
-        self, dim: int, batch: int, lengths: tuple[int, ...], repeats: int, budget: float | int, quick: bool
+        self, dim: int, batch: int, lengths: tuple[int, ...], repeats: int, budget: float | int, quick: bool, end: int
     ) -> None:
         self.dim, self.batch, self.lengths, self.repeats = dim, batch, lengths, repeats
-        self.budget, self.quick = budget, quick
+        self.budget, self.quick, self.end = budget, quick, end
 
     def measure(self, memory: Memory, quantity: str) -> list[Row]:
         if quantity == "training":
             return self._training(memory)
+        if quantity == "training memory":
+            return self._training_memory(memory)
         memory.eval()
         with torch.no_grad():
             return {
                 "streaming": self._streaming,
                 "stepping": self._stepping,
                 "memory growth": self._growth,
+                "memory growth by steps": self._growth_by_steps,
                 "ragged": self._ragged,
             }[quantity](memory)
 
@@ -147,16 +197,58 @@ class _Bench:
             if foretold > 4 * self.budget:
                 rows.append(_row("training", length, None, "units/s"))
                 continue
-            x = self._input(memory, self.batch, length).requires_grad_()
-
-            def once(x: Tensor = x) -> None:
-                memory.zero_grad(set_to_none=True)
-                x.grad = None
-                y, _ = memory(x)
-                y.float().square().mean().backward()
-
-            foretold = self._seconds(memory, once)
+            foretold = self._seconds(memory, self._update(memory, length))
             rows.append(_row("training", length, self.batch * length / foretold, "units/s"))
+            memory.zero_grad(set_to_none=True)
+        return rows
+
+    def _update(self, memory: Memory, length: int) -> Callable[[], None]:
+        """One forward and backward pass."""
+        x = self._input(memory, self.batch, length).requires_grad_()
+
+        def once() -> None:
+            memory.zero_grad(set_to_none=True)
+            x.grad = None
+            y, _ = memory(x)
+            y.float().square().mean().backward()
+
+        return once
+
+    def beside(self, memory: Memory, label: str, peer: Memory) -> list[Row]:
+        """Training of both in turns, so that what disturbs the machine disturbs them alike."""
+        rows, foretold = [], 0.0
+        memory.train()
+        peer.train()
+        for index, length in enumerate(self.lengths):
+            row = _row(BESIDE, length, None, "units/s") | {"baseline": label}
+            rows.append(row)
+            if index:
+                foretold *= length / self.lengths[index - 1]
+            if foretold > 4 * self.budget:
+                continue
+            ours, theirs = self._update(memory, length), self._update(peer, length)
+            clock, times = _clock(memory), ([], [])
+            while len(times[0]) <= self.repeats and (sum(map(sum, times)) < 2 * self.budget or not times[0]):
+                for once, taken in zip((ours, theirs), times, strict=True):
+                    began = clock()
+                    once()
+                    taken.append(clock() - began)
+            own, foretold = (max(statistics.median(taken[1:] or taken), 1e-9) for taken in times)
+            row |= {"value": self.batch * length / own, "ratio": foretold / own}
+            for each in (memory, peer):
+                each.zero_grad(set_to_none=True)
+        return rows
+
+    def _training_memory(self, memory: Memory) -> list[Row]:
+        memory.train()
+        rows = []
+        for length in self.lengths:
+            once = self._update(memory, min(self.lengths))
+            once()  # gradients, and what libraries keep for good
+            once = self._update(memory, length)
+            peak = peak_bytes(once)
+            value = None if peak is None else peak / (self.batch * length)
+            rows.append(_row("training memory", length, value, "bytes/unit"))
             memory.zero_grad(set_to_none=True)
         return rows
 
@@ -198,21 +290,31 @@ class _Bench:
         return [_row("stepping", 1, count / self._seconds(memory, once), "units/s")]
 
     def _growth(self, memory: Memory) -> list[Row]:
-        begin, end = (2_048, 8_192) if self.quick else (8_192, 262_144 if memory.bounded else 32_768)
-        x, state, process = self._input(memory, 1, CHUNK), None, psutil.Process()
+        begin, end = (2_048, 8_192) if self.quick else (8_192, self.end if memory.bounded else 32_768)
+        x = self._input(memory, 1, CHUNK)
+        length, gained, state = self._grown(lambda state: memory(x, state)[1], CHUNK, begin, end)
+        return [_row("memory growth", length, gained, "bytes"), _row("state growth", length, state, "bytes")]
+
+    def _growth_by_steps(self, memory: Memory) -> list[Row]:
+        begin, end = (128, 512) if self.quick else (8_192, 65_536 if memory.bounded else 16_384)
+        unit = self._input(memory, 1, 1)
+        fresh = memory(unit)[1]
+        read = lambda state: memory.step(unit[:, 0], fresh if state is None else state)[1]  # noqa: E731
+        length, gained, _ = self._grown(read, 1, begin, end)
+        return [_row("memory growth by steps", length, gained, "bytes")]
+
+    def _grown(self, read: Callable[[Any], Any], units: int, begin: int, end: int) -> tuple[int, int, int]:
+        """Units read, and the bytes that process and state gained since ``begin`` of them."""
+        state, process = None, psutil.Process()
         began, length, resident, held = time.monotonic(), 0, 0, 0
         while length < end and (length <= begin or time.monotonic() - began < self.budget):
-            _, state = memory(x, state)
-            length += CHUNK
+            state = read(state)
+            length += units
             if length == begin:
                 gc.collect()
                 resident, held = process.memory_info().rss, nbytes(state)
         gc.collect()
-        gained = process.memory_info().rss - resident
-        return [
-            _row("memory growth", length, gained, "bytes"),
-            _row("state growth", length, nbytes(state) - held, "bytes"),
-        ]
+        return length, process.memory_info().rss - resident, nbytes(state) - held
 
     def _ragged(self, memory: Memory) -> list[Row]:
         rows, length = 8 if self.quick else 64, 256
@@ -238,6 +340,21 @@ class _Bench:
             times.append(clock() - began)
             spent += times[-1]
         return max(statistics.median(times[1:] or times), 1e-9)
+
+
+def peak_bytes(once: Callable[[], Any]) -> int | None:
+    """How far a call raises the most memory that the process has held (Linux); None where it cannot be told."""
+    process, reset = psutil.Process(), Path("/proc/self/clear_refs")
+    gc.collect()
+    try:
+        reset.write_text("5")  # the peak begins anew from here
+    except OSError:
+        return None
+    before = process.memory_info().rss
+    once()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return max(int(peak.split()[1]) * 1024 - before, 0)
 
 
 def _clock(memory: Memory) -> Callable[[], float]:
