@@ -6,6 +6,7 @@ import torch
 from mnesis.core.state import detach
 from mnesis.learn import Recipe, Stage, fit
 from mnesis.learn.checkpoint import read_tensors
+from mnesis.learn.start import _like
 
 from .tiny import Echo, Numbers, Penalised, Silent, Sparse, TokenModel, Uneven, model, recipe, same, weights
 
@@ -182,21 +183,57 @@ def test_truncated_training_takes_flat_memory(tmp_path):
 
 
 def test_carry_reads_on_where_the_last_episode_ended(tmp_path):
-    """Two carried episodes move the state that reads the third one; without carry every episode starts fresh."""
-    seen = {}
-    for carry in (True, False):
-        memory = model()
-        starts = seen[carry] = []
-        inner = memory.body.memory
-        scan = inner.scan
-        inner.scan = lambda x, state, phase=0, scan=scan, starts=starts: (
-            starts.append(state.hidden.abs().sum().item()),
-            scan(x, state, phase),
-        )[1]
-        fit(memory, Echo(), recipe(Stage(6, 2, 3, carry=carry)), tmp_path / str(carry))
-    assert seen[True][0] == 0
-    assert min(seen[True][1:]) > 0
-    assert seen[False] == [0, 0, 0]
+    """Two carried episodes move the state that reads the third one; else every episode starts fresh."""
+    seen = {start: begun(tmp_path / start, 3, start=start) for start in ("carried", "fresh")}
+    assert not seen["carried"][0].any()
+    assert min(state.abs().sum() for state in seen["carried"][1:]) > 0
+    assert not torch.stack(seen["fresh"]).any()
+
+
+def begun(folder, episodes, *, batch=2, **options):
+    """The states that a GRU's episodes start from."""
+    memory, starts = model(), []
+    inner = memory.body.memory
+    scan = inner.scan
+
+    def watched(x, state, phase=0):
+        starts.append(state.hidden.detach().clone())
+        return scan(x, state, phase)
+
+    inner.scan = watched
+    fit(memory, Echo(), recipe(Stage(6, batch, episodes, **options)), folder)
+    return starts
+
+
+def test_starts_of_noise(tmp_path):
+    """A share of the rows start from noise of the given deviation, anew for every episode, the others fresh."""
+    starts = begun(tmp_path / "half", 3, batch=400, start="noise", start_share=0.25, start_deviation=0.3)
+    for state in starts:
+        noisy = state.abs().sum(-1) > 0
+        assert 0.15 < noisy.float().mean() < 0.35
+        assert float(state[noisy].std()) == pytest.approx(0.3, rel=0.05)
+    assert not torch.equal(starts[0], starts[1])
+    again = begun(tmp_path / "again", 3, batch=400, start="noise", start_share=0.25, start_deviation=0.3)
+    assert all(torch.equal(a, b) for a, b in zip(starts, again, strict=True))
+
+
+def test_starts_fitted_to_where_the_last_episode_ended(tmp_path):
+    carried = begun(tmp_path / "carried", 2, batch=400, start="carried")
+    fitted = begun(tmp_path / "fitted", 2, batch=400, start="fitted noise")
+    assert not fitted[0].any()
+    assert float(fitted[1].mean()) == pytest.approx(float(carried[1].mean()), abs=0.01)
+    assert float(fitted[1].std()) == pytest.approx(float(carried[1].std()), rel=0.05)
+    assert (fitted[1] - carried[1]).abs().mean() > 0.5 * carried[1].std()
+
+
+def test_noise_is_fitted_head_by_head():
+    generator = torch.Generator().manual_seed(0)
+    ended, noise = (torch.randn(50, 2, 6, 7, generator=generator, dtype=torch.float64) for _ in range(2))
+    ended[:, 1] = 5 + 3 * ended[:, 1]
+    found = _like(ended, noise, lambda value: value)
+    for head in range(2):
+        own = ended[:, head]
+        assert torch.allclose(found[:, head], own.mean() + own.std(correction=0) * noise[:, head])
 
 
 @pytest.mark.parametrize("truncation", [None, 3])

@@ -185,7 +185,14 @@ def test_metrics_after_the_checkpoint_are_dropped(tmp_path):
     assert [line["update"] for line in told(tmp_path)] == list(range(1, 21))
 
 
-@pytest.mark.parametrize("options", [{"truncation": 3}, {"truncation": 3, "update": "window", "carry": True}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"truncation": 3},
+        {"truncation": 3, "update": "window", "start": "carried"},
+        {"truncation": 3, "update": "window", "start": "fitted noise", "start_share": 0.7},
+    ],
+)
 def test_the_state_of_a_grid_is_resumed(tmp_path, options):
     """A partial segment, its caches and a learned start live through a checkpoint in the middle of an episode."""
     chosen = recipe(Stage(10, 3, 9, **options), save_every=1)

@@ -141,7 +141,7 @@ def recipe(*stages: Stage, **numbers: Any) -> Recipe:
 
 EPISODES = recipe(Stage(length=(6, 14), batch=4, steps=25, truncation=5), Stage(length=9, batch=5, steps=20))
 ENDLESS = recipe(
-    Stage(length=(9, 20), batch=4, steps=30, truncation=4, carry=True, update="window"),
+    Stage(length=(9, 20), batch=4, steps=30, truncation=4, start="carried", update="window"),
     Stage(length=15, batch=3, steps=15, truncation=6, update="window"),
 )
 

@@ -47,7 +47,12 @@ def together() -> dict[str, tuple]:
         "windows": (
             model("rmt", **SEGMENTS),
             Uneven(),
-            recipe(Stage((9, 14), 6, 12, truncation=5, update="window", carry=True), **numbers),
+            recipe(Stage((9, 14), 6, 12, truncation=5, update="window", start="carried"), **numbers),
+        ),
+        "noisy starts": (
+            model("linear-attention", heads=2),
+            Uneven(),
+            recipe(Stage(9, 6, 4, start="noise"), Stage(9, 6, 6, start="fitted noise", start_share=0.6), **numbers),
         ),
     }
 

@@ -197,8 +197,8 @@ def test_findings(rows, start, end):
     [
         ({}, 32),  # from metrics.jsonl
         ({"recipe": {"stages": [{"length": 8}, {"length": [16, 64]}]}}, 64),
-        ({"recipe": {"stages": [{"length": 8, "carry": True}]}}, None),
-        ({"recipe": {"stages": [{"length": 8, "carry": True}]}, "config": {"trained_length": 4096}}, 4096),
+        ({"recipe": {"stages": [{"length": 8, "start": "carried"}]}}, None),
+        ({"recipe": {"stages": [{"length": 8, "start": "carried"}]}, "config": {"trained_length": 4096}}, 4096),
         ({"trained_length": 128}, 128),
     ],
 )

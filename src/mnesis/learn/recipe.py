@@ -22,8 +22,13 @@ class Stage:
         promote: running accuracy at which the stage ends before its ``steps`` are used up. It is taken over the latest
             updates of this stage that hold at least ``PROMOTION_ANSWERS`` answers and are at least
             ``PROMOTION_UPDATES`` in number; before there are as many, no stage ends early.
-        carry: pass the (detached) state of each row on to the next episode of the stage, instead of starting fresh;
-            the episode's own ``reset`` flags hold either way.
+        start: what the rows of an episode start from, without gradient; the episode's own ``reset`` flags hold either
+            way. "fresh"; "carried": where each row of the stage's last episode ended; "noise": fresh, plus noise of
+            deviation ``start_deviation``; "fitted noise": noise with the mean and deviation, head by head, of the
+            states that the last episode ended with. The last three teach a network to read on beyond the lengths that
+            it is trained on (arXiv 2507.02782).
+        start_share: of the rows, that start so; the others start fresh.
+        start_deviation: of "noise".
         update: "episode" adds the gradients of all windows of an episode and updates once; "window" updates after every
             window (endless streams). An update that has nothing to learn counts, and leaves the weights as they are.
 
@@ -36,7 +41,9 @@ class Stage:
     steps: int
     truncation: int | None = None
     promote: float | None = None
-    carry: bool = False
+    start: Literal["fresh", "carried", "noise", "fitted noise"] = "fresh"
+    start_share: float = 1.0
+    start_deviation: float = 1.0
     update: Literal["episode", "window"] = "episode"
 
     def __post_init__(self) -> None:
@@ -48,6 +55,13 @@ class Stage:
                 raise ValueError(f"{name}={value} leaves nothing to train on; give 1 or more")
         if self.promote is not None and not 0 < self.promote <= 1:
             raise ValueError(f"promote={self.promote} is no accuracy; give a number above 0 and up to 1, or None")
+        if self.start not in ("fresh", "carried", "noise", "fitted noise"):
+            raise ValueError(f"start={self.start!r} is unknown; give 'fresh', 'carried', 'noise' or 'fitted noise'")
+        if not (0 < self.start_share <= 1 and self.start_deviation > 0):
+            raise ValueError(
+                f"start_share={self.start_share}, start_deviation={self.start_deviation}: give a share above 0 and up "
+                "to 1, and a deviation above 0"
+            )
         if self.update not in ("episode", "window"):
             raise ValueError(f"update={self.update!r} is unknown; give 'episode' or 'window'")
 

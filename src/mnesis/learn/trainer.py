@@ -24,6 +24,7 @@ from .loss import WindowLoss
 from .position import Best, Outcome, Position
 from .recipe import Recipe, Stage
 from .signals import StopSignals
+from .start import starts
 from .validation import Validation
 from .windows import Window, cut, draw
 
@@ -95,6 +96,9 @@ class Trainer:
         windows = cut(episode, stage.truncation, self._rows(stage))
         groups = [windows] if stage.update == "episode" else [[window] for window in windows]
         number = self.position.stage
+        begun = self._start(stage)
+        if not self.position.window:
+            self.state = begun
         for group in groups[self.position.window :]:
             outcome = self._update(group, signals)
             self._advance(stage, outcome, length, len(groups))
@@ -106,6 +110,22 @@ class Trainer:
             if self.position.stage != number:
                 break
         return None
+
+    def _start(self, stage: Stage) -> Any:
+        """Where the rows of the next episode start."""
+        precise = self.recipe.precision == "float32"
+        like = next(p for p in self.memory.parameters() if p.is_floating_point())
+        dtype = like.dtype if precise else torch.bfloat16
+        place = {"device": self.device, "dtype": dtype}
+        return starts(stage, self.memory, self.state, self._rows(stage), self.generator, self._total, **place)
+
+    def _total(self, value: Tensor) -> Tensor:
+        """Summed over processes."""
+        if self.accelerator.num_processes == 1:
+            return value
+        value = value.to(self.device, copy=True)
+        torch.distributed.all_reduce(value)
+        return value
 
     def _rows(self, stage: Stage) -> slice:
         """This process's rows of a batch."""
@@ -208,7 +228,7 @@ class Trainer:
         position.window += 1
         if ends or position.window == groups:
             position.window, self.draws = 0, self.generator.get_state()
-            self.state = self.state if stage.carry and not ends else None
+            self.state = self.state if stage.start in ("carried", "fitted noise") and not ends else None
         if ends:
             position.next_stage(promoted)
 

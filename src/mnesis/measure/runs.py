@@ -40,7 +40,7 @@ class Run:
         if given := self._configured("trained_length"):
             return int(given)
         stages = self.config.get("recipe", {}).get("stages", [])
-        if any(stage.get("carry") for stage in stages):
+        if any(stage.get("start") == "carried" for stage in stages):
             return None
         told = [length for stage in stages for length in _numbers(stage.get("length"))]
         return max(told or [stage["length"] for stage in self.stages if stage["length"]], default=None)
