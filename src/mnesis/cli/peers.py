@@ -199,6 +199,12 @@ def _taylor(memory: Any) -> nn.Module:
     return ours
 
 
+def _tcn(memory: Any) -> nn.Module:
+    from pytorch_tcn import TCN  # pyright: ignore[reportMissingImports]
+
+    return TCN(memory.dim, [memory.output.in_features] * memory.levels, kernel_size=memory.kernel, input_shape="NLC")
+
+
 def _torch(cell: Callable[..., nn.Module]) -> Callable[[Any], nn.Module]:
     return lambda memory: _Cell(cell(memory.dim, memory.dim, batch_first=True))
 
@@ -239,6 +245,7 @@ PEERS: dict[str, Peer] = {
     "delta-rule": Peer(_FLA, "delta_rule_chunkwise", _delta_rule),
     "gated-delta-rule": Peer(_FLA, "naive_chunk_gated_delta_rule", _gated_delta_rule),
     "delta-product": Peer(_FLA, "naive_chunk_gated_delta_rule", _gated_delta_rule),
+    "tcn": Peer("pytorch-tcn", "TCN", _tcn),
 }
 """By the name of the memory. No PyTorch implementation that installs so and runs on a CPU was found of Aaren, GaLiTe,
 AGaLiTe, bilinear transitions, MoM, Lattice, MemMamba, S4D, LSSL, HiPPO, LMU, StableSSM, MultiresConv and FSMN."""

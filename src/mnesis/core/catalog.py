@@ -302,6 +302,12 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             example={"dim": 12, "heads": 3, "width": 2, "order": 4},
         ),
         Card(
+            "stable-ssm", "memories.linear.stable_ssm:StableSSM", "linear",
+            "channels that fade at rates whose parameters can be moved without harm, however slow they are",
+            papers=("wang2023stablessm",), forms=("naive", "chunk", "parallel"), cost="states",
+            example={"dim": 12, "states": 8, "chunk": 7},
+        ),
+        Card(
             "delta-rule", "memories.plastic.delta_rule:DeltaRule", "plastic",
             "a matrix that corrects what it holds under a key",
             papers=("yang2024deltanet", "schlag2021fast", "grazzi2024negative"), forms=("naive", "chunk", "parallel"),
@@ -335,6 +341,25 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             papers=("karami2025lattice",),
             cost="slots dim + (2 heads slots + dim) (convolution - 1)",
             example={"dim": 12, "heads": 2, "slots": 5, "convolution": 3},
+        ),
+        Card(
+            "tcn", "memories.convolution.tcn:TCN", "convolution",
+            "stacked dilated convolutions, which see a window that doubles with every level",
+            papers=("bai2018tcn",), cost="(kernel - 1) (dim - channels + 2 channels (2^levels - 1))",
+            example={"dim": 12, "channels": 8, "levels": 3, "kernel": 3},
+        ),
+        Card(
+            "multires", "memories.convolution.multires:Multires", "convolution",
+            "a window seen through one pair of filters applied again and again, twice as far apart each time",
+            papers=("shi2023multires",), cost="(kernel - 1) (2^levels - 1) dim",
+            example={"dim": 12, "kernel": 3, "levels": 3, "selection": "uniform", "memory": 7},
+        ),
+        Card(
+            "fsmn", "memories.convolution.fsmn:FSMN", "convolution",
+            "a hidden layer whose past is filtered channel by channel, behind a gate",
+            papers=("zhang2015fsmn", "zhao2023mossformer2"),
+            cost="width (2 (convolution - 1) + (order - 1) ((layers - 1) 2^layers + 1))",
+            example={"dim": 12, "order": 4, "convolution": 3},
         ),
         Card(
             "window", "memories.bank.window:Window", "bank", "keys and values of the last units, exactly",

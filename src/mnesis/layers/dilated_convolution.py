@@ -1,0 +1,51 @@
+"""A causal convolution that looks back in strides, whose tail is carried."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class DilatedConvolution(nn.Conv1d):
+    """y_t = b + sum_j W_j x_{t - j dilation}, j = 0..width-1; ``weight`` [outputs inputs/groups width] ends with W_0.
+
+    A stream needs the last (width - 1) dilation inputs: the tail, zero before the first unit. Starts as torch's
+    convolutions. (For each channel alone, narrow and without gaps, ``ShortConvolution`` is faster.)
+
+    Args:
+        inputs: channels read.
+        outputs: channels made.
+        width: taps of one output.
+        dilation: units between two taps.
+        groups: of channels, each read alone.
+        bias: whether b is added.
+
+    Raises:
+        ValueError: a width below 2, no dilation, or channels that do not split into groups.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, width: int, *, dilation: int = 1, groups: int = 1, bias: bool = True
+    ) -> None:
+        if width < 2 or dilation < 1:
+            raise ValueError(
+                f"width={width}, dilation={dilation}: a convolution sees no earlier unit then; give a width from 2 on "
+                "and a dilation from 1 on"
+            )
+        if inputs % groups or outputs % groups:
+            raise ValueError(
+                f"{inputs} inputs and {outputs} outputs do not split into {groups} groups; make both multiples of it"
+            )
+        super().__init__(inputs, outputs, width, dilation=dilation, groups=groups, bias=bias)
+        self.lags = (width - 1) * dilation
+
+    def initial_tail(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "B tail C"]:
+        return torch.zeros(batch, self.lags, self.in_channels, device=device, dtype=dtype)
+
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, x: Float[Tensor, "B T C"], tail: Float[Tensor, "B tail C"]
+    ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B tail C"]]:
+        """Outputs and the new tail."""
+        padded = torch.cat([tail.to(x.dtype), x], 1)
+        return super().forward(padded.mT).mT, padded[:, x.shape[1] :].to(tail.dtype).clone()
