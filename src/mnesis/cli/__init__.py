@@ -19,6 +19,7 @@ COMMANDS = {
     "report": "one page for a run, or several side by side",
     "fetch": "download a collection of pictures, with checksums",
     "list": "what there is: memories, tasks, claims",
+    "pages": "write a page for each memory",
 }
 
 MODULES = {"list": "listing"}
