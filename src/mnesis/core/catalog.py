@@ -382,6 +382,7 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             "find the value of a key, its first (remember) or its latest (rewrite)",
             papers=("rodkin2024armt",), example={"form": "rewrite"},
         ),
+        Card("text", "tasks.text:Text", "language modelling", "the next byte of a text, real or generated"),
         Card(
             "babilong", "tasks.babilong:BABILong", "question answering",
             "answer bAbI's questions about facts scattered in long text",
