@@ -403,6 +403,11 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             "RMT trained on a few segments holds a fact over many", papers=("bulatov2023scaling",),
         ),
         Card(
+            "length-generalization", "claims.length_generalization:LengthGeneralization", "linear",
+            "updates from carried states mend a network that fails beyond its training length",
+            papers=("buitrago2025length",),
+        ),
+        Card(
             "vma-estimator", "claims.vma.estimator:Estimator", "generative",
             "the gradient through a random address is unbiased, with little variance", papers=("bornschein2017vma",),
         ),

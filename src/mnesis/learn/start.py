@@ -1,7 +1,7 @@
 """Where the rows of an episode start: fresh, where the last episode ended, or anywhere that a long stream might lead.
 
 A recurrent network that was trained from fresh states alone has never seen the states of longer streams. Some hundred
-updates from other starts mend that (Ruiz and Gu 2025, arXiv 2507.02782).
+updates from other starts mend that (Buitrago Ruiz and Gu 2025, arXiv 2507.02782).
 """
 
 from __future__ import annotations
