@@ -1,4 +1,4 @@
-"""A recurrent network that breaks down beyond its training length is mended by some hundred updates from other starts."""
+"""A recurrent network that fails beyond its training length is mended by some hundred updates from other starts."""
 
 from __future__ import annotations
 
@@ -134,8 +134,8 @@ class LengthGeneralization(TrainedClaim):
                 at = bands(figures)
                 seeds = [[_loss(figures, start, phase, band, seed) for band in at] for seed in _seeds(figures)]
                 mean = [fmean(losses) for losses in zip(*seeds, strict=True)]
-                color, dashed = style.SERIES[index], {"linestyle": "--"} if phase == "trained" else {}
-                axes.plot(at, mean, color=color, marker=style.MARKERS[index], linewidth=2, label=label, **dashed)
+                color, dash = style.SERIES[index], "--" if phase == "trained" else "-"
+                axes.plot(at, mean, color=color, marker=style.MARKERS[index], linewidth=2, linestyle=dash, label=label)
                 low, high = (list(map(end, zip(*seeds, strict=True))) for end in (min, max))
                 axes.fill_between(at, low, high, color=color, alpha=0.2, linewidth=0)
             axes.axvline(trained, color=style.SOFT, linewidth=1.2, linestyle="-.", label="trained to here")
