@@ -188,6 +188,29 @@ def _mamba(memory: Any) -> nn.Module:
     return MambaBlock(MambaConfig(memory.dim, 1, d_state=memory.states, expand_factor=expansion))
 
 
+def _mamba2(memory: Any) -> nn.Module:
+    from transformers.models.mamba2.modeling_mamba2 import (  # pyright: ignore[reportMissingImports]
+        Mamba2Config,
+        Mamba2Mixer,
+    )
+
+    given = memory.config
+    channels = given["expansion"] * memory.dim
+    config = Mamba2Config(
+        hidden_size=memory.dim,
+        num_heads=channels // given["width"],
+        head_dim=given["width"],
+        state_size=given["states"],
+        expand=given["expansion"],
+        n_groups=given["groups"],
+        conv_kernel=given["convolution"],
+        chunk_size=64,
+    )
+    mixer = Mamba2Mixer(config, layer_idx=0)
+    mixer.forward = mixer.torch_forward
+    return mixer
+
+
 def _taylor(memory: Any) -> nn.Module:
     function = _fla("based").naive_chunk_based
 
@@ -235,6 +258,7 @@ PEERS: dict[str, Peer] = {
     "gateloop": Peer(_GATELOOP, "associative_scan", _diagonal),
     "mlstm": Peer("mlstm-kernels", "mlstm_chunkwise__native_custbw", _mlstm),
     "mamba": Peer("mambapy", "MambaBlock", _mamba),
+    "mamba2": Peer("transformers", "Mamba2Mixer.torch_forward", _mamba2),
     "min-gru": Peer("minGRU-pytorch", "minGRU", _min_gru),
     "min-lstm": Peer("minGRU-pytorch", "minLSTM", _min_lstm),
     "rg-lru": Peer(_GATELOOP, "associative_scan", _diagonal),

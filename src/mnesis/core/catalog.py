@@ -232,6 +232,13 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             example={"dim": 8, "states": 4, "rank": 2, "chunk": 7},
         ),
         Card(
+            "mamba2", "memories.linear.mamba2:Mamba2", "linear",
+            "outer products that fade at a pace that follows the data, one pace a head",
+            papers=("dao2024mamba2",), forms=("naive", "chunk", "parallel"),
+            cost="expansion dim states + (expansion dim + 2 groups states) (convolution - 1)",
+            example={"dim": 12, "states": 5, "width": 4, "groups": 2, "convolution": 3, "chunk": 7},
+        ),
+        Card(
             "lru", "memories.linear.lru:LRU", "linear",
             "complex channels that turn and fade at learned rates, which start on a ring",
             papers=("orvieto2023lru",), forms=("naive", "chunk", "parallel"),

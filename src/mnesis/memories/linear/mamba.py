@@ -12,11 +12,9 @@ from torch import Tensor, nn
 
 from ...core.record import record
 from ...layers.short_convolution import ShortConvolution
+from ...layers.time_step import initial_time_step
 from ...ops.selective_scan import selective_scan
 from ..in_forms import MemoryInForms
-
-SHORTEST, LONGEST, LEAST = 1e-3, 1e-1, 1e-4
-"""Time steps at the start, and the least of them."""
 
 
 class MambaState(NamedTuple):
@@ -73,8 +71,7 @@ class Mamba(MemoryInForms[MambaState]):
         self.time_step = nn.Linear(self.rank, self.channels)
         nn.init.uniform_(self.time_step.weight, -(self.rank**-0.5), self.rank**-0.5)
         with torch.no_grad():
-            step = torch.empty(self.channels).uniform_(math.log(SHORTEST), math.log(LONGEST)).exp().clamp_min(LEAST)
-            self.time_step.bias.copy_(step + torch.log(-torch.expm1(-step)))  # softplus gives the step back
+            self.time_step.bias.copy_(initial_time_step(self.channels))
         self.log_rate = nn.Parameter(torch.arange(1.0, states + 1).log().repeat(self.channels, 1))  # S4D-real
         self.skip = nn.Parameter(torch.ones(self.channels))
         self.output = nn.Linear(self.channels, dim, bias=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from ...core.record import record
 from ...layers.norm import RMSNorm
 from ...layers.short_convolution import ShortConvolution
+from ...layers.time_step import initial_time_step
 from ...ops.delta_rule import delta_rule, unit_length
 from ..in_forms import MemoryInForms
 
@@ -88,10 +88,9 @@ class MoM(MemoryInForms[MoMState]):
         self.key_value = nn.Linear(dim, self.count * sum(self.sizes[1:]), bias=False)
         self.strength, self.decay = (nn.Linear(dim, self.count * heads, bias=False) for _ in range(2))
         self.convolution = ShortConvolution(sum(self.sizes), convolution) if convolution else None
-        # As Mamba-2 begins: rates A from 1 to 16, time steps from 1e-3 to 0.1, evenly in the logarithm.
+        # As Mamba-2 begins: rates A from 1 to 16.
         self.log_rate = nn.Parameter(torch.empty(heads).uniform_(1, 16).log())
-        time_step = torch.empty(heads).uniform_(math.log(1e-3), math.log(0.1)).exp()
-        self.time_step = nn.Parameter(time_step + torch.log(-torch.expm1(-time_step)))  # softplus gives it back
+        self.time_step = nn.Parameter(initial_time_step(heads))
         self.gate = nn.Linear(dim, self.sizes[2], bias=False)
         self.norm = RMSNorm(self.value_width)
         self.output = nn.Linear(self.sizes[2], dim, bias=False)
