@@ -206,9 +206,7 @@ def _mamba2(memory: Any) -> nn.Module:
         conv_kernel=given["convolution"],
         chunk_size=64,
     )
-    mixer = Mamba2Mixer(config, layer_idx=0)
-    mixer.forward = mixer.torch_forward
-    return mixer
+    return Mamba2Mixer(config, layer_idx=0)
 
 
 def _taylor(memory: Any) -> nn.Module:
@@ -220,6 +218,16 @@ def _taylor(memory: Any) -> nn.Module:
     ours = _Ours(memory, operation)
     ours.memory.features = lambda x: x  # it multiplies coordinates itself
     return ours
+
+
+def _slstm(memory: Any) -> nn.Module:
+    from xlstm.blocks.slstm.layer import sLSTMLayer, sLSTMLayerConfig  # pyright: ignore[reportMissingImports]
+
+    convolution = memory.config["convolution"] or 0
+    config = sLSTMLayerConfig(
+        embedding_dim=memory.dim, num_heads=memory.heads, conv1d_kernel_size=convolution, backend="vanilla"
+    )
+    return sLSTMLayer(config)
 
 
 def _tcn(memory: Any) -> nn.Module:
@@ -258,7 +266,7 @@ PEERS: dict[str, Peer] = {
     "gateloop": Peer(_GATELOOP, "associative_scan", _diagonal),
     "mlstm": Peer("mlstm-kernels", "mlstm_chunkwise__native_custbw", _mlstm),
     "mamba": Peer("mambapy", "MambaBlock", _mamba),
-    "mamba2": Peer("transformers", "Mamba2Mixer.torch_forward", _mamba2),
+    "mamba2": Peer("transformers", "Mamba2Mixer", _mamba2),
     "min-gru": Peer("minGRU-pytorch", "minGRU", _min_gru),
     "min-lstm": Peer("minGRU-pytorch", "minLSTM", _min_lstm),
     "rg-lru": Peer(_GATELOOP, "associative_scan", _diagonal),
@@ -266,6 +274,7 @@ PEERS: dict[str, Peer] = {
     "ffm": Peer(_GATELOOP, "associative_scan", _diagonal),
     "s5": Peer("s5-pytorch", "S5", _s5),
     "taylor-attention": Peer(_FLA, "naive_chunk_based", _taylor),
+    "slstm": Peer("xlstm", "sLSTMLayer, vanilla", _slstm),
     "delta-rule": Peer(_FLA, "delta_rule_chunkwise", _delta_rule),
     "gated-delta-rule": Peer(_FLA, "naive_chunk_gated_delta_rule", _gated_delta_rule),
     "delta-product": Peer(_FLA, "naive_chunk_gated_delta_rule", _gated_delta_rule),

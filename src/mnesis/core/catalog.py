@@ -154,6 +154,12 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             papers=("cho2014gru",), cost="hidden", example={"dim": 12, "hidden": 16},
         ),
         Card(
+            "slstm", "memories.recurrent.slstm:SLSTM", "recurrent",
+            "an LSTM with exponential gates, a normaliser and a running maximum",
+            papers=("beck2024xlstm",), cost="4 dim + dim (convolution - 1)",
+            example={"dim": 12, "heads": 2, "convolution": 3},
+        ),
+        Card(
             "rmt", "memories.segment.rmt:RMT", "segment",
             "memory tokens read at the start and written at the end of a segment",
             papers=("bulatov2022rmt",), whole=True, cost="memory_tokens * dim + segment cache",
