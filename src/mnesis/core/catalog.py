@@ -397,6 +397,10 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
         ),
         Card("text", "tasks.text:Text", "language modelling", "the next byte of a text, real or generated"),
         Card(
+            "multi-query-recall", "tasks.multi_query_recall:MultiQueryRecall", "retrieval",
+            "say the value of every key, each of which comes once more among other symbols", papers=("arora2023zoology",),
+        ),
+        Card(
             "babilong", "tasks.babilong:BABILong", "question answering",
             "answer bAbI's questions about facts scattered in long text",
             papers=("kuratov2024babilong", "weston2015babi"),
