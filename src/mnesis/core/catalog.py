@@ -398,7 +398,8 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
         Card("text", "tasks.text:Text", "language modelling", "the next byte of a text, real or generated"),
         Card(
             "multi-query-recall", "tasks.multi_query_recall:MultiQueryRecall", "retrieval",
-            "say the value of every key, each of which comes once more among other symbols", papers=("arora2023zoology",),
+            "say the value of every key, each of which comes once more among other symbols",
+            papers=("arora2023zoology",),
         ),
         Card(
             "babilong", "tasks.babilong:BABILong", "question answering",
