@@ -33,7 +33,7 @@ def readers() -> dict[str, Memory]:
 
 
 def gap(a: torch.Tensor, b: torch.Tensor) -> float:
-    return float((a - b).abs().max() / a.abs().max().clamp_min(1)) if a.numel() else 0.0
+    return float(((a - b).abs().max() / a.abs().max().clamp_min(1)).detach()) if a.numel() else 0.0
 
 
 def compare(memory: Memory) -> dict[str, float]:
@@ -73,4 +73,5 @@ if __name__ == "__main__":
     torch.manual_seed(0)
     gaps = {name: compare(memory) for name, memory in readers().items()}
     Path(sys.argv[1], f"{dist.get_rank()}.json").write_text(json.dumps(gaps))
+    dist.barrier()  # nobody leaves while another still talks
     dist.destroy_process_group()

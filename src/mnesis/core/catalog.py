@@ -160,6 +160,18 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             example={"dim": 12, "heads": 2, "convolution": 3},
         ),
         Card(
+            "hippo", "memories.recurrent.hippo:HiPPO", "recurrent",
+            "a gated vector beside a polynomial that follows all it writes down, or a window of it",
+            papers=("gu2020hippo",), cost="hidden + signals order + 1",
+            example={"dim": 12, "signals": 2, "order": 5},
+        ),
+        Card(
+            "lmu", "memories.recurrent.lmu:LMU", "recurrent",
+            "a vector beside Legendre polynomials that follow a window of what it writes down",
+            papers=("voelker2019lmu",), cost="hidden + signals order",
+            example={"dim": 12, "signals": 2, "order": 5, "window": 9.0},
+        ),
+        Card(
             "rmt", "memories.segment.rmt:RMT", "segment",
             "memory tokens read at the start and written at the end of a segment",
             papers=("bulatov2022rmt",), whole=True, cost="memory_tokens * dim + segment cache",
@@ -257,6 +269,18 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             papers=("gu2022s4d",), forms=("naive", "chunk", "parallel"),
             cost="dim states",
             example={"dim": 6, "states": 4, "chunk": 7},
+        ),
+        Card(
+            "lssl", "memories.linear.lssl:LSSL", "linear",
+            "each channel filtered by a state space whose matrix stays in HiPPO's family",
+            papers=("gu2021lssl", "gu2020hippo"), forms=("naive", "chunk", "parallel"),
+            cost="dim states", example={"dim": 6, "states": 4, "outputs": 2, "chunk": 7},
+        ),
+        Card(
+            "parallel-lmu", "memories.linear.parallel_lmu:ParallelLMU", "linear",
+            "Legendre polynomials that follow a window of signals drawn from the input alone",
+            papers=("chilkuri2021lmu", "voelker2019lmu"), forms=("naive", "chunk", "parallel"),
+            cost="signals order", example={"dim": 12, "signals": 2, "order": 5, "window": 9.0, "chunk": 7},
         ),
         Card(
             "s5", "memories.linear.s5:S5", "linear",

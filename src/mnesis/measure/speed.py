@@ -7,8 +7,8 @@ caller's (``torch.set_num_threads``).
 
 from __future__ import annotations
 
+import ctypes
 import gc
-import mmap
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -33,8 +33,6 @@ QUANTITIES = ("training", "streaming", "stepping", "memory growth", "ragged")
 LONG = ("training", "training memory", "memory growth", "memory growth by steps")
 """Quantities that tell whether cost and memory stay in proportion to the length."""
 BESIDE = "training beside a peer"
-KNOWN = 32 * 2**20
-"""Bytes that show whether a system counts."""
 Row = dict[str, Any]
 Peers = Mapping[str, tuple[str, Callable[[Memory], Memory]]]
 """By the name of a memory, another implementation of it: its label, and what builds it at the memory's sizes."""
@@ -346,33 +344,21 @@ class _Bench:
 
 
 def peak_bytes(once: Callable[[], Any]) -> int | None:
-    """How far a call raises the most memory that the process has held (Linux); None where the system does not tell."""
+    """How far a call raises the most memory that the process has held (Linux); None where it cannot be told."""
+    process, reset = psutil.Process(), Path("/proc/self/clear_refs")
     gc.collect()
-    begun = _held()
-    if begun is None:
-        return None
-    # Some sandboxes take the request to begin anew and then do not count: known memory shows whether this one does.
-    with mmap.mmap(-1, KNOWN) as known:
-        known.write(b"1" * KNOWN)
-    if _peak() - begun < KNOWN / 2:
-        return None
-    begun = _held()
-    once()
-    return None if begun is None else max(_peak() - begun, 0)
-
-
-def _held() -> int | None:
-    """What the process holds now, from where its peak begins anew; None where a peak cannot."""
+    # What the allocator keeps for later would serve the call unseen.
+    if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)
     try:
-        Path("/proc/self/clear_refs").write_text("5")
-        return _peak()
+        reset.write_text("5")  # the peak begins anew from here
     except OSError:
         return None
-
-
-def _peak() -> int:
+    before = process.memory_info().rss
+    once()
     status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0)
+    peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return max(int(peak.split()[1]) * 1024 - before, 0)
 
 
 def _clock(memory: Memory) -> Callable[[], float]:

@@ -1,0 +1,72 @@
+"""Parallel Legendre memory unit: polynomials that follow a window of signals drawn from the input alone."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ...ops.state_space import LinearSystem, state_space
+from ..in_forms import MemoryInForms
+from ..recurrent.lmu import window_of_signals
+
+
+class ParallelLMUState(NamedTuple):
+    """What a parallel LMU carries, in float32 or wider."""
+
+    memory: Float[Tensor, "B M N"]
+    """m, the coefficients of M signals."""
+
+
+class ParallelLMU(MemoryInForms[ParallelLMUState]):
+    """The Legendre memory unit without feedback (Chilkuri and Eliasmith 2021, arXiv 2102.11417; the cell of LMUFormer).
+
+    u_t = ReLU(W_u x_t + b) is written to m_t = A m_{t-1} + B u_t (zero-order hold), the Legendre coefficients of the
+    last ``window`` units of u, and y_t = ReLU(W [m_t, x_t] + b). A and B are fixed, so that all m are one convolution
+    of u. State: signals order numbers a row in float32.
+
+    Args:
+        dim: width of inputs and outputs.
+        signals: M; 1 in both papers, all that a layer then hears of its input.
+        order: N, coefficients of each; ``dim`` if None.
+        window: theta, units that a memory spans; 128 in LMUFormer.
+        form: how a sequence is computed: "naive" unit by unit, "chunk" by chunks, "parallel" by one convolution (FFT).
+        chunk: units in a chunk; changes speed, not results.
+
+    Raises:
+        ValueError: no coefficients, no signals, a window without units, an unknown form, or a chunk without units.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        signals: int = 1,
+        order: int | None = None,
+        window: float = 128.0,
+        form: str = "chunk",
+        chunk: int | None = None,
+    ) -> None:
+        super().__init__(dim, form, chunk)
+        self.order = dim if order is None else order
+        self.fixed, self.signals = window_of_signals(signals, self.order, window), signals
+        self.input = nn.Linear(dim, signals)
+        self.output = nn.Linear(signals * self.order + dim, dim)
+
+    def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> ParallelLMUState:
+        wide = torch.promote_types(dtype, torch.float32)
+        return ParallelLMUState(torch.zeros(batch, self.signals, self.order, device=device, dtype=wide))
+
+    def read(self, x: Float[Tensor, "B T D"], state: ParallelLMUState, form: str) -> tuple[Tensor, ParallelLMUState]:
+        u = F.relu(self.input(x))
+        # One system reads every signal of every row: signals become rows, and all coefficients are read.
+        one = torch.eye(self.order, device=x.device, dtype=state.memory.dtype)
+        a, b = (part.to(one) for part in self.fixed)
+        recurrence = state_space(LinearSystem(a[None], b[None], one[None]))
+        m, last = self.run(recurrence, form, u.mT.flatten(0, 1)[..., None], state.memory.flatten(0, 1)[:, None])
+        m = m.squeeze(2).unflatten(0, (-1, self.signals)).transpose(1, 2).flatten(2)
+        y = F.relu(self.output(torch.cat([m.to(u.dtype), x], -1)))
+        return y, ParallelLMUState(last.unflatten(0, (-1, self.signals)).squeeze(2).clone())

@@ -1,0 +1,116 @@
+"""HiPPO-RNN: a gated hidden vector beside a polynomial that follows what it writes down."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ...core.memory import Memory
+from ...core.record import record
+from ...ops.hippo import ContinuousSystem, discretize, hippo, legs_step
+
+MEASURES = ("legs", "legt", "lagt")
+
+
+class HiPPOState(NamedTuple):
+    """What a HiPPO-RNN carries, in float32 or wider."""
+
+    hidden: Float[Tensor, "B H"]
+    memory: Float[Tensor, "B M N"]
+    """c, the coefficients of M signals."""
+    units: Float[Tensor, " B"]
+    """Read so far, by which LegS divides."""
+
+
+class HiPPO(Memory[HiPPOState]):
+    """The gated network around HiPPO memories (Gu et al. 2020, arXiv 2008.07669, section 4.1 and appendix E).
+
+    u_t = W_u [x_t, h_{t-1}] + b is appended to a signal whose best polynomial under a measure has coefficients c_t;
+    then h_t = (1 - g) h_{t-1} + g tanh(W_h [x_t, c_t] + b) with g = sigmoid(W_g [x_t, c_t] + b). A measure says which
+    past counts:
+
+    - "legs": all of it alike. No time scale has to be chosen, and a signal read at half the pace gives the same c.
+    - "legt": the last ``window`` units.
+    - "lagt": all, fading with a time constant of ``window`` units.
+
+    How c changes is fixed, not learned: bilinear for "legs", zero-order hold for the others. As h feeds back through a
+    nonlinearity there is one form only, unit by unit. State: hidden + signals order + 1 numbers a row in float32.
+    Observable: ``hippo/gate`` (g), [B T H].
+
+    Args:
+        dim: width of inputs and outputs.
+        hidden: width of h; ``dim`` if None, otherwise a linear map leads back to ``dim``.
+        signals: M, signals that are written down.
+        order: N, coefficients of each.
+        measure: "legs", "legt" or "lagt".
+        window: units that "legt" and "lagt" look back; "legs" has none.
+
+    Raises:
+        ValueError: an unknown measure, no coefficients, no signals, or a window without units.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        hidden: int | None = None,
+        signals: int = 1,
+        order: int = 64,
+        measure: str = "legs",
+        window: float = 128.0,
+    ) -> None:
+        super().__init__()
+        if measure not in MEASURES:
+            raise ValueError(f"HiPPO has no measure {measure!r}; choose one of {', '.join(MEASURES)}")
+        if signals < 1:
+            raise ValueError(f"signals={signals}: HiPPO keeps nothing then; give 1 or more")
+        if not window > 0:
+            raise ValueError(f"window={window}: a window spans some time; give more than 0 units")
+        self.dim, self.hidden, self.signals, self.order = dim, hidden or dim, signals, order
+        self.measure = measure
+        system = hippo(measure, order)
+        # Not parameters: they never change, and a float64 copy outlives conversions of the module.
+        self.fixed = system if measure == "legs" else discretize(system, 1 / window, "zoh")
+        self.memory_input = nn.Linear(dim + self.hidden, signals)
+        self.candidate = nn.Linear(dim + signals * order, self.hidden)
+        self.gate = nn.Linear(dim + signals * order, self.hidden)
+        self.output = nn.Linear(self.hidden, dim) if self.hidden != dim else nn.Identity()
+
+    def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> HiPPOState:
+        wide = torch.promote_types(dtype, torch.float32)
+        sizes = ((batch, self.hidden), (batch, self.signals, self.order), (batch,))
+        return HiPPOState(*(torch.zeros(size, device=device, dtype=wide) for size in sizes))
+
+    def scan(self, x: Float[Tensor, "B T D"], state: HiPPOState, phase: int = 0) -> tuple[Tensor, HiPPOState]:
+        wide, device = state.memory.dtype, x.device
+        with torch.autocast(device.type, enabled=False):
+            system = ContinuousSystem(*(part.to(device, wide) for part in self.fixed))
+            written, input_to_signal, hidden_to_signal = self._split(x, wide, self.memory_input)
+            gated, input_to_gates, memory_to_gates = self._split(x, wide, self.candidate, self.gate)
+            from_input = torch.cat([written, gated], -1) + torch.cat([input_to_signal, input_to_gates])
+            hidden, memory, units = state
+            outputs, gates = [], []
+            for unit in from_input.unbind(1):
+                u = torch.addmm(unit[:, : self.signals], hidden, hidden_to_signal)
+                memory, units = self._remember(system, u, memory, units), units + 1
+                h, g = torch.addmm(unit[:, self.signals :], memory.flatten(1), memory_to_gates).chunk(2, -1)
+                g = g.sigmoid()
+                hidden = hidden + g * (h.tanh() - hidden)
+                outputs.append(hidden)
+                gates.append(g)
+            record("hippo/gate", torch.stack(gates, 1))
+        return self.output(torch.stack(outputs, 1).to(x.dtype)), HiPPOState(hidden, memory, units)
+
+    def _split(self, x: Tensor, wide: torch.dtype, *layers: nn.Linear) -> tuple[Tensor, Tensor, Tensor]:
+        """What layers side by side make of the input alone, their biases, and their weights on the rest."""
+        weight = torch.cat([layer.weight for layer in layers]).to(wide)
+        bias = torch.cat([layer.bias for layer in layers]).to(wide)
+        return x.to(wide) @ weight[:, : x.shape[-1]].mT, bias, weight[:, x.shape[-1] :].mT
+
+    def _remember(self, system: ContinuousSystem, u: Tensor, memory: Tensor, units: Tensor) -> Tensor:
+        if self.measure == "legs":
+            return legs_step(system, u, memory, units)
+        return memory @ system.transition.mT + system.write * u[..., None]
