@@ -345,6 +345,12 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             example={"dim": 12, "states": 8, "chunk": 7},
         ),
         Card(
+            "gated-rnn", "memories.linear.gated_rnn:GatedRNN", "linear",
+            "channels that fade at fixed rates between two multiplications, enough to be linear attention",
+            papers=("zucchet2023gated",), forms=("naive", "chunk", "parallel"), cost="neurons",
+            example={"dim": 12, "neurons": 9, "chunk": 7},
+        ),
+        Card(
             "delta-rule", "memories.plastic.delta_rule:DeltaRule", "plastic",
             "a matrix that corrects what it holds under a key",
             papers=("yang2024deltanet", "schlag2021fast", "grazzi2024negative"), forms=("naive", "chunk", "parallel"),
@@ -426,6 +432,11 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             papers=("arora2023zoology",),
         ),
         Card(
+            "timescale-shift", "tasks.timescale:TimescaleShift", "classification",
+            "tell which waves a curve is made of, at sampling rates that training did not have",
+            papers=("gu2020hippo",),
+        ),
+        Card(
             "babilong", "tasks.babilong:BABILong", "question answering",
             "answer bAbI's questions about facts scattered in long text",
             papers=("kuratov2024babilong", "weston2015babi"),
@@ -448,6 +459,22 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             "length-generalization", "claims.length_generalization:LengthGeneralization", "linear",
             "updates from carried states mend a network that fails beyond its training length",
             papers=("buitrago2025length",),
+        ),
+        Card(
+            "legs-timescale", "claims.legs_timescale:LegSTimescale", "recurrent",
+            "a memory without a time scale reads curves at rates it was not trained on", papers=("gu2020hippo",),
+        ),
+        Card(
+            "linear-universality", "claims.linear_universality:LinearUniversality", "linear",
+            "a diagonal complex recurrence holds its whole input", papers=("orvieto2023universality",),
+        ),
+        Card(
+            "aaren-attention", "claims.aaren_attention:AarenAttention", "linear",
+            "attention with a learned query is exactly a recurrence", papers=("feng2024aaren",),
+        ),
+        Card(
+            "gated-rnn-attention", "claims.gated_rnn_attention:GatedRNNAttention", "linear",
+            "a gated recurrent network is linear attention, and learns to be", papers=("zucchet2023gated",),
         ),
         Card(
             "vma-estimator", "claims.vma.estimator:Estimator", "generative",

@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 
 from ...measure import figures as style
 from ..claim import Scale, Verdict
+from ..drawing import axes, styled
 from ..trials import Trial
 from .exams import NestedExam
 from .few_shot import ROUNDS
-from .nats import NatsClaim, axes, gap, styled
+from .nats import NatsClaim, gap
 from .study import SEEDS, SHORT, VMA, Diet, omniglot, trial, variant
 
 INNER, COSINE, FLAT, CLASSES = ", inner product", ", cosine", ", flat prior", ", 32 classes"

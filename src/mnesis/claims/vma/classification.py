@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 
 from ...measure import figures as style
 from ..claim import Scale, Table, Verdict
+from ..drawing import axes, styled
 from ..trials import Exam, TrainedClaim, Trial
 from .exams import ClassExam
-from .nats import axes, styled
 from .study import SEEDS, VMA, few_shot_trials, omniglot
 
 ADDRESS, IMPORTANCE = 0.80, 0.87

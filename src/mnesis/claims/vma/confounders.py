@@ -12,9 +12,10 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from ...measure import figures as style
 from ..claim import Scale, Table, Verdict, Work
+from ..drawing import axes, curve, styled
 from ..trials import Exam, Trial
 from .exams import NestedExam
-from .nats import NatsClaim, axes, curve, gap, mean, places, point, styled
+from .nats import NatsClaim, gap, mean, places, point
 from .study import SEEDS, SOFT, VAE, VMA, few_shot_trials, omniglot
 
 TOLERANCE = 1.0

@@ -24,7 +24,7 @@ from ...generative.soft_attention import SoftAttention
 from ...generative.variational_memory_addressing import VariationalMemoryAddressing
 from ...measure import figures as style
 from ..claim import Claim, Scale, Table, Verdict, Work
-from .nats import axes, styled
+from ..drawing import axes, styled
 from .study import SETTINGS, SIDE
 
 HARD, SOFT = "VMA, K = 4", "soft attention, K = 1"

@@ -15,7 +15,7 @@ from torch import Tensor
 from ...measure import figures as style
 from ...ops.addressing import Bound, SampledRead, draw_addresses, read_bank, vimco
 from ..claim import Claim, Scale, Table, Verdict, Work
-from .nats import axes, styled
+from ..drawing import axes, styled
 
 SLOTS = 5
 NONE = "no baseline"

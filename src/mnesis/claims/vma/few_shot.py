@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 
 from ...measure import figures as style
 from ..claim import Scale, Verdict
+from ..drawing import axes, styled
 from ..trials import Exam, Trial
 from .exams import NestedExam, ShowExam
-from .nats import NatsClaim, axes, mean, picture, sheet, styled
+from .nats import NatsClaim, mean, picture, sheet
 from .study import SEEDS, SOFT, SOFT_FEW, VAE, VMA, few_shot_trials, omniglot
 
 GAP = 1.0

@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 
 from ...measure import figures as style
 from ..claim import Scale, Verdict
+from ..drawing import axes, styled
 from ..trials import Trial
 from .exams import NestedExam
 from .few_shot import ROUNDS
-from .nats import NatsClaim, axes, mean, styled
+from .nats import NatsClaim, mean
 from .study import SEEDS, Diet, omniglot, trial, variant
 
 EXAMPLES: dict[Scale, tuple[int, ...]] = {"smoke": (1, 2), "laptop": (1, 2, 4, 8), "full": (1, 2, 4, 8, 16)}

@@ -23,9 +23,10 @@ from ...learn import Recipe, Stage, Validation
 from ...measure import figures as style
 from ...tasks.images.lessons import PictureLessons
 from ..claim import Scale, Verdict
+from ..drawing import axes, styled
 from ..trials import Phase, Trial
 from .exams import PictureExam, Pictures, Watch, as_png, pictures, told
-from .nats import NatsClaim, axes, mean, sheet, styled
+from .nats import NatsClaim, mean, sheet
 from .study import SEEDS, VAE, omniglot
 from .study import SETTINGS as CONVOLUTIONS
 

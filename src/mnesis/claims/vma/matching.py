@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 
 from ...measure import figures as style
 from ..claim import Scale, Table, Verdict
+from ..drawing import styled
 from ..trials import Trial
 from .exams import NestedExam
-from .nats import NatsClaim, styled
+from .nats import NatsClaim
 from .study import FEW_CLASSES, SEEDS, VMA, few_shot_trials, omniglot, trial
 
 GMN = "matching 2x16"

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any, ClassVar
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ...measure import figures as style
 from ..claim import Table
+from ..drawing import axes, styled
 from ..trials import TrainedClaim
 
 
@@ -64,23 +62,6 @@ def gap(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[float, float]
     """Mean of paired differences in nats, and its standard error."""
     differences = np.asarray(one["nats"]) - np.asarray(other["nats"])
     return float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(len(differences)))
-
-
-def axes(width: float = style.WIDTH, height: float = 3.6) -> tuple[Figure, Axes]:
-    """An empty figure in the house's style; use it within ``styled``."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots()
-
-
-def styled() -> Any:
-    """The house's style, for a ``with`` statement."""
-    return matplotlib.rc_context(style.STYLE)
-
-
-def curve(ax: Axes, index: int, x: Sequence[int], y: Sequence[float], label: str) -> None:
-    """One line of a figure."""
-    color, marker = style.SERIES[index], style.MARKERS[index]
-    ax.plot(x, y, color=color, marker=marker, linewidth=2, markersize=6, label=label)
 
 
 def picture(png: str) -> Any:

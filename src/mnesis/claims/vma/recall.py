@@ -18,9 +18,10 @@ from ...learn import Recipe, Stage, Validation
 from ...measure import figures as style
 from ...tasks.images.lessons import RecallLessons
 from ..claim import Scale, Verdict, Work
+from ..drawing import axes, styled
 from ..trials import Phase, Trial
 from .exams import Pictures, RecallExam, Watch, pictures
-from .nats import NatsClaim, axes, mean, places, styled
+from .nats import NatsClaim, mean, places
 from .study import SEEDS
 
 SKIP, PLAIN = "VMA", "VMA, plain decoder"

@@ -22,8 +22,8 @@ from ...measure import figures as style
 from ...tasks.associative_retrieval import AssociativeRetrieval
 from ..accuracy import TEST_SEED
 from ..claim import Scale, Table, Verdict, Work
+from ..drawing import axes, curve, styled
 from ..trials import Exam, Phase, TrainedClaim, Trial
-from .nats import axes, curve, styled
 
 RANDOM, ALL, SOFT, TOP, NONE = "random address", "every address", "soft", "top-4", "no bank"
 READS = {RANDOM: "vimco", ALL: "exact", SOFT: "soft", TOP: "top-k", NONE: "none"}

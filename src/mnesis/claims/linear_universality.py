@@ -1,0 +1,242 @@
+"""A diagonal complex recurrence holds its whole input, so that a network at every unit can compute the rest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from ..core.memory import Memory
+from ..core.task import Episode, Task
+from ..learn import Recipe, Stage
+from ..ops.diagonal import diagonal
+from .accuracy import TEST_SEED
+from .claim import Scale, Table, Verdict, Work
+from .drawing import curves, styled
+from .trials import Exam, Phase, TrainedClaim, Trial
+
+RING, DISC, REAL = "ring", "disc", "real"
+RADII = {RING: (0.99, 1.0), DISC: (0.0, 1.0)}
+WAVES, UNITS = 16, 64
+NUMBERS = (2, 4, 8, WAVES, 32, 64)
+EXACT, LOST, FALLS, STAYS = 1e-6, 0.1, 0.25, 0.5
+FILTER, WHOLE, SMOOTH = "running maximum", "all inputs", "smooth inputs"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Sizes of one scale."""
+
+    length: int
+    """L of the inputs that are read back."""
+    hidden: int
+    batch: int
+    steps: int
+    rows: int
+
+
+SETTINGS: dict[Scale, Setting] = {
+    "smoke": Setting(16, 8, 4, 3, 16),
+    "laptop": Setting(256, 128, 64, 4000, 1000),
+    "full": Setting(512, 512, 256, 50_000, 10_000),
+}
+
+
+class RunningMaximum(Task):
+    """Say at every unit the largest value so far of a smooth curve: 16 cosines with normal weights that fall as 1/n.
+
+    Targets have variance one. ``length`` counts units, over which all curves last.
+    """
+
+    def __init__(self) -> None:
+        self.vocabulary, self.features, self.chance = 0, 1, 0.0
+        largest = smooth(torch.Generator().manual_seed(0), 5000, UNITS).cummax(1).values
+        self.mean, self.deviation = float(largest.mean()), float(largest.std())
+
+    def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:
+        x = smooth(generator, batch, length)
+        targets = (x.cummax(1).values - self.mean) / self.deviation
+        return Episode(x[..., None], targets[..., None], torch.ones_like(x))
+
+
+class FilterThenMLP(Memory[Tensor]):
+    """Fixed complex channels on a ring, and a network on their real and imaginary parts at every unit.
+
+    Args:
+        numbers: real numbers in the state, two a channel.
+        hidden: width of the network.
+    """
+
+    def __init__(self, numbers: int, hidden: int) -> None:
+        super().__init__()
+        self.dim = 1
+        self.rates = rates(RING, numbers // 2)
+        self.mlp = nn.Sequential(
+            nn.Linear(numbers + 1, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, 1)
+        )
+
+    def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Tensor:
+        wide = torch.promote_types(dtype, torch.float32)
+        return torch.zeros(batch, len(self.rates) + 1, 2, device=device, dtype=wide)
+
+    def scan(self, x: Tensor, state: Tensor, phase: int = 0) -> tuple[Tensor, Tensor]:
+        h = torch.view_as_complex(state)
+        # One channel more counts units, as the paper's offset of the input does.
+        decay = torch.cat([self.rates, torch.ones(1)]).to(h)
+        written = torch.cat([x.expand(-1, -1, len(self.rates)), torch.full_like(x, 1 / UNITS)], -1).to(h.dtype)
+        held, last = diagonal("chunk", decay.expand_as(written), written, h)
+        read = torch.view_as_real(held[..., :-1]).flatten(2) / (2 * len(self.rates)) ** 0.5
+        return self.mlp(torch.cat([read, held[..., -1:].real], -1)), torch.view_as_real(last).clone()
+
+
+@dataclass(frozen=True)
+class ErrorExam(Exam):
+    """The squared error on unseen curves as a share of the variance; ``at`` is the numbers in the state."""
+
+    rows: int
+
+    @torch.no_grad()
+    def take(self, network: Memory[Any], task: Task) -> dict[str, Any]:
+        episode = task.episodes(self.rows, UNITS, torch.Generator().manual_seed(TEST_SEED))
+        y, _ = network.eval()(episode.inputs)
+        return {"error": float(F.mse_loss(y, episode.targets) / episode.targets.var())}
+
+
+class LinearUniversality(TrainedClaim):
+    """What a linear state holds, and what a network can make of it.
+
+    First, in float64: 256 numbers are read one by one by channels whose rates lie on a ring (radii 0.99 to 1, evenly
+    turned), in the disc (evenly in area, turned alike) or on the real line (evenly in (0, 1)); least squares reads them
+    back from the last state. Errors are relative, by the real numbers that the state holds; once for any inputs, once
+    for curves of 16 cosines, of which the reader knows as much. Then a network of two hidden layers of 128 learns the
+    running maximum of such curves from a fixed state on the ring, 4,000 updates.
+    """
+
+    name = "linear-universality"
+    paper = "orvieto2023universality"
+    statement = (
+        "A wide enough diagonal complex recurrence holds its input without loss, as many numbers as the input has "
+        "degrees of freedom are enough, and a network behind it computes nonlinear functions of the past."
+    )
+    predicate = (
+        "holds if with as many numbers as inputs (256) the ring reads back to 1e-6 and real rates leave 10 % or more; "
+        "if curves of 16 cosines are read back to 1e-6 from 16 numbers on the ring and not to 10 % from 8; and if the "
+        "running maximum's error at 16 numbers is at most a quarter of that at 4, and at 64 at least half of that at "
+        "16 (mean over seeds); else does not hold"
+    )
+
+    def trials(self, scale: Scale) -> list[Trial]:
+        return [_trial(SETTINGS[scale], numbers, seed) for seed in self.seeds[scale] for numbers in NUMBERS]
+
+    def measure(self, scale: Scale, work: Work) -> dict[str, Any]:
+        figures, length = super().measure(scale, work), SETTINGS[scale].length
+        numbers = sorted({*NUMBERS, *(length >> power for power in range(5))})
+        read = [
+            {"model": f"{kind}, {rate}", "at": at, "read_back": read_back(kind, rate, at, length)}
+            for kind in (WHOLE, SMOOTH)
+            for rate in (RING, DISC, REAL)
+            for at in numbers
+            if at <= length
+        ]
+        points = [{**point, "model": FILTER} for point in figures["points"]]
+        return {"length": length, **figures, "points": [*points, *read]}
+
+    def judge(self, figures: Mapping[str, Any]) -> Verdict:
+        full = figures["length"]
+
+        def lost(kind: str, rate: str, at: int) -> float:
+            return value(figures, f"{kind}, {rate}", at, "read_back")
+
+        trained = {at: value(figures, FILTER, at, "error") for at in NUMBERS}
+        holds = (
+            lost(WHOLE, RING, full) <= EXACT
+            and lost(WHOLE, REAL, full) >= LOST
+            and lost(SMOOTH, RING, WAVES) <= EXACT
+            and lost(SMOOTH, RING, WAVES // 2) >= LOST
+            and trained[WAVES] <= FALLS * trained[4]
+            and trained[NUMBERS[-1]] >= STAYS * trained[WAVES]
+        )
+        return "holds" if holds else "does not hold"
+
+    def table(self, figures: Mapping[str, Any]) -> Table:
+        at = sorted({point["at"] for point in figures["points"]})
+        rows = []
+        for model in dict.fromkeys(point["model"] for point in figures["points"]):
+            quantity = "error" if model == FILTER else "read_back"
+            own = {point["at"] for point in figures["points"] if point["model"] == model}
+            rows.append((model, *(f"{value(figures, model, x, quantity):.0e}" if x in own else "" for x in at)))
+        caption = (
+            f"relative errors of {figures['length']} inputs read back, and of the running maximum (of its variance)"
+        )
+        return Table(("", *map(str, at)), rows, caption)
+
+    def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
+        with styled():
+            read, ax = curves(
+                figures, "read_back", across="numbers in the state", up="relative error of what is read back"
+            )
+            ax.set_ylim(1e-16, 10)
+            maximum, _ = curves(
+                figures, "error", across="numbers in the state", up="error of the maximum (of its variance)"
+            )
+        return {"": read, "maximum": maximum}
+
+
+def rates(kind: str, channels: int) -> Tensor:
+    """Complex rates, none of which is another's conjugate; real ones count as one number each."""
+    index = torch.arange(channels, dtype=torch.float64)
+    if kind == REAL:
+        return torch.complex((index + 0.5) / channels, torch.zeros(channels, dtype=torch.float64))
+    low, high = RADII[kind]
+    # By radii in golden steps, so that neighbours on the circle do not share theirs.
+    share = (index * (5**0.5 - 1) / 2) % 1
+    radius = (low**2 + (high**2 - low**2) * share).sqrt()
+    return torch.polar(radius, math.pi * (index + 0.5) / channels)
+
+
+def smooth(generator: torch.Generator, rows: int, units: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Curves [rows, units] of 16 cosines."""
+    weight = torch.randn(rows, WAVES, generator=generator, device=generator.device, dtype=dtype)
+    return weight @ cosines(units).to(weight)
+
+
+def cosines(units: int) -> Tensor:
+    """The waves, weighted, in float64: [16, units]."""
+    order, time = torch.arange(WAVES, dtype=torch.float64), (torch.arange(units, dtype=torch.float64) + 0.5) / units
+    return (math.pi * order[:, None] * time).cos() / (1 + order[:, None])
+
+
+def read_back(kind: str, rate: str, numbers: int, length: int) -> float:
+    """The relative error of inputs that least squares finds in the last state."""
+    generator = torch.Generator().manual_seed(2)
+    if kind == WHOLE:
+        basis, x = torch.eye(length, dtype=torch.float64), torch.randn(1, length, generator=generator).double()
+    else:
+        basis, x = cosines(length), smooth(generator, 1, length, torch.float64)
+    own = rates(rate, numbers if rate == REAL else numbers // 2)
+    read = torch.cat([x, basis])[..., None]  # the input, and what the reader knows of inputs
+    fresh = torch.zeros(len(read), len(own), dtype=torch.complex128)
+    _, state = diagonal("chunk", own.expand(*read.shape[:2], -1), read.to(own).expand(-1, -1, len(own)), fresh)
+    state = state.real if rate == REAL else torch.view_as_real(state).flatten(1)
+    found = torch.linalg.lstsq(state[1:].mT, state[:1].mT, driver="gelsd").solution.mT @ basis
+    return float((found - x).norm() / x.norm())
+
+
+def value(figures: Mapping[str, Any], model: str, at: int, quantity: str) -> float:
+    """The mean over seeds."""
+    found = [p[quantity] for p in figures["points"] if (p["model"], p["at"]) == (model, at) and quantity in p]
+    return sum(found) / len(found)
+
+
+def _trial(setting: Setting, numbers: int, seed: int) -> Trial:
+    build = partial(FilterThenMLP, numbers, setting.hidden)
+    recipe = Recipe((Stage(UNITS, setting.batch, setting.steps),), learning_rate=3e-3, warm_up=50, seed=seed)
+    phase = Phase("training", build, RunningMaximum(), recipe, (ErrorExam(numbers, setting.rows),))
+    return Trial(f"{FILTER}, {numbers}", seed, (phase,))

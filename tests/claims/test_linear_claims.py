@@ -1,0 +1,159 @@
+"""Claims about linear recurrences and HiPPO: their predicates, and what they measure themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from mnesis.claims.aaren_attention import AarenAttention, prefix_attention
+from mnesis.claims.gated_rnn_attention import (
+    GATED,
+    NEURONS,
+    UNGATED,
+    GatedRNNAttention,
+    LinearAttentionTeacher,
+    construction_gap,
+    linear_attention,
+)
+from mnesis.claims.legs_timescale import LEGS, LSTM, LegSTimescale
+from mnesis.claims.linear_universality import (
+    DISC,
+    FILTER,
+    NUMBERS,
+    REAL,
+    RING,
+    SMOOTH,
+    WHOLE,
+    LinearUniversality,
+    RunningMaximum,
+    rates,
+    read_back,
+)
+from mnesis.memories.linear.aaren import Aaren
+
+
+def aaren(error: float = 1e-12, narrow: float = 1e-6, large: float = 1e-2, finite: bool = True) -> dict[str, Any]:
+    points = [
+        {"dtype": "float64", "at": 10_000, "error": 0.0, "cut_error": error, "finite": True},
+        {"dtype": "float32", "at": 1, "error": narrow, "cut_error": 0.0, "finite": True},
+        {"dtype": "float32", "at": 10_000, "error": large, "cut_error": large, "finite": finite},
+    ]
+    return {"points": points, "state_bytes": [100, 200]}
+
+
+@pytest.mark.parametrize(
+    ("figures", "verdict"),
+    [
+        (aaren(), "holds"),
+        (aaren(error=1e-8), "does not hold"),
+        (aaren(narrow=1e-4), "does not hold"),
+        (aaren(finite=False), "does not hold"),
+        (aaren() | {"state_bytes": [100, 120, 200]}, "does not hold"),
+    ],
+)
+def test_aaren_verdicts(figures, verdict) -> None:
+    assert AarenAttention().judge(figures) == verdict
+
+
+def test_the_attention_that_aaren_is_compared_with() -> None:
+    """By torch's own kernel, the learned query in every place."""
+    torch.manual_seed(0)
+    memory, x = Aaren(8, heads=2).double(), torch.randn(2, 12, 8, dtype=torch.float64)
+    q = memory.query(memory.token).expand(2, 12, 8)
+    q, k, v = (part.unflatten(-1, (2, 4)).transpose(1, 2) for part in (q, memory.key(x), memory.value(x)))
+    y = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+    assert (prefix_attention(memory, x) - memory.output(y.transpose(1, 2).flatten(2))).abs().max() < 1e-12
+
+
+def gated(few: float, enough: float, ungated: float, construction: float = 1e-12) -> dict[str, Any]:
+    points = []
+    for seed, off in ((0, 0.9), (1, 1.1)):
+        for at in NEURONS[GATED]:
+            points.append({"model": GATED, "at": at, "seed": seed, "error": off * (few if at <= 6 else enough)})
+        for at in NEURONS[UNGATED]:
+            points.append({"model": UNGATED, "at": at, "seed": seed, "error": off * ungated})
+    return {"construction": construction, "points": [{**point, "kept": [0.0, 0.5, 1.0]} for point in points]}
+
+
+@pytest.mark.parametrize(
+    ("figures", "verdict"),
+    [
+        (gated(0.06, 0.009, 0.3), "holds"),
+        (gated(0.04, 0.009, 0.3), "does not hold"),
+        (gated(0.06, 0.011, 0.3), "does not hold"),
+        (gated(0.06, 0.009, 0.04), "does not hold"),
+        (gated(0.06, 0.009, 0.3, construction=1e-8), "does not hold"),
+    ],
+)
+def test_gated_rnn_verdicts(figures, verdict) -> None:
+    assert GatedRNNAttention().judge(figures) == verdict
+
+
+def test_gated_rnn_table_and_teacher() -> None:
+    rows = GatedRNNAttention().table(gated(0.06, 0.009, 0.3)).rows
+    assert len(rows) == 1 + len(NEURONS[GATED]) + len(NEURONS[UNGATED])
+    assert rows[1][1:] == ("3", "6.000 %", "67 %")
+    assert construction_gap(20) < 1e-12
+    episode = LinearAttentionTeacher(32).episodes(2000, 32, torch.Generator().manual_seed(3))
+    assert abs(float(episode.targets.square().mean()) - 1) < 0.1
+    x, *weights = (torch.randn(1, 3, 3, dtype=torch.float64) for _ in range(4))
+    query, key, value = (weight[0] for weight in weights)
+    last = sum(value @ x[0, s] * ((key @ x[0, s]) @ (query @ x[0, 2])) for s in range(3))
+    assert (linear_attention(x, query, key, value)[0, 2] - last).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("legs", "lstm", "verdict"),
+    [
+        ((0.86, 0.9, 0.88), (0.3, 0.95, 0.9), "holds"),
+        ((0.84, 0.9, 0.88), (0.3, 0.95, 0.9), "does not hold"),
+        ((0.86, 0.9, 0.88), (0.76, 0.95, 0.9), "does not hold"),
+        ((0.79, 0.79, 0.79), (0.3, 0.95, 0.9), "inconclusive"),
+        ((0.86, 0.9, 0.88), (0.3, 0.75, 0.9), "inconclusive"),
+    ],
+)
+def test_legs_verdicts(legs, lstm, verdict) -> None:
+    points = [
+        {"model": model, "at": at, "accuracy": right}
+        for model, found in ((LEGS, legs), (LSTM, lstm))
+        for at, right in zip((50, 100, 200), found, strict=True)
+    ]
+    assert LegSTimescale().judge({"trained": 100, "points": points}) == verdict
+
+
+def universality(whole: float, smooth: float, few: float, wide: float) -> dict[str, Any]:
+    read = [(f"{WHOLE}, {RING}", 64, whole), (f"{WHOLE}, {REAL}", 64, 0.5)]
+    read += [(f"{SMOOTH}, {RING}", 16, smooth), (f"{SMOOTH}, {RING}", 8, 0.5)]
+    points = [{"model": model, "at": at, "read_back": lost} for model, at, lost in read]
+    errors = dict.fromkeys(NUMBERS, 0.1) | {4: few, NUMBERS[-1]: wide}
+    points += [{"model": FILTER, "at": at, "error": error} for at, error in errors.items()]
+    return {"length": 64, "points": points}
+
+
+@pytest.mark.parametrize(
+    ("figures", "verdict"),
+    [
+        (universality(1e-9, 1e-7, 0.41, 0.06), "holds"),
+        (universality(1e-5, 1e-7, 0.41, 0.06), "does not hold"),
+        (universality(1e-9, 1e-5, 0.41, 0.06), "does not hold"),
+        (universality(1e-9, 1e-7, 0.39, 0.06), "does not hold"),
+        (universality(1e-9, 1e-7, 0.41, 0.04), "does not hold"),
+    ],
+)
+def test_universality_verdicts(figures, verdict) -> None:
+    assert LinearUniversality().judge(figures) == verdict
+
+
+def test_what_universality_measures() -> None:
+    for kind, radius in ((RING, 0.99), (DISC, 0.0)):
+        found = rates(kind, 40)
+        assert found.abs().min() >= radius
+        assert found.abs().max() <= 1
+        assert len(found.angle().unique()) == 40
+    assert read_back(WHOLE, RING, 32, 32) < 1e-9
+    assert read_back(WHOLE, REAL, 32, 32) > 0.1
+    episode = RunningMaximum().episodes(2000, 64, torch.Generator().manual_seed(1))
+    assert abs(float(episode.targets.std()) - 1) < 0.1
+    assert (episode.targets[:, 1:] >= episode.targets[:, :-1]).all()
