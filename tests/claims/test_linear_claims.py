@@ -31,7 +31,17 @@ from mnesis.claims.linear_universality import (
     rates,
     read_back,
 )
+from mnesis.claims.stable_ssm_memory import (
+    LARGEST,
+    RADII,
+    SIZES,
+    PolynomialMemory,
+    StableSSMMemory,
+    perturbed,
+    polynomial,
+)
 from mnesis.memories.linear.aaren import Aaren
+from mnesis.memories.linear.stable_ssm import PARAMETERIZATIONS, StableSSM
 
 
 def aaren(error: float = 1e-12, narrow: float = 1e-6, large: float = 1e-2, finite: bool = True) -> dict[str, Any]:
@@ -157,3 +167,53 @@ def test_what_universality_measures() -> None:
     episode = RunningMaximum().episodes(2000, 64, torch.Generator().manual_seed(1))
     assert abs(float(episode.targets.std()) - 1) < 0.1
     assert (episode.targets[:, 1:] >= episode.targets[:, :-1]).all()
+
+
+def stable(moved: float = 0.2, unmoved: float = 0.04, direct: float = 300.0) -> dict[str, Any]:
+    points = []
+    for name in PARAMETERIZATIONS:
+        for at in SIZES:
+            still, pushed = (0.1, 0.3) if at == SIZES[0] else (unmoved, moved)
+            if name == "direct":
+                pushed = 30.0 if at == SIZES[0] else direct
+            points.append({"model": name, "at": at, "errors": [pushed if r == 0.01 else still for r in RADII]})
+    return {"points": points}
+
+
+@pytest.mark.parametrize(
+    ("figures", "verdict"),
+    [
+        (stable(), "holds"),
+        (stable(moved=0.31), "does not hold"),
+        (stable(direct=20.0), "does not hold"),
+        (stable(moved=0.29, direct=30.5), "holds"),
+        (stable(unmoved=0.06), "inconclusive"),
+    ],
+)
+def test_stable_ssm_verdicts(figures, verdict) -> None:
+    assert StableSSMMemory().judge(figures) == verdict
+
+
+def test_the_perturbation_error_is_that_of_the_filter() -> None:
+    """Unmoved, it is what the worst inputs and the bias reach; moved, it is never less; unstable rates are noted."""
+    torch.manual_seed(0)
+    memory = StableSSM(1, states=3, activation="linear", parameterization="direct").double()
+    with torch.no_grad():
+        silent = memory(torch.zeros(1, 40, 1, dtype=torch.float64))[0][0, :, 0]
+        impulse = torch.zeros(1, 40, 1, dtype=torch.float64)
+        impulse[0, 0] = 1
+        gap = memory(impulse)[0][0, :, 0] - silent - polynomial(40)
+        worst = gap.flip(0).sign()[None, :, None]
+        output = memory(worst)[0][0, -1, 0] - silent[-1] - (worst[0, :, 0].flip(0) * polynomial(40)).sum()
+    expected = float((output + silent[-1].abs()) / polynomial(40).sum())
+    found = [perturbed(memory, radius, 40, 10) for radius in (0.0, 0.001, 0.01)]
+    assert abs(found[0] - expected) < 1e-6
+    assert found == sorted(found)
+    assert perturbed(memory, 100.0, 400, 10) == LARGEST
+
+
+def test_polynomial_memory_is_an_impulse_and_its_negative() -> None:
+    episode = PolynomialMemory().episodes(2, 21, torch.Generator())
+    assert episode.inputs[:, :2, 0].tolist() == [[1, 0], [-1, 0]]
+    assert abs(float(episode.targets[0, 20, 0]) - 3**-1.1) < 1e-6
+    assert torch.equal(episode.targets[0], -episode.targets[1])

@@ -105,3 +105,6 @@ if __name__ == "__main__":
     train_together(Path(sys.argv[1]) / "replicated")
     shard()
     train_together(Path(sys.argv[1]) / "sharded", halt=True)
+    state = PartialState()
+    state.wait_for_everyone()  # nobody leaves while another still talks
+    state.destroy_process_group()

@@ -25,7 +25,7 @@ def styled() -> Any:
     return matplotlib.rc_context(style.STYLE)
 
 
-def curve(ax: Axes, index: int, x: Sequence[float], y: Sequence[float], label: str) -> None:
+def curve(ax: Axes, index: int, x: Sequence[Any], y: Sequence[Any], label: str) -> None:
     """One line of a figure."""
     color, marker = style.SERIES[index % len(style.SERIES)], style.MARKERS[index % len(style.MARKERS)]
     dash = "-" if index < len(style.SERIES) else "--"

@@ -477,6 +477,10 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             "a gated recurrent network is linear attention, and learns to be", papers=("zucchet2023gated",),
         ),
         Card(
+            "stable-ssm-memory", "claims.stable_ssm_memory:StableSSMMemory", "linear",
+            "stable parameterizations let a state space fade slowly without harm", papers=("wang2023stablessm",),
+        ),
+        Card(
             "vma-estimator", "claims.vma.estimator:Estimator", "generative",
             "the gradient through a random address is unbiased, with little variance", papers=("bornschein2017vma",),
         ),

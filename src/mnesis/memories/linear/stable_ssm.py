@@ -95,14 +95,8 @@ class StableSSM(MemoryInForms[StableSSMState]):
 
     def kept(self, dtype: torch.dtype) -> Float[Tensor, " N"]:
         """lambda, of that dtype."""
-        w = self.decay.to(dtype)
-        if self.parameterization == "direct":
-            return w.clamp(MARGIN - 1, 1 - MARGIN)
-        if self.parameterization == "exp":
-            return (-w.exp()).exp()
-        if self.parameterization == "softplus":
-            return (-w).sigmoid()
-        return 1 - 1 / (w * w + 0.5)
+        kept = kept_of(self.decay.to(dtype), self.parameterization)
+        return kept.clamp(MARGIN - 1, 1 - MARGIN) if self.parameterization == "direct" else kept
 
     def read(self, x: Float[Tensor, "B T D"], state: StableSSMState, form: str) -> tuple[Tensor, StableSSMState]:
         kept, written = self.kept(state.hidden.dtype), self.input(x)
@@ -120,3 +114,14 @@ def parameter_of(rate: Float[Tensor, " N"], parameterization: str) -> Float[Tens
     if parameterization == "softplus":
         return rate.expm1().log()
     return (-1 / torch.expm1(-rate) - 0.5).sqrt()
+
+
+def kept_of(parameter: Float[Tensor, "..."], parameterization: str) -> Float[Tensor, "..."]:
+    """lambda = f(w); "direct" is not held inside (-1, 1) here."""
+    if parameterization == "direct":
+        return parameter
+    if parameterization == "exp":
+        return (-parameter.exp()).exp()
+    if parameterization == "softplus":
+        return (-parameter).sigmoid()
+    return 1 - 1 / (parameter * parameter + 0.5)
