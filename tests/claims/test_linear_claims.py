@@ -31,6 +31,7 @@ from mnesis.claims.linear_universality import (
     rates,
     read_back,
 )
+from mnesis.claims.min_gru_speed import MinGRUSpeed
 from mnesis.claims.stable_ssm_memory import (
     LARGEST,
     RADII,
@@ -217,3 +218,19 @@ def test_polynomial_memory_is_an_impulse_and_its_negative() -> None:
     assert episode.inputs[:, :2, 0].tolist() == [[1, 0], [-1, 0]]
     assert abs(float(episode.targets[0, 20, 0]) - 3**-1.1) < 1e-6
     assert torch.equal(episode.targets[0], -episode.targets[1])
+
+
+@pytest.mark.parametrize(
+    ("short", "middle", "long", "verdict"),
+    [
+        (1.0, 1.1, 1.6, "holds"),
+        (0.5, 1.1, 1.2, "holds"),
+        (1.0, 0.9, 1.6, "does not hold"),
+        (1.0, 1.1, 1.4, "does not hold"),
+    ],
+)
+def test_min_gru_verdicts(short, middle, long, verdict) -> None:
+    at = ((64, short), (128, 0.2), (512, middle), (4096, long))
+    points = [{"model": "min-gru", "at": units, "ratio": ratio} for units, ratio in at]
+    points.append({"model": "min-lstm", "at": 4096, "ratio": 0.1})
+    assert MinGRUSpeed().judge({"points": points}) == verdict

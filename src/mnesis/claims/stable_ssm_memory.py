@@ -147,9 +147,11 @@ class StableSSMMemory(TrainedClaim):
                 ax.set_yscale("log")
                 ax.set_ylim(1e-3, 1e3)
                 ax.grid(axis="y")
-            figure.supxlabel("how far parameters move")
-            figure.supylabel("largest error")
-            figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+            for ax in panels[1]:
+                ax.set_xlabel("how far parameters move")
+            for ax in panels[:, 0]:
+                ax.set_ylabel("largest error")
+            figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower left", ncols=2)
         return {"": figure}
 
 

@@ -481,6 +481,11 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             "stable parameterizations let a state space fade slowly without harm", papers=("wang2023stablessm",),
         ),
         Card(
+            "min-gru-speed", "claims.min_gru_speed:MinGRUSpeed", "linear",
+            "without the hidden state in its gates a GRU trains faster, and gains with length",
+            papers=("feng2024minrnn",),
+        ),
+        Card(
             "vma-estimator", "claims.vma.estimator:Estimator", "generative",
             "the gradient through a random address is unbiased, with little variance", papers=("bornschein2017vma",),
         ),

@@ -5,9 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import multiprocessing
-import statistics
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,6 +23,7 @@ from ...generative.variational_memory_addressing import VariationalMemoryAddress
 from ...measure import figures as style
 from ..claim import Claim, Scale, Table, Verdict, Work
 from ..drawing import axes, styled
+from ..timing import taking_turns
 from .study import SETTINGS, SIDE
 
 HARD, SOFT = "VMA, K = 4", "soft attention, K = 1"
@@ -66,7 +65,7 @@ class HardIsFaster(Claim):
         points = []
         for slots in SIZES[scale]:
             calls = {HARD: _update(scale, HARD, slots), SOFT: _update(scale, SOFT, slots)}
-            for name, seconds in _taking_turns(calls, REPEATS[scale]).items():
+            for name, seconds in taking_turns(calls, REPEATS[scale]).items():
                 points.append({"model": name, "at": slots, "seconds": seconds})
         costs = []
         for slots in LARGE[scale]:
@@ -137,19 +136,6 @@ def _step(
     return step
 
 
-def _taking_turns(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median seconds of each, in CPU time of the process, which a shared machine disturbs least."""
-    for call in calls.values():
-        call()
-    taken: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(repeats):
-        for name, call in calls.items():
-            began = time.process_time()
-            call()
-            taken[name].append(time.process_time() - began)
-    return {name: statistics.median(seconds) for name, seconds in taken.items()}
-
-
 def _alone(name: str, slots: int, repeats: int) -> tuple[float, int]:
     """Seconds and bytes of one call, in a process that does nothing else."""
     context = multiprocessing.get_context("spawn")
@@ -175,7 +161,7 @@ def _cost(name: str, slots: int, repeats: int, threads: int) -> tuple[float, int
     _call(name, slots)()
     done.set()
     watcher.join()
-    return _taking_turns({name: _call(name, slots)}, repeats)[name], highest - before
+    return taking_turns({name: _call(name, slots)}, repeats)[name], highest - before
 
 
 def _call(name: str, slots: int) -> Callable[[], object]:

@@ -116,7 +116,7 @@ def parameter_of(rate: Float[Tensor, " N"], parameterization: str) -> Float[Tens
     return (-1 / torch.expm1(-rate) - 0.5).sqrt()
 
 
-def kept_of(parameter: Float[Tensor, "..."], parameterization: str) -> Float[Tensor, "..."]:
+def kept_of(parameter: Float[Tensor, "*R N"], parameterization: str) -> Float[Tensor, "*R N"]:
     """lambda = f(w); "direct" is not held inside (-1, 1) here."""
     if parameterization == "direct":
         return parameter
