@@ -32,6 +32,7 @@ from mnesis.claims.linear_universality import (
     read_back,
 )
 from mnesis.claims.min_gru_speed import MinGRUSpeed
+from mnesis.claims.recall_state_size import DECAY, DELTA, HEBBIAN, RecallStateSize
 from mnesis.claims.stable_ssm_memory import (
     LARGEST,
     RADII,
@@ -234,3 +235,24 @@ def test_min_gru_verdicts(short, middle, long, verdict) -> None:
     points = [{"model": "min-gru", "at": units, "ratio": ratio} for units, ratio in at]
     points.append({"model": "min-lstm", "at": 4096, "ratio": 0.1})
     assert MinGRUSpeed().judge({"points": points}) == verdict
+
+
+@pytest.mark.parametrize(
+    ("hebbian", "decay", "delta", "verdict"),
+    [
+        ((0.5, 0.9), (0.55, 0.9), (0.61, 0.9), "holds"),
+        ((0.5, 0.9), (0.54, 0.9), (0.61, 0.9), "does not hold"),
+        ((0.5, 0.9), (0.55, 0.9), (0.59, 0.9), "does not hold"),
+        ((0.5, 0.93), (0.55, 0.9), (0.61, 0.9), "does not hold"),
+        ((0.88, 0.9), (0.94, 0.91), (1.0, 0.99), "does not hold"),
+        ((0.5, 0.89), (0.55, 0.9), (0.61, 0.9), "inconclusive"),
+    ],
+)
+def test_recall_verdicts(hebbian, decay, delta, verdict) -> None:
+    points = [
+        {"model": model, "at": at, "accuracy": right}
+        for model, found in ((HEBBIAN, hebbian), (DECAY, decay), (DELTA, delta))
+        for at, right in zip((512, 1024), found, strict=True)
+    ]
+    points.append({"model": "retention", "at": 1024, "accuracy": 0.1})
+    assert RecallStateSize().judge({"points": points}) == verdict

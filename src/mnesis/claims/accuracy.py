@@ -20,6 +20,7 @@ from ..core.task import Task
 from ..measure import figures as style
 from ..measure.intervals import share_interval
 from .claim import Scale, Table, Work
+from .drawing import curve
 from .trials import Exam, TrainedClaim
 
 CHUNK = 1024
@@ -49,7 +50,7 @@ class AnswerExam(Exam):
 
 
 class AccuracyClaim(TrainedClaim):
-    """A claim judged by mean accuracies over seeds.
+    """A claim judged by mean accuracies over seeds. Not every model need be tested at every place.
 
     Its figures are ``unit`` and ``trained`` of the horizontal axis, ``chance``, ``points`` and ``trainings``.
     """
@@ -72,9 +73,13 @@ class AccuracyClaim(TrainedClaim):
         for model in models(figures):
             for seed in seeds:
                 own = {p["at"]: p for p in figures["points"] if (p["model"], p["seed"]) == (model, seed)}
-                rows.append((model, str(seed), *(_cell(own[place]) for place in at)))
+                rows.append((model, str(seed), *(_cell(own[place]) if place in own else "" for place in at)))
             if len(seeds) > 1:
-                rows.append(("", "mean", *(f"[bold]{100 * accuracy(figures, model, place):.1f}[/]" for place in at)))
+                tested = {p["at"] for p in figures["points"] if p["model"] == model}
+                means = (
+                    f"[bold]{100 * accuracy(figures, model, place):.1f}[/]" if place in tested else "" for place in at
+                )
+                rows.append(("", "mean", *means))
         rows.append(("[dim]answers", "[dim]each", *(f"[dim]{_answers(figures, place):,}" for place in at)))
         header = ("", "seed", *(f"{place:,}" for place in at))
         return Table(header, rows, f"right answers in %, by {figures['unit']}")
@@ -146,12 +151,13 @@ def draw_curves(figures: Mapping[str, Any]) -> Figure:
         figure = Figure(figsize=(style.WIDTH, 3.3 + 0.24 * len(names)), layout="constrained")
         axes = figure.subplots()
         for index, model in enumerate(names):
-            mean = [accuracy(figures, model, x) for x in at]
             own = [point for point in figures["points"] if point["model"] == model]
-            ends = [[end for point in own if point["at"] == x for end in point["interval"]] for x in at]
-            color = style.SERIES[index]
-            axes.plot(at, mean, color=color, marker=style.MARKERS[index], linewidth=2, markersize=6, label=model)
-            axes.fill_between(at, [min(e) for e in ends], [max(e) for e in ends], color=color, alpha=0.2, linewidth=0)
+            tested = sorted({point["at"] for point in own})
+            mean = [accuracy(figures, model, x) for x in tested]
+            ends = [[end for point in own if point["at"] == x for end in point["interval"]] for x in tested]
+            curve(axes, index, tested, mean, model)
+            low, high = [min(e) for e in ends], [max(e) for e in ends]
+            axes.fill_between(tested, low, high, color=style.SERIES[index % len(style.SERIES)], alpha=0.2, linewidth=0)
         axes.axhline(figures["chance"], color=style.SOFT, linestyle="--", linewidth=1.5, label="chance")
         if figures["trained"]:
             axes.axvline(figures["trained"], color=style.SOFT, linewidth=1.2, linestyle="-.", label="trained to here")

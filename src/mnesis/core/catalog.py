@@ -486,6 +486,11 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             papers=("feng2024minrnn",),
         ),
         Card(
+            "recall-state-size", "claims.recall_state_size:RecallStateSize", "linear",
+            "with equal states correcting recalls more than fading, and fading more than adding",
+            papers=("arora2023zoology",),
+        ),
+        Card(
             "vma-estimator", "claims.vma.estimator:Estimator", "generative",
             "the gradient through a random address is unbiased, with little variance", papers=("bornschein2017vma",),
         ),
