@@ -93,3 +93,25 @@ def test_keys_are_stored_as_projected() -> None:
 def test_options_that_cannot_be(options, message) -> None:
     with pytest.raises(ValueError, match=message):
         Window(16, **options)
+
+
+@pytest.mark.parametrize("form", Window.forms)
+@pytest.mark.parametrize("shared", [1, 2])
+def test_shared_keys_are_those_of_equal_heads(form, shared) -> None:
+    torch.manual_seed(0)
+    few = Window(16, heads=4, window=5, key_value_heads=shared, form=form).double()
+    full = Window(16, heads=4, window=5, form=form).double()
+    q, k, v = few.query_key_value.weight.unflatten(0, (-1, 4)).split((4, shared, shared))
+    k, v = (part.repeat_interleave(4 // shared, 0) for part in (k, v))
+    full.load_state_dict(few.state_dict() | {"query_key_value.weight": torch.cat([q, k, v]).flatten(0, 1)})
+    x = draw(2, 23, 16)
+    (y, state), (expected, _) = few(x), full(x)
+    assert (y - expected).abs().max() < 1e-12
+    assert nbytes(state) == 2 * (2 * 8 * 4 * 4 * shared + 8)
+    step, _ = few(draw(2, 1, 16, seed=2), state)
+    assert (step - full(torch.cat([x, draw(2, 1, 16, seed=2)], 1))[0][:, -1:]).abs().max() < 1e-12
+
+
+def test_key_heads_divide_heads() -> None:
+    with pytest.raises(ValueError, match="key_value_heads=3 do not divide 4 heads"):
+        Window(16, heads=4, key_value_heads=3)

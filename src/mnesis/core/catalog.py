@@ -243,6 +243,25 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             cost="dim^2 / (2 heads) + dim / 2 + heads", example={"dim": 12, "heads": 2, "chunk": 7},
         ),
         Card(
+            "mlstm-block", "memories.linear.mlstm_block:MLSTMBlock", "linear",
+            "an mLSTM of wide heads behind a convolution, between projections",
+            papers=("beck2024xlstm",), forms=("naive", "chunk", "parallel"),
+            cost="(expansion dim)^2 / heads + expansion dim convolution + heads",
+            example={"dim": 12, "heads": 2, "chunk": 7},
+        ),
+        Card(
+            "xlstm", "nets.xlstm:XLSTM", "linear", "blocks of mLSTMs, and of sLSTMs among them",
+            papers=("beck2024xlstm",), whole=True,
+            cost="that of its blocks: layers of mlstm-block, or of slstm",
+            example={"dim": 12, "layers": 2, "slstm_at": (1,), "heads": 2, "chunk": 7},
+        ),
+        Card(
+            "griffin", "nets.griffin:Griffin", "linear", "two layers of RG-LRUs, then one that attends to a window",
+            papers=("de2024griffin", "botev2024recurrentgemma"), whole=True,
+            cost="that of its layers: rg-lru, rg-lru, window",
+            example={"dim": 12, "layers": 3, "heads": 2, "window": 9, "blocks": 4, "hidden": 24, "chunk": 7},
+        ),
+        Card(
             "mamba", "memories.linear.mamba:Mamba", "linear",
             "diagonal states whose pace, input and read-out follow the data",
             papers=("gu2023mamba",), forms=("naive", "chunk", "parallel"),

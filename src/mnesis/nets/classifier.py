@@ -24,7 +24,7 @@ class Classifier(Around):
         classes: how many.
         dim: width of the memory.
         memory: name in the catalog.
-        depth, hidden, convolution, options: as in :class:`mnesis.nets.LanguageModel`.
+        depth, hidden, convolution, mlp, options: as in :class:`mnesis.nets.LanguageModel`.
     """
 
     def __init__(
@@ -37,10 +37,13 @@ class Classifier(Around):
         depth: int = 2,
         hidden: int | None = None,
         convolution: int | None = None,
+        mlp: str | None = "gelu",
         options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        body = network(dim, memory=memory, depth=depth, hidden=hidden, convolution=convolution, options=options)
+        body = network(
+            dim, memory=memory, depth=depth, hidden=hidden, convolution=convolution, mlp=mlp, options=options
+        )
         self.dim, self.period, self.body = features, body.period, body
         self.rise, self.head = nn.Linear(features, dim), nn.Linear(dim, classes)
 

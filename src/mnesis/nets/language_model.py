@@ -48,6 +48,7 @@ class LanguageModel(Around):
         depth: layers or blocks.
         hidden: width of the MLPs; 4 dim if None.
         convolution: width of a causal convolution in every layer or block; None = without.
+        mlp: kind of the blocks' MLPs, "gelu", or gated, "geglu" or "swiglu"; None = without. Whole stacks have theirs.
         options: further arguments of the memory.
     """
 
@@ -60,12 +61,15 @@ class LanguageModel(Around):
         depth: int = 2,
         hidden: int | None = None,
         convolution: int | None = None,
+        mlp: str | None = "gelu",
         options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if vocabulary < 2:
             raise ValueError(f"vocabulary={vocabulary} leaves nothing to predict; give the tokenizer's size")
-        body = network(dim, memory=memory, depth=depth, hidden=hidden, convolution=convolution, options=options)
+        body = network(
+            dim, memory=memory, depth=depth, hidden=hidden, convolution=convolution, mlp=mlp, options=options
+        )
         self.vocabulary, self.period = vocabulary, body.period
         self.reader = Reader(vocabulary, body)
         self.head = nn.Linear(dim, vocabulary, bias=False)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..core.catalog import card, create_memory
 from ..core.memory import Memory
-from ..layers.mlp import MLP
+from ..layers.mlp import mlp as mlp_of
 from ..layers.norm import RMSNorm
 from ..layers.short_convolution import ShortConvolution
 
@@ -32,18 +32,21 @@ class Block(Memory[BlockState]):
         memory: any memory of width ``dim``.
         hidden: width of the MLP; 4 dim if None.
         convolution: width of a causal convolution before the memory; None = without.
+        mlp: its kind, "gelu", or gated, "geglu" or "swiglu"; None = without one.
     """
 
     splits = True
 
-    def __init__(self, memory: Memory, *, hidden: int | None = None, convolution: int | None = None) -> None:
+    def __init__(
+        self, memory: Memory, *, hidden: int | None = None, convolution: int | None = None, mlp: str | None = "gelu"
+    ) -> None:
         super().__init__()
         if memory.dim is None:
             raise ValueError(f"{type(memory).__name__} has no width of its own, so no block can stand around it")
         self.dim, self.period, self.memory = memory.dim, memory.period, memory
-        self.memory_norm, self.mlp_norm = RMSNorm(self.dim), RMSNorm(self.dim)
+        self.memory_norm, self.mlp_norm = RMSNorm(self.dim), RMSNorm(self.dim) if mlp else None
         self.convolution = ShortConvolution(self.dim, convolution) if convolution else None
-        self.mlp = MLP(self.dim, hidden=hidden)
+        self.mlp = mlp_of(mlp, self.dim, hidden=hidden) if mlp else None
 
     @property
     def bounded(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -83,7 +86,7 @@ class Block(Memory[BlockState]):
         return h, x[:, :0].clone() if tail is None else tail.clone()
 
     def _after(self, h: Tensor) -> Tensor:
-        return h + self.mlp(self.mlp_norm(h))
+        return h if self.mlp is None or self.mlp_norm is None else h + self.mlp(self.mlp_norm(h))
 
 
 class StackState(NamedTuple):
@@ -99,10 +102,11 @@ class Stack(Memory[StackState]):
 
     Args:
         dim: width.
-        memory: name of the memory in every block, or one name (or Memory) per block.
+        memory: name of the memory in every block, or one name, Memory or ready :class:`Block` per block.
         depth: blocks, where one name is given.
         hidden: width of the blocks' MLPs; 4 dim if None.
         convolution: width of a causal convolution before every memory; None = without.
+        mlp: kind of the blocks' MLPs, "gelu", or gated, "geglu" or "swiglu"; None = without.
         options: further arguments of the named memories.
     """
 
@@ -116,6 +120,7 @@ class Stack(Memory[StackState]):
         depth: int = 2,
         hidden: int | None = None,
         convolution: int | None = None,
+        mlp: str | None = "gelu",
         options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -124,7 +129,8 @@ class Stack(Memory[StackState]):
             raise ValueError(f"a stack of depth {depth} holds nothing; give depth >= 1")
         self.dim = dim
         built = [create_memory(m, dim=dim, **(options or {})) if isinstance(m, str) else m for m in chosen]
-        self.blocks = nn.ModuleList(Block(m, hidden=hidden, convolution=convolution) for m in built)
+        sizes: dict[str, Any] = {"hidden": hidden, "convolution": convolution, "mlp": mlp}
+        self.blocks = nn.ModuleList(m if isinstance(m, Block) else Block(m, **sizes) for m in built)
         self.final_norm = RMSNorm(dim)
         periods = [m.period for m in built if m.period is not None]
         self.period = math.lcm(*periods) if periods else None
@@ -179,10 +185,13 @@ def network(
     depth: int,
     hidden: int | None,
     convolution: int | None,
+    mlp: str | None,
     options: Mapping[str, Any] | None,
 ) -> Memory:
     """The body of a network: the memory itself where it is a whole stack of layers, else a :class:`Stack` of it."""
     if card("memories", memory).whole:
+        if mlp != "gelu":
+            raise ValueError(f"{memory} is a whole stack with MLPs of its own, so mlp={mlp!r} cannot be; leave it out")
         given = {"layers": depth, "hidden": hidden} | ({"convolution": convolution} if convolution else {})
         return create_memory(memory, dim=dim, **{**given, **(options or {})})
-    return Stack(dim, memory=memory, depth=depth, hidden=hidden, convolution=convolution, options=options)
+    return Stack(dim, memory=memory, depth=depth, hidden=hidden, convolution=convolution, mlp=mlp, options=options)

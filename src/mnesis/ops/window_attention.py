@@ -12,8 +12,8 @@ from .rotary import rotate
 
 def window_attention_block(
     query: Float[Tensor, "B T H K"],
-    key: Float[Tensor, "B N H K"],
-    value: Float[Tensor, "B N H K"],
+    key: Float[Tensor, "B N G K"],
+    value: Float[Tensor, "B N G K"],
     filled: Int[Tensor, " B"],
     window: int,
 ) -> Float[Tensor, "B T H K"]:
@@ -24,7 +24,8 @@ def window_attention_block(
 
     Args:
         query: of T units.
-        key: of N - T units before them (W-1 or none) and of themselves, not rotated.
+        key: of N - T units before them (W-1 or none) and of themselves, not rotated; a head each, or fewer, of which
+            each serves as many heads of queries in a row.
         value: likewise.
         filled: how many of the units before are real, the later ones first (more than there are counts as all); the
             others weigh exactly nothing.
@@ -45,8 +46,8 @@ def window_attention_block(
 
 def window_attention_naive(
     query: Float[Tensor, "B T H K"],
-    key: Float[Tensor, "B N H K"],
-    value: Float[Tensor, "B N H K"],
+    key: Float[Tensor, "B N G K"],
+    value: Float[Tensor, "B N G K"],
     filled: Int[Tensor, " B"],
     window: int,
 ) -> Float[Tensor, "B T H K"]:
@@ -54,6 +55,7 @@ def window_attention_naive(
     time, total = query.shape[1], key.shape[1]
     before = total - time
     position = torch.arange(total, device=query.device)
+    key, value = (_for_each_query_head(units, query) for units in (key, value))
     scores = torch.einsum("bthk,bjhk->bhtj", _turned(query, position[before:]), _turned(key, position))
     seen = _near(time, total, window, query.device) & _real(filled, before, total)
     weights = (scores * query.shape[-1] ** -0.5).masked_fill(~seen[:, None], float("-inf")).softmax(-1)
@@ -95,14 +97,20 @@ def _blocks(units: Float[Tensor, "B T H K"], window: int) -> Float[Tensor, "B N 
     return F.pad(units, (0, 0, 0, 0, 0, -units.shape[1] % window)).unflatten(1, (-1, window))
 
 
+def _for_each_query_head(units: Float[Tensor, "*B N G K"], query: Float[Tensor, "*B T H K"]) -> Tensor:
+    each = query.shape[-2] // units.shape[-2]
+    return units if each == 1 else units.repeat_interleave(each, -2)
+
+
 def _attend(
     query: Float[Tensor, "*B T H K"],
-    key: Float[Tensor, "*B N H K"],
-    value: Float[Tensor, "*B N H K"],
+    key: Float[Tensor, "*B N G K"],
+    value: Float[Tensor, "*B N G K"],
     seen: Bool[Tensor, "*#B T N"],
 ) -> Float[Tensor, "*B T H K"]:
     position = torch.arange(key.shape[-3], device=query.device)
     query, key = _turned(query, position[-query.shape[-3] :]), _turned(key, position)
+    key, value = (_for_each_query_head(units, query) for units in (key, value))
     q, k, v = (t.flatten(0, -4).transpose(1, 2) for t in (query, key, value))
     y = F.scaled_dot_product_attention(q, k, v, attn_mask=seen.flatten(0, -3)[:, None])
     return y.transpose(1, 2).unflatten(0, query.shape[:-3])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -17,9 +16,9 @@ from ...ops.window_attention import push, window_attention_block, window_attenti
 class WindowState(NamedTuple):
     """The units that a later one can still see, the latest last; zero where there are none yet."""
 
-    key: Float[Tensor, "B W-1 H K"]
-    """Not rotated."""
-    value: Float[Tensor, "B W-1 H K"]
+    key: Float[Tensor, "B W-1 G K"]
+    """Of each key head, not rotated."""
+    value: Float[Tensor, "B W-1 G K"]
     tail: Float[Tensor, "B C-1 D"]
     """Of the short convolution; C = 1 without one."""
     position: Int[Tensor, " B"]
@@ -31,12 +30,14 @@ class Window(Memory[WindowState]):
 
     Every unit attends to the last W, itself included: y_t = W_o sum_j softmax_j(R q_t . R k_j / sqrt(K)) v_j over
     j = t-W+1..t, with rotary positions R relative to the window. A unit is remembered exactly for W-1 more and then
-    not at all. The state is 2 (W - 1) dim numbers; a step costs as much as W keys.
+    not at all. The state is 2 (W - 1) dim key_value_heads / heads numbers; a step costs as much as W keys.
 
     Args:
         dim: width of inputs and outputs.
         heads: attention heads; dim / heads must be even.
         window: W, at least 2.
+        key_value_heads: G, of keys and values, each shared by as many query heads (Shazeer 2019, arXiv 1911.02150, has
+            1; Ainslie et al. 2023, arXiv 2305.13245); None = heads.
         convolution: width of a causal convolution before the projections; None = without.
         form: "block" attends block by block, linear in time; "naive" is its twin with one dense mask.
     """
@@ -50,6 +51,7 @@ class Window(Memory[WindowState]):
         *,
         heads: int = 4,
         window: int = 512,
+        key_value_heads: int | None = None,
         convolution: int | None = None,
         form: str = "block",
     ) -> None:
@@ -58,17 +60,20 @@ class Window(Memory[WindowState]):
             raise ValueError(
                 f"dim={dim} does not split into {heads} heads of even width; make dim a multiple of {2 * heads}"
             )
+        shared = heads if key_value_heads is None else key_value_heads
+        if shared < 1 or heads % shared:
+            raise ValueError(f"key_value_heads={shared} do not divide {heads} heads; give a divisor of heads")
         if window < 2:
             raise ValueError(f"window={window} sees no earlier unit and remembers nothing; give at least 2")
         if form not in self.forms:
             raise ValueError(f"no form {form!r}; choose one of {', '.join(self.forms)}")
-        self.dim, self.heads, self.window, self.form = dim, heads, window, form
+        self.dim, self.heads, self.key_value_heads, self.window, self.form = dim, heads, shared, window, form
         self.convolution = ShortConvolution(dim, convolution) if convolution else None
-        self.query_key_value = nn.Linear(dim, 3 * dim, bias=False)
+        self.query_key_value = nn.Linear(dim, dim + 2 * shared * (dim // heads), bias=False)
         self.output = nn.Linear(dim, dim, bias=False)
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> WindowState:
-        shape = (batch, self.window - 1, self.heads, self.output.in_features // self.heads)
+        shape = (batch, self.window - 1, self.key_value_heads, self.output.in_features // self.heads)
         width = self.convolution.width if self.convolution else 1
         return WindowState(
             torch.zeros(shape, device=device, dtype=dtype),
@@ -89,9 +94,8 @@ class Window(Memory[WindowState]):
         tail = None if state is None else state.tail
         if self.convolution is not None:
             x, tail = self.convolution(x, tail, length)
-        query, key, value = rearrange(
-            self.query_key_value(x), "b t (three h k) -> three b t h k", three=3, h=self.heads
-        )
+        units = self.query_key_value(x).unflatten(-1, (self.heads + 2 * self.key_value_heads, -1))
+        query, key, value = units.split((self.heads, self.key_value_heads, self.key_value_heads), 2)
         if state is None:  # nothing stands before
             keys, values, filled = key[:, :0], value[:, :0], torch.zeros_like(x[:, 0, 0], dtype=torch.long)
         else:

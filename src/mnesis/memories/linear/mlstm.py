@@ -64,9 +64,7 @@ class MLSTM(MemoryInForms[MLSTMState]):
         self.input_gate, self.forget_gate = nn.Linear(dim, heads), nn.Linear(dim, heads)
         nn.init.zeros_(self.input_gate.weight)
         nn.init.constant_(self.input_gate.bias, -10.0)
-        nn.init.zeros_(self.forget_gate.weight)
-        with torch.no_grad():
-            self.forget_gate.bias.copy_(torch.linspace(3, 6, heads))
+        open_for_long(self.forget_gate)
         self.scale = nn.Parameter(torch.ones(heads, 2 * self.width))
         self.output = nn.Linear(dim, dim, bias=False)
 
@@ -82,13 +80,39 @@ class MLSTM(MemoryInForms[MLSTMState]):
         q, k, v = (layer(x).unflatten(-1, (self.heads, -1)) for layer in (self.query, self.key, self.value))
         log_input = self._capped(self.input_gate(x).to(wide))
         log_kept = F.logsigmoid(self._capped(self.forget_gate(x).to(wide)))
-        record("mlstm/kept", log_kept.exp())
-        record("mlstm/log_input", log_input)
-        k = k * k.shape[-1] ** -0.5
-        y, m, *carried = self.run(exponential_gating, form, q, k, v, log_input, log_kept, *state)
-        least = torch.maximum(y[..., -1:].abs(), (-m[..., None]).exp())
-        h = F.layer_norm(y[..., :-1] / (least + EPSILON), (2 * self.width,), eps=EPSILON) * self.scale.to(wide)
-        return self.output(self.gate(x).sigmoid() * h.flatten(2).to(v.dtype)), MLSTMState(*carried)
+        h, *carried = read_cell(self, form, q, k, v, log_input, log_kept, state.matrix, state.maximum)
+        h = (h * self.scale.to(wide)).flatten(2).to(v.dtype)
+        return self.output(self.gate(x).sigmoid() * h), MLSTMState(*carried)
 
     def _capped(self, x: Tensor) -> Tensor:
         return x if self.cap is None else self.cap * torch.tanh(x / self.cap)
+
+
+def read_cell(
+    memory: MemoryInForms,
+    form: str,
+    query: Float[Tensor, "B T H K"],
+    key: Float[Tensor, "B T H K"],
+    value: Float[Tensor, "B T H V"],
+    log_input: Float[Tensor, "B T H"],
+    log_kept: Float[Tensor, "B T H"],
+    matrix: Float[Tensor, "B H K V+1"],
+    maximum: Float[Tensor, "B H"],
+    *,
+    norm_epsilon: float = EPSILON,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What the cell's heads read, normalised head by head, [B T H V], and the carried matrix and maximum."""
+    record("mlstm/kept", log_kept.exp())
+    record("mlstm/log_input", log_input)
+    key = key * key.shape[-1] ** -0.5
+    y, m, *carried = memory.run(exponential_gating, form, query, key, value, log_input, log_kept, matrix, maximum)
+    least = torch.maximum(y[..., -1:].abs(), (-m[..., None]).exp())
+    h = F.layer_norm(y[..., :-1] / (least + EPSILON), value.shape[-1:], eps=norm_epsilon)
+    return h, carried[0], carried[1]
+
+
+def open_for_long(forget_gate: nn.Linear) -> None:
+    """Let heads start by keeping, f = sigmoid of 3 to 6, whatever the input."""
+    nn.init.zeros_(forget_gate.weight)
+    with torch.no_grad():
+        forget_gate.bias.copy_(torch.linspace(3, 6, forget_gate.out_features))

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...core.record import record
+from ...layers.block_diagonal import BlockDiagonal
 from ...layers.short_convolution import ShortConvolution
 from ...ops.diagonal import diagonal
 from ...ops.sequence_split import count_on
@@ -121,30 +122,6 @@ class RGLRU(MemoryInForms[RGLRUState]):
             scale = torch.cat([first, scale[:, 1:]], 1)
         y, hidden = self.run(diagonal, form, kept, scale * gate * u.to(wide), state.hidden)  # (4)
         return y.to(u.dtype), hidden
-
-
-class BlockDiagonal(nn.Module):
-    """A linear map of each block of channels to itself, from LeCun's initialisation.
-
-    Args:
-        width: channels.
-        blocks: they are split into.
-
-    Raises:
-        ValueError: the channels do not split into blocks.
-    """
-
-    def __init__(self, width: int, blocks: int) -> None:
-        super().__init__()
-        if width % blocks:
-            raise ValueError(f"width={width} does not split into {blocks} blocks; make it a multiple of blocks")
-        size = width // blocks
-        self.weight = nn.Parameter(torch.randn(blocks, size, size) * size**-0.5)  # block, in, out
-        self.bias = nn.Parameter(torch.zeros(width))
-
-    def forward(self, x: Float[Tensor, "B T E"]) -> Float[Tensor, "B T E"]:
-        y = torch.einsum("btni,nij->btnj", x.unflatten(-1, (self.weight.shape[0], -1)), self.weight)
-        return y.flatten(2) + self.bias.to(y.dtype)
 
 
 def initial_decay(width: int, released: bool) -> Float[Tensor, " E"]:
