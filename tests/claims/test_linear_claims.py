@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mnesis.claims.aaren_attention import AarenAttention, prefix_attention
+from mnesis.claims.bilinear_state_tracking import FULL, GROUPS, POSITIVE, BilinearStateTracking
 from mnesis.claims.gated_rnn_attention import (
     GATED,
     NEURONS,
@@ -42,6 +43,8 @@ from mnesis.claims.stable_ssm_memory import (
     perturbed,
     polynomial,
 )
+from mnesis.claims.star_free_languages import LSTM as CELL
+from mnesis.claims.star_free_languages import MAMBA, OTHERS, STAR_FREE, StarFreeLanguages
 from mnesis.memories.linear.aaren import Aaren
 from mnesis.memories.linear.stable_ssm import PARAMETERIZATIONS, StableSSM
 
@@ -256,3 +259,33 @@ def test_recall_verdicts(hebbian, decay, delta, verdict) -> None:
     ]
     points.append({"model": "retention", "at": 1024, "accuracy": 0.1})
     assert RecallStateSize().judge({"points": points}) == verdict
+
+
+@pytest.mark.parametrize(
+    ("full", "positive", "verdict"),
+    [(0.99, 0.6, "holds"), (0.98, 0.5, "does not hold"), (1.0, 0.61, "does not hold")],
+)
+def test_bilinear_verdicts(full, positive, verdict) -> None:
+    points = [{"model": f"{FULL}, {group}", "at": 500, "accuracy": 1.0} for group in GROUPS]
+    points[-1]["accuracy"] = full
+    points.append({"model": f"{POSITIVE}, parity", "at": 500, "accuracy": positive})
+    points.append({"model": f"{POSITIVE}, parity", "at": 10, "accuracy": 1.0})
+    assert BilinearStateTracking().judge({"points": points}) == verdict
+
+
+@pytest.mark.parametrize(
+    ("known", "lost", "parity", "verdict"),
+    [
+        (0.95, 0.5, 0.95, "holds"),
+        (0.94, 0.5, 0.95, "does not hold"),
+        (0.95, 0.51, 0.95, "does not hold"),
+        (0.95, 0.5, 0.94, "inconclusive"),
+    ],
+)
+def test_star_free_verdicts(known, lost, parity, verdict) -> None:
+    points = [{"model": f"{MAMBA}, {language}", "at": 100, "accuracy": known} for language in STAR_FREE]
+    points += [{"model": f"{MAMBA}, {language}", "at": 100, "accuracy": 0.0} for language in OTHERS[:-1]]
+    points.append({"model": f"{MAMBA}, {OTHERS[-1]}", "at": 100, "accuracy": lost})
+    points.append({"model": f"{CELL}, parity", "at": 100, "accuracy": parity})
+    points.append({"model": f"{MAMBA}, parity", "at": 50, "accuracy": 1.0})
+    assert StarFreeLanguages().judge({"points": points}) == verdict

@@ -451,6 +451,20 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             papers=("arora2023zoology",),
         ),
         Card(
+            "set-disjointness", "tasks.set_disjointness:SetDisjointness", "retrieval",
+            "name the one member that a small and a large set share", papers=("arora2024just",),
+        ),
+        Card(
+            "state-tracking", "tasks.state_tracking:StateTracking", "state tracking",
+            "multiply elements of a group as they come, and say the product so far",
+            papers=("ebrahimi2025bilinear", "grazzi2024negative"),
+        ),
+        Card(
+            "formal-language", "tasks.formal_languages:FormalLanguage", "state tracking",
+            "read the beginning of a word, and say at every symbol which may follow",
+            papers=("sarrof2024expressive", "bhattamishra2020ability"),
+        ),
+        Card(
             "timescale-shift", "tasks.timescale:TimescaleShift", "classification",
             "tell which waves a curve is made of, at sampling rates that training did not have",
             papers=("gu2020hippo",),
@@ -508,6 +522,16 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             "recall-state-size", "claims.recall_state_size:RecallStateSize", "linear",
             "with equal states correcting recalls more than fading, and fading more than adding",
             papers=("arora2023zoology",),
+        ),
+        Card(
+            "bilinear-state-tracking", "claims.bilinear_state_tracking:BilinearStateTracking", "linear",
+            "recurrences that only multiply track the states of machines beyond the trained length",
+            papers=("ebrahimi2025bilinear",),
+        ),
+        Card(
+            "star-free-languages", "claims.star_free_languages:StarFreeLanguages", "linear",
+            "state spaces without negative rates recognise star-free languages and no others",
+            papers=("sarrof2024expressive",),
         ),
         Card(
             "vma-estimator", "claims.vma.estimator:Estimator", "generative",
