@@ -302,6 +302,13 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             cost="signals order", example={"dim": 12, "signals": 2, "order": 5, "window": 9.0, "chunk": 7},
         ),
         Card(
+            "lmuformer", "nets.lmuformer:LMUFormer", "linear",
+            "a Transformer whose attention is a parallel LMU, with or without spiking neurons",
+            papers=("liu2024lmuformer", "chilkuri2021lmu"), forms=("naive", "chunk", "parallel"), whole=True,
+            cost="layers * dim; with spikes layers * (7 dim + 1 + hidden)",
+            example={"dim": 12, "layers": 2, "hidden": 20, "window": 9.0, "chunk": 7},
+        ),
+        Card(
             "s5", "memories.linear.s5:S5", "linear",
             "one diagonal state space for all channels of the input together",
             papers=("smith2022s5",), forms=("naive", "chunk", "parallel"),

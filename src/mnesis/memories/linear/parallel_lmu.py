@@ -62,11 +62,17 @@ class ParallelLMU(MemoryInForms[ParallelLMUState]):
 
     def read(self, x: Float[Tensor, "B T D"], state: ParallelLMUState, form: str) -> tuple[Tensor, ParallelLMUState]:
         u = F.relu(self.input(x))
+        m, state = self.follow(u, state, form)
+        return F.relu(self.output(torch.cat([m.to(u.dtype), x], -1))), state
+
+    def follow(
+        self, u: Float[Tensor, "B T M"], state: ParallelLMUState, form: str
+    ) -> tuple[Float[Tensor, "B T E"], ParallelLMUState]:
+        """The coefficients of M signals after every unit, E = M N of them."""
         # One system reads every signal of every row: signals become rows, and all coefficients are read.
-        one = torch.eye(self.order, device=x.device, dtype=state.memory.dtype)
+        one = torch.eye(self.order, device=u.device, dtype=state.memory.dtype)
         a, b = (part.to(one) for part in self.fixed)
         recurrence = state_space(LinearSystem(a[None], b[None], one[None]))
         m, last = self.run(recurrence, form, u.mT.flatten(0, 1)[..., None], state.memory.flatten(0, 1)[:, None])
         m = m.squeeze(2).unflatten(0, (-1, self.signals)).transpose(1, 2).flatten(2)
-        y = F.relu(self.output(torch.cat([m.to(u.dtype), x], -1)))
-        return y, ParallelLMUState(last.unflatten(0, (-1, self.signals)).squeeze(2).clone())
+        return m, ParallelLMUState(last.unflatten(0, (-1, self.signals)).squeeze(2).clone())
