@@ -9,6 +9,7 @@ import torch
 
 from mnesis.claims.aaren_attention import AarenAttention, prefix_attention
 from mnesis.claims.bilinear_state_tracking import FULL, GROUPS, POSITIVE, BilinearStateTracking
+from mnesis.claims.copying_limits import FIXED, HYBRID, CopyingLimits
 from mnesis.claims.gated_rnn_attention import (
     GATED,
     NEURONS,
@@ -289,3 +290,21 @@ def test_star_free_verdicts(known, lost, parity, verdict) -> None:
     points.append({"model": f"{CELL}, parity", "at": 100, "accuracy": parity})
     points.append({"model": f"{MAMBA}, parity", "at": 50, "accuracy": 1.0})
     assert StarFreeLanguages().judge({"points": points}) == verdict
+
+
+@pytest.mark.parametrize(
+    ("alone", "attending", "verdict"),
+    [
+        ((0.9, 0.75), (1.0, 0.95), "holds"),
+        ((0.9, 0.76), (1.0, 0.95), "does not hold"),
+        ((0.9, 0.5), (0.94, 1.0), "does not hold"),
+        ((0.89, 0.1), (1.0, 1.0), "inconclusive"),
+    ],
+)
+def test_copying_verdicts(alone, attending, verdict) -> None:
+    points = [
+        {"model": model, "at": at, "accuracy": right}
+        for model, found in ((FIXED, alone), (HYBRID, attending))
+        for at, right in zip((4, 32), found, strict=True)
+    ]
+    assert CopyingLimits().judge({"points": points}) == verdict

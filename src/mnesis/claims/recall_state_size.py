@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from statistics import fmean
 from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from ..learn import Recipe, Stage
 from ..nets import LanguageModel
 from ..tasks.multi_query_recall import MultiQueryRecall
 from .accuracy import AccuracyClaim, AnswerExam, accuracy
 from .claim import Scale, Verdict, Work
+from .drawing import axes, curve, styled
 from .trials import Phase, Trial
 
 HEBBIAN, DECAY, DELTA = "linear-attention", "gla", "delta-rule"
@@ -90,6 +95,36 @@ class RecallStateSize(AccuracyClaim):
         kept = all(m >= n - SLACK for less, more in orders for n, m in zip(right[less], right[more], strict=True))
         grows = all(b >= a - SLACK for found in right.values() for a, b in pairwise(found))
         return "holds" if gains and kept and grows else "does not hold"
+
+    def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
+        return {**super().draw(figures), "speed": draw_speed(figures)}
+
+
+def draw_speed(figures: Mapping[str, Any]) -> Figure:
+    """Recall against the rate of training in the same run: a path a model, from the smallest state to the largest."""
+    rates: dict[tuple[str, int], list[float]] = {}
+    for training in figures["trainings"]:
+        name, numbers = training["model"].split(", ")
+        rates.setdefault((name, int(numbers)), []).append(training["units"] / max(training["seconds"], 1e-9))
+    with styled():
+        named = list(dict.fromkeys(name for name, _ in rates))
+        figure, ax = axes(height=3.3 + 0.24 * len(named))
+        for index, name in enumerate(named):
+            at = sorted(numbers for model, numbers in rates if model == name)
+            x = [fmean(rates[name, numbers]) for numbers in at]
+            curve(ax, index, x, [accuracy(figures, name, numbers) for numbers in at], name)
+            ax.annotate(f"{at[0]:,}", (x[0], accuracy(figures, name, at[0])), (5, 4), textcoords="offset points")
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:,.0f}"))
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.0%}"))
+        ax.set_ylim(-0.02, 1.04)
+        ax.set_xlabel("units trained a second (one core)")
+        ax.set_ylabel("right answers")
+        ax.grid(axis="y")
+        figure.legend(loc="outside lower left", ncols=2)
+    return figure
 
 
 def _judged(setting: Setting) -> list[tuple[str, int, dict[str, Any]]]:

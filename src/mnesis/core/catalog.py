@@ -541,6 +541,11 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             papers=("sarrof2024expressive",),
         ),
         Card(
+            "copying-limits", "claims.copying_limits:CopyingLimits", "linear",
+            "a state of fixed size looks up less in longer contexts, and a layer of attention does not",
+            papers=("wen2024rnns",),
+        ),
+        Card(
             "vma-estimator", "claims.vma.estimator:Estimator", "generative",
             "the gradient through a random address is unbiased, with little variance", papers=("bornschein2017vma",),
         ),

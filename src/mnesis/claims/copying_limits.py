@@ -1,0 +1,95 @@
+"""What a state of fixed size cannot look up in a long context, one layer of attention can."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ..learn import Recipe, Stage
+from ..nets import LanguageModel
+from ..tasks.multi_query_recall import MultiQueryRecall
+from .accuracy import AccuracyClaim, AnswerExam, accuracy
+from .claim import Scale, Verdict
+from .trials import Phase, Trial
+
+FIXED, HYBRID = "rg-lru", "griffin"
+LEARNED, FLAT, FALL = 0.9, 0.95, 0.15
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Sizes of one scale."""
+
+    dim: int
+    vocabulary: int
+    pairs: tuple[int, ...]
+    """Trained one after the other, and tested."""
+    batch: int
+    steps: int
+    rows: int
+
+
+SETTINGS: dict[Scale, Setting] = {
+    "smoke": Setting(8, 16, (2, 3), 4, 2, 8),
+    "laptop": Setting(64, 128, (4, 8, 16, 32), 32, 500, 300),
+    "full": Setting(128, 1024, (4, 8, 16, 32, 64, 128), 64, 10_000, 3000),
+}
+
+
+class CopyingLimits(AccuracyClaim):
+    """The value of a key, after 4 to 32 pairs of both: three recurrent layers, or the last attends.
+
+    The core of what separates recurrences from Transformers is an index: in a context of n pairs say what belongs to
+    one. RG-LRUs alone keep 88 numbers a layer and a convolution's tail, whatever n is; Griffin's third layer attends to
+    all pairs instead. Both learn 4, 8, 16 and then 32 pairs, 500 updates of 32 each, every key being asked for.
+    """
+
+    name = "copying-limits"
+    paper = "wen2024rnns"
+    statement = (
+        "A recurrence with a state of fixed size looks up less the longer its context is; one layer of attention among "
+        "its layers lifts that."
+    )
+    predicate = (
+        "holds if with the layer of attention 95 % or more are right at every number of pairs, and without it 15 "
+        "points or more are lost from 4 pairs to 32 (means over seeds); inconclusive if without it less than 90 % are "
+        "right at 4 pairs; else does not hold"
+    )
+    unit = "pairs in the context"
+
+    def trained(self, scale: Scale) -> int:
+        return SETTINGS[scale].pairs[-1]
+
+    def trials(self, scale: Scale) -> list[Trial]:
+        return [_trial(SETTINGS[scale], model, seed) for seed in self.seeds[scale] for model in (FIXED, HYBRID)]
+
+    def judge(self, figures: Mapping[str, Any]) -> Verdict:
+        at = sorted({point["at"] for point in figures["points"]})
+        alone, attending = ([accuracy(figures, model, place) for place in at] for model in (FIXED, HYBRID))
+        if alone[0] < LEARNED:
+            return "inconclusive"
+        return "holds" if min(attending) >= FLAT and alone[0] - alone[-1] >= FALL else "does not hold"
+
+
+def _trial(setting: Setting, model: str, seed: int) -> Trial:
+    task = MultiQueryRecall(vocabulary=setting.vocabulary, random_fillers=False)
+    options: dict[str, Any] = {"blocks": 4}
+    kind = {"mlp": "geglu"}
+    if model == HYBRID:
+        options, kind = {**options, "window": 4 * setting.pairs[-1] + 1}, {}
+    build = partial(
+        LanguageModel,
+        task.vocabulary,
+        dim=setting.dim,
+        memory=model,
+        depth=3,
+        hidden=3 * setting.dim,
+        options=options,
+        **kind,
+    )
+    stages = tuple(Stage(pairs, setting.batch, setting.steps) for pairs in setting.pairs)
+    recipe = Recipe(stages, learning_rate=3e-3, warm_up=50, seed=seed)
+    exams = tuple(AnswerExam(pairs, pairs, setting.rows, whole=False) for pairs in setting.pairs)
+    return Trial(model, seed, (Phase("training", build, task, recipe, exams),))
