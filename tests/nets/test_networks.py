@@ -37,6 +37,18 @@ def test_a_network_obeys_the_laws(index: int) -> None:
     assert not [gap for gap in check(network, laws=laws, dtypes=(torch.float64,)) if not gap.holds]
 
 
+def test_unlike_blocks_by_name(tmp_path) -> None:
+    model = LanguageModel(17, dim=16, memory=["gru", "window"], options=[{}, {"window": 11}])
+    assert [type(block.memory).__name__ for block in model.reader.body.blocks] == ["GRU", "Window"]
+    save(model, tmp_path / "model")
+    x = torch.randint(17, (2, 20))
+    assert torch.equal(load(tmp_path / "model")(x)[0], model.eval()(x)[0])
+    with pytest.raises(ValueError, match=r"2 blocks \(gru, window\) need options for each"):
+        LanguageModel(17, dim=16, memory=["gru", "window"], options={"window": 11})
+    with pytest.raises(ValueError, match="one memory, gru, takes one mapping"):
+        LanguageModel(17, dim=16, memory="gru", options=[{}])
+
+
 def test_a_stack_takes_the_common_grid() -> None:
     options = {"memory_tokens": 2, "heads": 2, "hidden": 24, "layers": 1}
     four, six = (create_memory("rmt", dim=16, segment=segment, **options) for segment in (4, 6))

@@ -148,7 +148,10 @@ def draw_curves(figures: Mapping[str, Any]) -> Figure:
     at = places(figures)
     names: Sequence[str] = models(figures)
     with matplotlib.rc_context(style.STYLE):
-        figure = Figure(figsize=(style.WIDTH, 3.3 + 0.24 * len(names)), layout="constrained")
+        figure = Figure(
+            figsize=(style.WIDTH, 3.3 + 0.24 * (len(names) if len(names) <= 6 else (len(names) + 1) // 2)),
+            layout="constrained",
+        )
         axes = figure.subplots()
         for index, model in enumerate(names):
             own = [point for point in figures["points"] if point["model"] == model]
@@ -170,5 +173,5 @@ def draw_curves(figures: Mapping[str, Any]) -> Figure:
         axes.set_xlabel(figures["unit"])
         axes.set_ylabel("right answers")
         axes.grid(axis="y")
-        figure.legend(loc="outside lower left", ncols=1)
+        figure.legend(loc="outside lower left", ncols=1 if len(names) <= 6 else 2)
     return figure

@@ -14,7 +14,9 @@ from .accuracy import AccuracyClaim, AnswerExam, accuracy
 from .claim import Scale, Verdict
 from .trials import Phase, Trial
 
-FIXED, HYBRID = "rg-lru", "griffin"
+FIXED, HYBRID = "linear attention", "with a layer of attention"
+WIDTH = 4
+"""Of a head: a layer keeps dim (WIDTH + 1) numbers."""
 LEARNED, FLAT, FALL = 0.9, 0.95, 0.15
 
 
@@ -33,17 +35,18 @@ class Setting:
 
 SETTINGS: dict[Scale, Setting] = {
     "smoke": Setting(8, 16, (2, 3), 4, 2, 8),
-    "laptop": Setting(64, 128, (4, 8, 16, 32), 32, 500, 300),
+    "laptop": Setting(64, 128, (4, 8, 16, 32), 64, 400, 300),
     "full": Setting(128, 1024, (4, 8, 16, 32, 64, 128), 64, 10_000, 3000),
 }
 
 
 class CopyingLimits(AccuracyClaim):
-    """The value of a key, after 4 to 32 pairs of both: three recurrent layers, or the last attends.
+    """The value of a key, after 4 to 32 pairs of both: two layers of linear attention, or the second attends to all.
 
     The core of what separates recurrences from Transformers is an index: in a context of n pairs say what belongs to
-    one. RG-LRUs alone keep 88 numbers a layer and a convolution's tail, whatever n is; Griffin's third layer attends to
-    all pairs instead. Both learn 4, 8, 16 and then 32 pairs, 500 updates of 32 each, every key being asked for.
+    one. Linear attention with heads of 4 keeps 320 numbers a layer whatever n is; softmax attention keeps all pairs.
+    Blocks of d = 64 with a convolution of 4 learn 4, 8, 16 and then 32 pairs, 400 updates of 64 each, every key being
+    asked for.
     """
 
     name = "copying-limits"
@@ -75,20 +78,10 @@ class CopyingLimits(AccuracyClaim):
 
 def _trial(setting: Setting, model: str, seed: int) -> Trial:
     task = MultiQueryRecall(vocabulary=setting.vocabulary, random_fillers=False)
-    options: dict[str, Any] = {"blocks": 4}
-    kind = {"mlp": "geglu"}
-    if model == HYBRID:
-        options, kind = {**options, "window": 4 * setting.pairs[-1] + 1}, {}
-    build = partial(
-        LanguageModel,
-        task.vocabulary,
-        dim=setting.dim,
-        memory=model,
-        depth=3,
-        hidden=3 * setting.dim,
-        options=options,
-        **kind,
-    )
+    recurrent, attention = {"heads": setting.dim // WIDTH}, {"window": 4 * setting.pairs[-1] + 1}
+    memory = ["linear-attention", "window" if model == HYBRID else "linear-attention"]
+    options = [recurrent, attention if model == HYBRID else recurrent]
+    build = partial(LanguageModel, task.vocabulary, dim=setting.dim, memory=memory, convolution=4, options=options)
     stages = tuple(Stage(pairs, setting.batch, setting.steps) for pairs in setting.pairs)
     recipe = Recipe(stages, learning_rate=3e-3, warm_up=50, seed=seed)
     exams = tuple(AnswerExam(pairs, pairs, setting.rows, whole=False) for pairs in setting.pairs)

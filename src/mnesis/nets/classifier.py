@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -33,12 +33,12 @@ class Classifier(Around):
         classes: int,
         *,
         dim: int = 128,
-        memory: str = "gru",
+        memory: str | Sequence[str] = "gru",
         depth: int = 2,
         hidden: int | None = None,
         convolution: int | None = None,
         mlp: str | None = "gelu",
-        options: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         super().__init__()
         body = network(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -44,12 +44,13 @@ class LanguageModel(Around):
     Args:
         vocabulary: number of token ids.
         dim: width.
-        memory: name in the catalog; a whole stack of layers (``armt``) or what stands in every block (``gru``).
-        depth: layers or blocks.
+        memory: name in the catalog; a whole stack of layers (``armt``) or what stands in every block (``gru``); or a
+            list of names, one a block.
+        depth: layers or blocks, where one name is given.
         hidden: width of the MLPs; 4 dim if None.
         convolution: width of a causal convolution in every layer or block; None = without.
         mlp: kind of the blocks' MLPs, "gelu", or gated, "geglu" or "swiglu"; None = without. Whole stacks have theirs.
-        options: further arguments of the memory.
+        options: further arguments of the memory, or of every block's.
     """
 
     def __init__(
@@ -57,12 +58,12 @@ class LanguageModel(Around):
         vocabulary: int,
         *,
         dim: int = 128,
-        memory: str = "armt",
+        memory: str | Sequence[str] = "armt",
         depth: int = 2,
         hidden: int | None = None,
         convolution: int | None = None,
         mlp: str | None = "gelu",
-        options: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         super().__init__()
         if vocabulary < 2:

@@ -181,14 +181,26 @@ class Stack(Memory[StackState]):
 def network(
     dim: int,
     *,
-    memory: str,
+    memory: str | Sequence[str],
     depth: int,
     hidden: int | None,
     convolution: int | None,
     mlp: str | None,
-    options: Mapping[str, Any] | None,
+    options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None,
 ) -> Memory:
-    """The body of a network: the memory itself where it is a whole stack of layers, else a :class:`Stack` of it."""
+    """The body of a network: the memory itself where it is a whole stack of layers, else a :class:`Stack` of it.
+
+    Raises:
+        ValueError: unlike blocks without options for each, or what the memory does not take.
+    """
+    if not isinstance(memory, str):
+        each = [{}] * len(memory) if options is None else options
+        if isinstance(each, Mapping) or len(each) != len(memory):
+            raise ValueError(f"{len(memory)} blocks ({', '.join(memory)}) need options for each; give a list as long")
+        built = [create_memory(name, dim=dim, **own) for name, own in zip(memory, each, strict=True)]
+        return Stack(dim, memory=built, hidden=hidden, convolution=convolution, mlp=mlp)
+    if not (options is None or isinstance(options, Mapping)):
+        raise ValueError(f"options={list(options)}: one memory, {memory}, takes one mapping of options")
     if card("memories", memory).whole:
         if mlp != "gelu":
             raise ValueError(f"{memory} is a whole stack with MLPs of its own, so mlp={mlp!r} cannot be; leave it out")
