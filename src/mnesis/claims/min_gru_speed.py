@@ -73,7 +73,7 @@ class MinGRUSpeed(Claim):
             )
             for point in sorted(figures["points"], key=lambda point: (point["model"], point["at"]))
         ]
-        caption = f"milliseconds of forward and backward, {BATCH} rows of width {DIM}, {figures['threads']} threads"
+        caption = f"milliseconds of forward and backward, {BATCH} rows of width {DIM}, threads: {figures['threads']}"
         return Table(("units", "", "ms", "", "ms", "times faster"), rows, caption)
 
     def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
