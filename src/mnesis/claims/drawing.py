@@ -26,10 +26,12 @@ def styled() -> Any:
 
 
 def curve(ax: Axes, index: int, x: Sequence[Any], y: Sequence[Any], label: str) -> None:
-    """One line of a figure."""
+    """One line of a figure; beyond the series' colours dashed, with hollow marks."""
     color, marker = style.SERIES[index % len(style.SERIES)], style.MARKERS[index % len(style.MARKERS)]
-    dash = "-" if index < len(style.SERIES) else "--"
-    ax.plot(x, y, color=color, marker=marker, linestyle=dash, linewidth=2, markersize=6, label=label)
+    dash, inside = ("-", color) if index < len(style.SERIES) else ("--", "white")
+    ax.plot(
+        x, y, color=color, marker=marker, linestyle=dash, linewidth=2, markersize=6, markerfacecolor=inside, label=label
+    )
 
 
 def curves(

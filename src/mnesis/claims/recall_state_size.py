@@ -101,7 +101,7 @@ class RecallStateSize(AccuracyClaim):
 
 
 def draw_speed(figures: Mapping[str, Any]) -> Figure:
-    """Recall against the rate of training in the same run: a path a model, from the smallest state to the largest."""
+    """Recall against the rate of training in the same run: a path a model, to the largest state, which is large."""
     rates: dict[tuple[str, int], list[float]] = {}
     for training in figures["trainings"]:
         name, numbers = training["model"].split(", ")
@@ -113,7 +113,15 @@ def draw_speed(figures: Mapping[str, Any]) -> Figure:
             at = sorted(numbers for model, numbers in rates if model == name)
             x = [fmean(rates[name, numbers]) for numbers in at]
             curve(ax, index, x, [accuracy(figures, name, numbers) for numbers in at], name)
-            ax.annotate(f"{at[0]:,}", (x[0], accuracy(figures, name, at[0])), (5, 4), textcoords="offset points")
+            largest = ax.lines[-1]
+            ax.plot(
+                x[-1:],
+                [accuracy(figures, name, at[-1])],
+                color=largest.get_color(),
+                marker=largest.get_marker(),
+                markerfacecolor=largest.get_markerfacecolor(),
+                markersize=10,
+            )
         ax.set_xscale("log")
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:,.0f}"))
