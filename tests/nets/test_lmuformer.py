@@ -22,8 +22,12 @@ def draw(*shape: int) -> Tensor:
 
 
 def make(**options) -> LMUFormer:
-    torch.manual_seed(0)
-    return LMUFormer(6, layers=1, hidden=10, window=8.0, chunk=5, **options).double()
+    torch.manual_seed(1)
+    memory = LMUFormer(6, layers=1, hidden=10, window=8.0, chunk=5, **options).double()
+    # As it starts, the signal stays below its threshold, and nothing would be written to the memory.
+    for parameter in memory.parameters():
+        torch.nn.init.normal_(parameter)
+    return memory
 
 
 def neuron(threshold: float = 1.0):
@@ -67,16 +71,15 @@ def test_a_layer_unit_by_unit(form, spiking) -> None:
         spikes = observed["lmuformer/spikes"][0]
         assert spikes.shape == (2, 30, 34)
         assert set(spikes.unique().tolist()) == {0.0, 1.0}
-        assert 0.02 < spikes.mean() < 0.9
+        assert all(0.02 < group.mean() < 0.9 for group in spikes.split((6, 12, 6, 10), -1))
 
 
 @pytest.mark.usefixtures("without_type_checks")
 def test_spikes_obey_the_laws_in_float64() -> None:
-    laws = ("cuts", "causality", "resets", "padding", "rows", "forms", "saved")
-    for form in LMUFormer.forms:
-        gaps = check(make(spiking=True, form=form), laws=laws, dtypes=(torch.float64,))
-        assert gaps
-        assert not [gap for gap in gaps if not gap.holds]
+    laws = ("cuts", "remembers", "causality", "resets", "rows", "forms", "saved", "dtypes")
+    gaps = [*check(make(spiking=True), laws=laws, forms=("chunk",), dtypes=(torch.float64,))]
+    assert len(gaps) == len(laws)
+    assert not [gap for gap in gaps if not gap.holds]
 
 
 def test_neurons() -> None:

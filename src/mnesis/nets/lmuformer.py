@@ -49,23 +49,25 @@ class LMUFormerLayer(nn.Module):
 
     def _spiking(self, x: Float[Tensor, "B T D"], state: LayerState, form: str) -> tuple[Tensor, LayerState]:
         """The same from spikes alone: every linear map reads nothing else."""
-        membranes, wide = [], state.memory.memory.dtype
+        membranes, narrow = list(state.membranes), x.dtype
         heard_norm, kept_norm, unit_norm, out_norm, *mlp_norms = self.norms
-
-        def fire(heard: Tensor, threshold: float = 1.0) -> Tensor:
-            before = state.membranes[len(membranes)]
-            spikes, after = leaky_integrate_and_fire(heard.to(wide), before, threshold=threshold)
-            membranes.append(after)
-            return spikes.to(x.dtype)
-
-        heard = fire(heard_norm(x), EARLY)
-        m, memory = self.unit.follow(fire(self.unit.input(heard)).to(wide), state.memory, form)
-        kept = fire(kept_norm(m.to(x.dtype)))
-        y = fire(unit_norm(self.unit.output(torch.cat([kept, heard], -1))))
+        heard = _fire(heard_norm(x), membranes, EARLY).to(narrow)
+        m, memory = self.unit.follow(_fire(self.unit.input(heard), membranes), state.memory, form)
+        kept = _fire(kept_norm(m.to(narrow)), membranes).to(narrow)
+        y = _fire(unit_norm(self.unit.output(torch.cat([kept, heard], -1))), membranes).to(narrow)
         x = x + out_norm(self.projection(y))
-        h = fire(mlp_norms[1](self.rise(fire(mlp_norms[0](x)))))
+        first = _fire(mlp_norms[0](x), membranes).to(narrow)
+        h = _fire(mlp_norms[1](self.rise(first)), membranes).to(narrow)
         record("lmuformer/spikes", torch.cat([heard, kept, y, h], -1))
         return x + self.fall(h), LayerState(memory, tuple(membranes))
+
+
+def _fire(heard: Float[Tensor, "B T N"], membranes: list[Tensor], threshold: float = 1.0) -> Float[Tensor, "B T N"]:
+    """Spikes of the neurons whose membrane comes first of ``membranes``; what becomes of it is put last."""
+    before = membranes.pop(0)
+    spikes, after = leaky_integrate_and_fire(heard.to(before.dtype), before, threshold=threshold)
+    membranes.append(after)
+    return spikes
 
 
 class LMUFormer(Memory[tuple[LayerState, ...]]):
@@ -81,6 +83,9 @@ class LMUFormer(Memory[tuple[LayerState, ...]]):
     Ours: the paper normalises every channel over rows and time, which lets a row see others and the future while it
     trains; here each unit is normalised over its channels, and the one signal, which is a channel alone, not at all.
     The paper's convolutions before the first layer, which shorten the input, are a matter of the input.
+
+    Measured: with spikes the one signal of a layer is silent at the start, and training wakes it; without, its ReLU may
+    be dead from the start where inputs take few values.
 
     Args:
         dim: width of inputs and outputs.

@@ -35,7 +35,8 @@ def leaky_integrate_and_fire(
 ) -> tuple[Float[Tensor, "B T N"], Float[Tensor, "B N"]]:
     """v += (x - v) / leak; spikes where v reaches the threshold, and starts again from 0 there.
 
-    As in spikingjelly: the reset passes no gradient on to what caused it, the spike's own is that of an arctangent.
+    As spikingjelly's neuron with ``detach_reset``, whose reset passes no gradient on to what caused it. A spike's own
+    is that of an arctangent, where spikingjelly takes a sigmoid's unless told otherwise.
 
     Args:
         x: what neurons hear.
