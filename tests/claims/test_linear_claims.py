@@ -34,6 +34,7 @@ from mnesis.claims.linear_universality import (
     read_back,
 )
 from mnesis.claims.min_gru_speed import MinGRUSpeed
+from mnesis.claims.reading_twice import ATTENTION, LARGE, ONCE, SMALL, TWICE, ReadingTwice
 from mnesis.claims.recall_state_size import DECAY, DELTA, HEBBIAN, RecallStateSize
 from mnesis.claims.stable_ssm_memory import (
     LARGEST,
@@ -308,3 +309,23 @@ def test_copying_verdicts(alone, attending, verdict) -> None:
         for at, right in zip((4, 32), found, strict=True)
     ]
     assert CopyingLimits().judge({"points": points}) == verdict
+
+
+@pytest.mark.parametrize(
+    ("attention", "once", "twice", "verdict"),
+    [
+        (0.9, (0.8, 0.7), (0.85, 0.81), "holds"),
+        (0.9, (0.8, 0.71), (0.85, 0.84), "does not hold"),
+        (0.9, (0.8, 0.7), (0.87, 0.81), "does not hold"),
+        (0.9, (0.8, 0.7), (0.79, 0.79), "does not hold"),
+        (0.89, (0.8, 0.7), (0.85, 0.81), "inconclusive"),
+        (0.9, (0.74, 0.5), (0.85, 0.81), "inconclusive"),
+    ],
+)
+def test_reading_twice_verdicts(attention, once, twice, verdict) -> None:
+    points = []
+    for model, found in ((ATTENTION, (attention, 1.0)), (ONCE, once), (TWICE, twice)):
+        for order, right in zip((SMALL, LARGE), found, strict=True):
+            points.append({"model": f"{model}, {order}", "at": 32, "accuracy": right})
+            points.append({"model": f"{model}, {order}", "at": 4, "accuracy": 0.0})
+    assert ReadingTwice().judge({"points": points}) == verdict

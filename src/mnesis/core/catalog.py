@@ -546,6 +546,11 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             papers=("wen2024rnns",),
         ),
         Card(
+            "reading-twice", "claims.reading_twice:ReadingTwice", "linear",
+            "a recurrence must hold the set that it reads first, unless it reads both twice",
+            papers=("arora2024just",),
+        ),
+        Card(
             "vma-estimator", "claims.vma.estimator:Estimator", "generative",
             "the gradient through a random address is unbiased, with little variance", papers=("bornschein2017vma",),
         ),
