@@ -77,8 +77,8 @@ class ReadingTwice(AccuracyClaim):
     predicate = (
         "holds if at the largest size the delta rule is right 10 points more often with the small set first, read "
         "twice less than half as many more, and with the large set first 10 points more often than read once; "
-        "inconclusive if attention finds less than 90 % in either order or the delta rule less than 75 % with the small "
-        "set first; else does not hold (means over seeds)"
+        "inconclusive if attention finds less than 90 % in either order or the delta rule less than 75 % with the "
+        "small set first; else does not hold (means over seeds)"
     )
     unit = "members of the large set"
 
