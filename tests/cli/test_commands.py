@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -270,3 +271,14 @@ def test_the_shipped_reader_reads(capsys, tmp_path) -> None:
     ask = ["--ask", "Where is Mary?", "Where is John?", "--threads", "1", "--json"]
     _, out, _ = run(capsys, "stream", str(text), "--model", "reader", *ask)
     assert [answer["answer"] for answer in json.loads(out)["answers"]] == ["office", "garden"]
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    """As `mnesis list memories --bibtex | head -0`: the pipe is closed long before the first line comes."""
+    command = [sys.executable, "-c", "from mnesis.cli import main; main()", "list", "memories", "--bibtex"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 128 + signal.SIGPIPE

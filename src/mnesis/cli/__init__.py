@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -53,6 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             description=command.__doc__,
             config=(tyro.conf.FlagCreatePairsOff,),
         )
+        sys.stdout.flush()  # while a closed pipe can still be met here
+    except BrokenPipeError:  # as `mnesis ... | head` leaves it: whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
         if error.errno is None:  # our own sentence
             _refuse(str(error))
