@@ -116,9 +116,7 @@ class GatedRNNAttention(TrainedClaim):
         ]
 
     def measure(self, scale: Scale, work: Work) -> dict[str, Any]:
-        figures = super().measure(scale, work)
-        points = [{**point, "model": point["model"].rsplit(",", 1)[0]} for point in figures["points"]]
-        return {"construction": construction_gap(), **figures, "points": points}
+        return {"construction": construction_gap(), **super().measure(scale, work)}
 
     def judge(self, figures: Mapping[str, Any]) -> Verdict:
         gated = {at: error(figures, GATED, at) for at in NEURONS[GATED]}
@@ -178,4 +176,4 @@ def _trial(setting: Setting, model: str, neurons: int, seed: int) -> Trial:
     recipe = Recipe((Stage(setting.units, setting.batch, setting.steps),), learning_rate=1e-2, warm_up=50, seed=seed)
     task = LinearAttentionTeacher(setting.units)
     exams = (ErrorExam(neurons, setting.units, setting.rows),)
-    return Trial(f"{model}, {neurons}", seed, (Phase("training", build, task, recipe, exams),))
+    return Trial(model, seed, (Phase("training", build, task, recipe, exams),), size=neurons)

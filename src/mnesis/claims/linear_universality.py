@@ -145,8 +145,7 @@ class LinearUniversality(TrainedClaim):
             for at in numbers
             if at <= length
         ]
-        points = [{**point, "model": FILTER} for point in figures["points"]]
-        return {"length": length, **figures, "points": [*points, *read]}
+        return {"length": length, **figures, "points": [*figures["points"], *read]}
 
     def judge(self, figures: Mapping[str, Any]) -> Verdict:
         full = figures["length"]
@@ -239,4 +238,4 @@ def _trial(setting: Setting, numbers: int, seed: int) -> Trial:
     build = partial(FilterThenMLP, numbers, setting.hidden)
     recipe = Recipe((Stage(UNITS, setting.batch, setting.steps),), learning_rate=3e-3, warm_up=50, seed=seed)
     phase = Phase("training", build, RunningMaximum(), recipe, (ErrorExam(numbers, setting.rows),))
-    return Trial(f"{FILTER}, {numbers}", seed, (phase,))
+    return Trial(FILTER, seed, (phase,), size=numbers)

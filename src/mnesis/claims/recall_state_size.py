@@ -16,7 +16,7 @@ from ..learn import Recipe, Stage
 from ..nets import LanguageModel
 from ..tasks.multi_query_recall import MultiQueryRecall
 from .accuracy import AccuracyClaim, AnswerExam, accuracy
-from .claim import Scale, Verdict, Work
+from .claim import Scale, Verdict
 from .drawing import axes, curve, styled
 from .trials import Phase, Trial
 
@@ -80,10 +80,6 @@ class RecallStateSize(AccuracyClaim):
             for seed in self.seeds[scale]
             for name, numbers, options in (*_judged(setting), *_shown(setting))
         ]
-
-    def measure(self, scale: Scale, work: Work) -> dict[str, Any]:
-        figures = super().measure(scale, work)
-        return {**figures, "points": [{**point, "model": point["model"].split(",")[0]} for point in figures["points"]]}
 
     def judge(self, figures: Mapping[str, Any]) -> Verdict:
         at = sorted({point["at"] for point in figures["points"] if point["model"] == DELTA})
@@ -167,4 +163,4 @@ def _trial(setting: Setting, name: str, numbers: int, options: dict[str, Any], s
     stages = tuple(Stage(pairs, setting.batch, setting.steps) for pairs in setting.pairs)
     recipe = Recipe(stages, learning_rate=3e-3, warm_up=50, seed=seed)
     exam = AnswerExam(numbers, setting.pairs[-1], setting.rows, whole=False)
-    return Trial(f"{name}, {numbers}", seed, (Phase("training", build, task, recipe, (exam,)),))
+    return Trial(name, seed, (Phase("training", build, task, recipe, (exam,)),), size=numbers)

@@ -112,9 +112,7 @@ class StableSSMMemory(TrainedClaim):
         ]
 
     def measure(self, scale: Scale, work: Work) -> dict[str, Any]:
-        figures = super().measure(scale, work)
-        points = [{**point, "model": point["model"].split(",")[0]} for point in figures["points"]]
-        return {"radii": list(RADII), **figures, "points": points}
+        return {"radii": list(RADII), **super().measure(scale, work)}
 
     def judge(self, figures: Mapping[str, Any]) -> Verdict:
         few, many = SIZES[0], SIZES[-1]
@@ -199,4 +197,4 @@ def _trial(setting: Setting, parameterization: str, states: int, seed: int) -> T
     recipe = Recipe((Stage(setting.units, 2, setting.steps),), learning_rate=1e-2, warm_up=50, seed=seed)
     exams = (PerturbationExam(states, setting.units, setting.directions),)
     phase = Phase("training", build, PolynomialMemory(), recipe, exams)
-    return Trial(f"{parameterization}, {states}", seed, (phase,))
+    return Trial(parameterization, seed, (phase,), size=states)

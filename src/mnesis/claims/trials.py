@@ -70,12 +70,19 @@ class Trial:
         seed: of weights and training.
         phases: in order.
         about: what else describes the training, as plain values.
+        size: where trials of a model differ in one number, that number; points have the name of the model alone.
     """
 
     model: str
     seed: int
     phases: tuple[Phase, ...]
     about: Mapping[str, Any] = field(default_factory=dict)
+    size: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the model and its size."""
+        return self.model if self.size is None else f"{self.model}, {self.size}"
 
 
 class TrainedClaim(Claim):
@@ -101,13 +108,13 @@ class TrainedClaim(Claim):
 
     def _attempt(self, trial: Trial, work: Work) -> dict[str, list[dict[str, Any]]]:
         """Train and test one trial; its points are kept beside its weights."""
-        label, network = {"model": trial.model, "seed": trial.seed}, None
+        label, network = {"model": trial.name, "seed": trial.seed}, None
         points, trainings = [], []
         for phase in trial.phases:
-            own = work.folder / f"{trial.model.replace(' ', '-')}-{trial.seed}" / phase.name
+            own = work.folder / f"{trial.name.replace(' ', '-')}-{trial.seed}" / phase.name
             kept = own / "exams" / f"{self.name}.json"
             if work.progress and not kept.exists():
-                Console(stderr=True).print(f"{trial.model}, seed {trial.seed}: {phase.name}", highlight=False)
+                Console(stderr=True).print(f"{trial.name}, seed {trial.seed}: {phase.name}", highlight=False)
             weights = None if network is None else network.state_dict()
             torch.manual_seed(trial.seed)
             network = phase.build()
@@ -131,7 +138,7 @@ class TrainedClaim(Claim):
             chosen = {} if result.best is None else {"chosen": result.best.update}
             watched = {} if phase.validation is None else {"validation": _watched(own)}
             trainings.append({**label, "phase": phase.name, **spent, "accuracy": result.accuracy, **chosen, **watched})
-            points += [{**label, **point} for point in _tested(network, phase, kept)]
+            points += [{**label, "model": trial.model, **point} for point in _tested(network, phase, kept)]
         return {"points": points, "trainings": trainings}
 
     def _in_parallel(self, scale: Scale, work: Work) -> None:
