@@ -72,8 +72,9 @@ class Memory(nn.Module, Generic[S]):
 
     @property
     def backend(self) -> str:
-        """What runs the recurrence; mechanisms with kernels name them here."""
-        return "torch"
+        """What runs the recurrence, or those of the memories inside; mechanisms with kernels name them here."""
+        inside = {part.backend for part in self.modules() if isinstance(part, Memory) and part is not self}
+        return ", ".join(sorted(inside)) or "torch"
 
     @abstractmethod
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> S:

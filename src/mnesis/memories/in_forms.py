@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar
 from torch import Tensor
 
 from ..core.memory import Memory
+from ..ops.kernels import NAME, stand_in
 from ..ops.recurrence import FORMS, Recurrence
 from ..ops.sequence_split import compute_split, is_split
 
@@ -30,6 +31,8 @@ class MemoryInForms(Memory[S]):
 
     forms: ClassVar[tuple[str, ...]] = FORMS
     splits: ClassVar[bool] = True
+    has_kernel: ClassVar[bool] = False
+    """True where the recurrence is one that GPU kernels may stand in for."""
 
     def __init__(self, dim: int, form: str, chunk: int | None) -> None:
         super().__init__()
@@ -38,6 +41,13 @@ class MemoryInForms(Memory[S]):
         if chunk is not None and chunk < 1:
             raise ValueError(f"chunk={chunk}: a chunk holds at least one unit; give 1 or more, or None for the default")
         self.dim, self.form, self.chunk = dim, form, chunk
+
+    @property
+    def backend(self) -> str:
+        """"flash-linear-attention" where its kernels run sequences (:mod:`~mnesis.ops.kernels`), else "torch"."""
+        weight = next(self.parameters())
+        asked = self.has_kernel and self.form == "chunk" and self.chunk is None
+        return NAME if asked and stand_in(weight.device, weight.dtype) else "torch"
 
     @abstractmethod
     def read(self, x: Any, state: S, form: str) -> tuple[Any, S]:

@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .decay import decayed
+from .kernels import delta_rule_kernel
 from .recurrence import Passage, Recurrence, Summary, check_log_decay
 
 
@@ -108,4 +109,5 @@ delta_rule = Recurrence(
     sequences=5,
     passage=Passage(_transition, _moved),
     domain=lambda query, key, value, strength, log_decay, matrix: check_log_decay(log_decay),
+    kernel=delta_rule_kernel,
 )

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .decay import decayed
+from .kernels import gated_linear_attention_kernel
 from .recurrence import Passage, Recurrence, check_log_decay
 
 
@@ -84,4 +85,5 @@ gated_linear_attention = Recurrence(
     sequences=4,
     passage=Passage(_decay),
     domain=lambda query, key, value, log_decay, matrix: check_log_decay(log_decay),
+    kernel=gated_linear_attention_kernel,
 )

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from .kernels import stand_in
+
 FORMS = ("naive", "chunk", "parallel")
 """Unit after unit; chunk after chunk; all units at once."""
 
@@ -56,6 +58,8 @@ class Recurrence:
         parallel: of a sequence; None = ``chunk`` with a single chunk.
         passage: of a whole piece; None where what a piece does has no short form.
         domain: raises ValueError where sequences or what is carried cannot be meant.
+        kernel: that stands in for ``chunk`` where it can (:mod:`~mnesis.ops.kernels`); its result is None for sizes that
+            it does not take.
     """
 
     step: Callable[..., tuple[Tensor, ...]]
@@ -65,6 +69,7 @@ class Recurrence:
     parallel: Callable[..., tuple[Tensor, ...]] | None = None
     passage: Passage | None = None
     domain: Callable[..., None] | None = None
+    kernel: Callable[..., tuple[Tensor, ...] | None] | None = None
 
     def __call__(self, form: str, *parts: Any, chunk: int | None = None) -> tuple[Tensor, ...]:
         """Outputs, then what is carried on.
@@ -72,7 +77,7 @@ class Recurrence:
         Args:
             form: one of ``FORMS``.
             parts: sequences, then what is carried.
-            chunk: units in a chunk of that form; None = the operation's own default.
+            chunk: units in a chunk of that form; None = the operation's own default, or a kernel's where one stands in.
 
         Raises:
             ValueError: an unknown form, a chunk without units, sequences of different lengths, or values outside the
@@ -88,7 +93,13 @@ class Recurrence:
         if form == "parallel":
             time = next(part.shape[1] for part in parts[: self.sequences] if part is not None)
             return self.parallel(*parts) if self.parallel else self.chunk(*parts, chunk=time)
-        return self.chunk(*parts, **({} if chunk is None else {"chunk": chunk}))
+        if chunk is not None:
+            return self.chunk(*parts, chunk=chunk)
+        if self.kernel is not None and stand_in(parts[self.sequences].device, parts[self.sequences].dtype):
+            found = self.kernel(*parts)
+            if found is not None:
+                return found
+        return self.chunk(*parts)
 
     def summary(self, form: str, *parts: Any, chunk: int | None = None) -> Summary:
         """What this piece makes of anything that is carried into it, whatever is carried here.

@@ -55,6 +55,8 @@ class GLA(MemoryInForms[GLAState]):
             unknown norm or form, or a chunk without units.
     """
 
+    has_kernel = True
+
     def __init__(
         self,
         dim: int,

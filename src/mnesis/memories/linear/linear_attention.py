@@ -44,6 +44,8 @@ class LinearAttention(MemoryInForms[LinearAttentionState]):
         ValueError: dim does not split into heads, an unknown form, or a chunk without units.
     """
 
+    has_kernel = True
+
     def __init__(
         self, dim: int, *, heads: int = 4, convolution: int | None = None, form: str = "chunk", chunk: int | None = None
     ) -> None:

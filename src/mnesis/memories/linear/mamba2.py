@@ -51,6 +51,8 @@ class Mamba2(MemoryInForms[Mamba2State]):
             form, or a chunk without units.
     """
 
+    has_kernel = True
+
     def __init__(
         self,
         dim: int,

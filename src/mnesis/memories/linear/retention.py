@@ -46,6 +46,8 @@ class Retention(MemoryInForms[RetentionState]):
         ValueError: dim does not split into heads of even width, an unknown norm or form, or a chunk without units.
     """
 
+    has_kernel = True
+
     def __init__(
         self, dim: int, *, heads: int = 4, norm: str = "group", form: str = "chunk", chunk: int | None = None
     ) -> None:

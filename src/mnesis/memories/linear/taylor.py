@@ -57,6 +57,8 @@ class TaylorAttention(MemoryInForms[TaylorState]):
     monomials: Tensor
     repeats: Tensor
 
+    has_kernel = True
+
     def __init__(
         self,
         dim: int,

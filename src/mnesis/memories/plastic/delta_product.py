@@ -52,6 +52,8 @@ class DeltaProduct(MemoryInForms[DeltaProductState]):
         ValueError: a head without width, no write, an unknown form, or an empty chunk.
     """
 
+    has_kernel = True
+
     def __init__(
         self,
         dim: int,

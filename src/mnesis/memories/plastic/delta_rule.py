@@ -45,6 +45,8 @@ class DeltaRule(MemoryInForms[DeltaRuleState]):
         ValueError: dim does not split into heads, an unknown form, or a chunk without units.
     """
 
+    has_kernel = True
+
     def __init__(
         self,
         dim: int,

@@ -48,6 +48,8 @@ class GatedDeltaRule(MemoryInForms[GatedDeltaRuleState]):
         ValueError: a head without width, an unknown form, or a chunk without units.
     """
 
+    has_kernel = True
+
     def __init__(
         self,
         dim: int,

@@ -60,6 +60,8 @@ class MoM(MemoryInForms[MoMState]):
     splits = False
     """What a memory sees of a piece may be shorter than its convolution looks back."""
 
+    has_kernel = True
+
     def __init__(
         self,
         dim: int,
