@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -72,7 +72,7 @@ def run(
     chosen = [card("memories", name) for name in memories] if memories else list_memories()
     given = {"heads": heads, **parse_options(options)}
     built = {entry.name: _builder(entry, dim, given) for entry in chosen}
-    beside = _peers([entry.name for entry in chosen]) if peers else None
+    beside = _peers(built) if peers else None
     rows = bench(
         built,
         dim=dim,
@@ -103,12 +103,19 @@ def _builder(entry: Card, dim: int, given: dict[str, Any]) -> Callable[[], Memor
     return partial(create_memory, entry.name, dim=dim, **options)
 
 
-def _peers(names: list[str]) -> Peers:
-    """Those of these memories; what is not installed is told at once."""
-    chosen = {name: PEERS[name] for name in names if name in PEERS}
+def _peers(built: Mapping[str, Callable[[], Memory[Any]]]) -> Peers:
+    """Those of these memories; what is not installed, or cannot be built, is told before anything is measured."""
+    chosen = {name: PEERS[name] for name in built if name in PEERS}
     missing = sorted({peer.package for peer in chosen.values() if not is_installed(peer)})
     if missing:
         raise ValueError(
             f"{', '.join(missing)} is not installed; pip install --no-deps {' '.join(missing)}, or leave --peers out"
         )
+    for name, peer in chosen.items():
+        try:
+            build_peer(peer, built[name]())
+        except ImportError as error:
+            raise ValueError(
+                f"{peer.label} cannot be imported ({error}); install what it needs, or leave {name} or --peers out"
+            ) from error
     return {name: (peer.label, partial(build_peer, peer)) for name, peer in chosen.items()}

@@ -174,17 +174,18 @@ class Memory(nn.Module, Generic[S]):
 
     def _check_state(self, state: S, batch: int) -> None:
         name = type(self).__name__
+        try:
+            found = structure(state)
+        except AttributeError:
+            found = type(state).__name__
         expected = self.__dict__.get("_reference")
-        if expected is None:
+        if expected is None or found != expected[0] or not self._fits(state, expected[1]):
+            # The first call, or what is inside has been replaced, or the state does not fit indeed.
             like = next(self.parameters(), torch.empty(0))
             with torch.no_grad():
                 reference = self.initial_state(1, device=like.device, dtype=like.dtype)
             expected = (structure(reference), [tuple(leaf.shape[1:]) for leaf in leaves(reference)])
             self.__dict__["_reference"] = expected
-        try:
-            found = structure(state)
-        except AttributeError:
-            found = type(state).__name__
         if found != expected[0]:
             raise ValueError(
                 f"{name} was given the state of another memory ({_name(found)} instead of {_name(expected[0])}); "
@@ -196,12 +197,20 @@ class Memory(nn.Module, Generic[S]):
                 f"{name} was given a state of {rows} rows for a batch of {batch}; "
                 "choose rows with mnesis.take(state, rows)"
             )
-        for leaf, shape in zip(leaves(state), expected[1], strict=True):
-            if tuple(leaf.shape[1:]) != shape and self.bounded:
-                raise ValueError(
-                    f"{name} was given a state with a leaf of shape {list(leaf.shape)} where it keeps [{batch}, "
-                    f"{', '.join(map(str, shape))}]; it comes from a memory of another size"
-                )
+        if not self._fits(state, expected[1]):
+            leaf, shape = next(
+                (leaf, shape)
+                for leaf, shape in zip(leaves(state), expected[1], strict=True)
+                if tuple(leaf.shape[1:]) != shape
+            )
+            raise ValueError(
+                f"{name} was given a state with a leaf of shape {list(leaf.shape)} where it keeps [{batch}, "
+                f"{', '.join(map(str, shape))}]; it comes from a memory of another size"
+            )
+
+    def _fits(self, state: S, shapes: list[tuple[int, ...]]) -> bool:
+        """Whether a state of the right structure has leaves of these shapes."""
+        return not self.bounded or [tuple(leaf.shape[1:]) for leaf in leaves(state)] == shapes
 
 
 class HostLayer(Protocol[C]):

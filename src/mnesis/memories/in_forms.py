@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor
@@ -41,10 +42,11 @@ class MemoryInForms(Memory[S]):
         if chunk is not None and chunk < 1:
             raise ValueError(f"chunk={chunk}: a chunk holds at least one unit; give 1 or more, or None for the default")
         self.dim, self.form, self.chunk = dim, form, chunk
+        self.run_instead: Callable[..., tuple[Tensor, ...]] | None = None
 
     @property
     def backend(self) -> str:
-        """"flash-linear-attention" where its kernels run sequences (:mod:`~mnesis.ops.kernels`), else "torch"."""
+        """ "flash-linear-attention" where its kernels run sequences (:mod:`~mnesis.ops.kernels`), else "torch"."""
         weight = next(self.parameters())
         asked = self.has_kernel and self.form == "chunk" and self.chunk is None
         return NAME if asked and stand_in(weight.device, weight.dtype) else "torch"
@@ -54,7 +56,9 @@ class MemoryInForms(Memory[S]):
         """Read ``x [B T ...]`` in one form."""
 
     def run(self, recurrence: Recurrence, form: str, *parts: Tensor | None) -> tuple[Tensor, ...]:
-        """The recurrence of sequences and what is carried, in that form."""
+        """The recurrence of sequences and what is carried, in that form; or what stands instead of it just now."""
+        if self.run_instead is not None:
+            return self.run_instead(recurrence, form, *parts)
         return (compute_split if is_split() else Recurrence.compute)(recurrence, form, *parts, chunk=self.chunk)
 
     def scan(self, x: Any, state: S, phase: int = 0) -> tuple[Any, S]:

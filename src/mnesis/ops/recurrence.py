@@ -58,8 +58,8 @@ class Recurrence:
         parallel: of a sequence; None = ``chunk`` with a single chunk.
         passage: of a whole piece; None where what a piece does has no short form.
         domain: raises ValueError where sequences or what is carried cannot be meant.
-        kernel: that stands in for ``chunk`` where it can (:mod:`~mnesis.ops.kernels`); its result is None for sizes that
-            it does not take.
+        kernel: that stands in for ``chunk`` where it can (:mod:`~mnesis.ops.kernels`); its result is None for sizes
+            that it does not take.
     """
 
     step: Callable[..., tuple[Tensor, ...]]
