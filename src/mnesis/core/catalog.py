@@ -501,6 +501,10 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             papers=("buitrago2025length",),
         ),
         Card(
+            "state-collapse", "claims.state_collapse:StateCollapse", "linear",
+            "forgetting more, or holding less, mends it without training", papers=("chen2024stuffed",),
+        ),
+        Card(
             "legs-timescale", "claims.legs_timescale:LegSTimescale", "recurrent",
             "a memory without a time scale reads curves at rates it was not trained on", papers=("gu2020hippo",),
         ),

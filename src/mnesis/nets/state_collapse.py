@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -31,9 +32,6 @@ Parts = tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor]
 class Remedy(ABC):
     """Another way to run S_t = a_t S_{t-1} + k_t v_t^T; what it keeps beside S is carried along."""
 
-    refused: tuple[type[Memory[Any]], ...] = ()
-    """Memories that it cannot be used on."""
-
     def beside(self, memory: Memory[Any], matrix: Float[Tensor, "B H K V"]) -> tuple[Tensor, ...]:
         """What is kept beside a fresh S."""
         return ()
@@ -43,6 +41,10 @@ class Remedy(ABC):
         self, form: str, chunk: int | None, parts: Parts, beside: tuple[Tensor, ...]
     ) -> tuple[Float[Tensor, "B T H V"], Float[Tensor, "B H K V"], tuple[Tensor, ...]]:
         """Outputs, S and what is kept beside it, after T units."""
+
+    def moved(self, beside: tuple[Tensor, ...], move: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
+        """What is kept beside S, once ``move`` has changed the keys in S ``[... K]``."""
+        return beside
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,6 @@ class Windowed(Remedy):
     """
 
     window: int
-    refused = (Retention,)
 
     def __post_init__(self) -> None:
         if self.window < 1:
@@ -152,6 +153,10 @@ class Windowed(Remedy):
         left, delayed = gated_linear_attention.compute(form, kept * query.to(dtype), *earlier, delayed, chunk=chunk)
         return y - left, matrix, (delayed, *(part[:, time:].clone() for part in (keys, values, decays)))
 
+    def moved(self, beside, move):
+        delayed, keys, values, decays = beside
+        return move(delayed.mT).mT.contiguous(), move(keys), values, decays
+
 
 class RemediedState(NamedTuple):
     """What a remedied memory carries."""
@@ -170,15 +175,13 @@ class Remedied(Memory[RemediedState]):
         remedy: how to run it.
 
     Raises:
-        ValueError: another memory, or one that the remedy cannot be used on.
+        ValueError: another memory.
     """
 
     def __init__(self, memory: Memory[Any], remedy: Remedy) -> None:
         super().__init__()
-        if not isinstance(memory, REMEDIED) or isinstance(memory, remedy.refused):
-            raise ValueError(
-                f"{type(remedy).__name__} is no remedy for {type(memory).__name__}; it needs one of {_fitting(remedy)}"
-            )
+        if not isinstance(memory, REMEDIED):
+            raise ValueError(f"there is no remedy for {type(memory).__name__}, only for {_names()}")
         assert isinstance(memory, MemoryInForms)
         self.memory, self.remedy, self.dim = memory, remedy, memory.dim
 
@@ -206,7 +209,12 @@ class Remedied(Memory[RemediedState]):
             y, own = self.memory.read(x, state.own, form)
         finally:
             self.memory.run_instead = None
-        return y, RemediedState(own, kept[0])
+        (beside,) = kept
+        memory = self.memory
+        if isinstance(memory, Retention):  # whose phases count from the last unit read
+            units = torch.tensor(x.shape[1], device=x.device, dtype=torch.float64)
+            beside = self.remedy.moved(beside, lambda keys: memory.recounted(keys, units))
+        return y, RemediedState(own, beside)
 
 
 def remedy_states(network: nn.Module, remedy: Remedy) -> list[str]:
@@ -227,16 +235,12 @@ def remedy_states(network: nn.Module, remedy: Remedy) -> list[str]:
         ValueError: nothing inside can be.
     """
     found = [(name, module) for name, module in network.named_modules() if isinstance(module, REMEDIED)]
-    found = [(name, module) for name, module in found if name and not isinstance(module, remedy.refused)]
-    if not found:
-        raise ValueError(
-            f"{type(network).__name__} has nothing inside that {type(remedy).__name__} is a remedy for: "
-            f"{_fitting(remedy)}"
-        )
+    if not found or not found[0][0]:
+        raise ValueError(f"nothing inside {type(network).__name__} can be remedied; that is {_names()}")
     for name, module in found:
         network.set_submodule(name, Remedied(module, remedy).train(module.training))
     return [name for name, _ in found]
 
 
-def _fitting(remedy: Remedy) -> str:
-    return ", ".join(kind.__name__ for kind in REMEDIED if kind not in remedy.refused)
+def _names() -> str:
+    return ", ".join(kind.__name__ for kind in REMEDIED)

@@ -74,10 +74,8 @@ class Retention(MemoryInForms[RetentionState]):
     def read(self, x: Float[Tensor, "B T D"], state: RetentionState, form: str) -> tuple[Tensor, RetentionState]:
         batch, time, wide = *x.shape[:2], state.matrix.dtype
         q, k, v = (layer(x).unflatten(-1, (self.heads, -1)) for layer in (self.query, self.key, self.value))
-        # Float64, whatever else is narrow: angles of long sequences need the digits.
-        rate = 10_000.0 ** -torch.linspace(0, 1, q.shape[-1] // 2, device=x.device, dtype=torch.float64)
         begun, end = count_on(torch.zeros(batch, device=x.device, dtype=torch.float64), time)
-        angle = (begun[:1] + torch.arange(1, time + 1, device=x.device))[:, None] * rate
+        angle = (begun[:1] + torch.arange(1, time + 1, device=x.device))[:, None] * _rates(q)
         q, k = turn(q.to(wide), angle), turn(k.to(wide), angle) * k.shape[-1] ** -0.5
         # gamma (equation 8) as a logarithm of each unit and head.
         log_decay = torch.log1p(-(2.0 ** -torch.arange(5, 5 + self.heads, device=x.device, dtype=wide)))
@@ -85,10 +83,20 @@ class Retention(MemoryInForms[RetentionState]):
         y, matrix = self.run(gated_linear_attention, form, q, k, v, log_decay, state.matrix)
         y = self._normalised(y).flatten(2).to(v.dtype)
         # Phases count from the last unit read, so that no position has to be carried.
-        matrix = turn(matrix.mT, (-end[:1, None] * rate).expand(self.heads, -1)).mT.contiguous()
+        matrix = self.recounted(matrix.mT, end[0]).mT.contiguous()
         return self.output(F.silu(self.gate(x)) * y), RetentionState(matrix)
+
+    @staticmethod
+    def recounted(keys: Float[Tensor, "B N M K"], units: Float[Tensor, ""]) -> Float[Tensor, "B N M K"]:
+        """Keys whose phases count from so many units later, a number in float64."""
+        return turn(keys, (-units * _rates(keys)).expand(keys.shape[1], -1))
 
     def _normalised(self, y: Float[Tensor, "B T H V"]) -> Float[Tensor, "B T H V"]:
         if self.norm == "group":
             return F.layer_norm(y, y.shape[-1:], eps=EPSILON)
         return F.rms_norm(y, y.shape[-1:], eps=EPSILON)
+
+
+def _rates(keys: Float[Tensor, "B N M K"]) -> Float[Tensor, " half"]:
+    """Of the phases. Float64, whatever else is narrow: angles of long sequences need the digits."""
+    return 10_000.0 ** -torch.linspace(0, 1, keys.shape[-1] // 2, device=keys.device, dtype=torch.float64)
