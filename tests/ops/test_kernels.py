@@ -6,6 +6,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -45,7 +46,12 @@ def test_stand_in_where_nothing_is_lost(monkeypatch) -> None:
     assert not kernels.stand_in(GPU, torch.float32)
     torch.set_float32_matmul_precision("high")
     monkeypatch.setattr(kernels, "is_installed", lambda: False)
-    assert not kernels.stand_in(GPU, torch.float32)
+    kernels._tell_missing.cache_clear()
+    with pytest.warns(UserWarning, match=r"pip install mnesis\[kernels\]"):
+        assert not kernels.stand_in(GPU, torch.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not kernels.stand_in(GPU, torch.float32)
 
 
 def test_stand_in_for_chunks_of_no_asked_size(monkeypatch) -> None:

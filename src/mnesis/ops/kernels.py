@@ -9,6 +9,7 @@ torch, too. Imported where used: ``pip install flash-linear-attention``.
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from functools import cache
 from typing import Any
 
@@ -30,12 +31,23 @@ def is_installed() -> bool:
 
 
 def stand_in(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether kernels run what is computed there, in that dtype."""
-    return (
-        device.type in ("cuda", "xpu")
-        and dtype != torch.float64
-        and torch.get_float32_matmul_precision() != "highest"
-        and is_installed()
+    """Whether kernels run what is computed there, in that dtype; a warning says where they could and are missing."""
+    if device.type not in ("cuda", "xpu") or dtype == torch.float64:
+        return False
+    if torch.get_float32_matmul_precision() == "highest":
+        return False
+    if not is_installed():
+        _tell_missing()
+        return False
+    return True
+
+
+@cache
+def _tell_missing() -> None:
+    """Once."""
+    warnings.warn(
+        "torch computes chunk by chunk on this GPU; pip install mnesis[kernels] for flash-linear-attention's kernels",
+        stacklevel=2,
     )
 
 
