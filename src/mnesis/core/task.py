@@ -5,6 +5,7 @@ A task knows nothing of models. Everything random comes from one explicit ``torc
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -72,15 +73,32 @@ class Task(ABC):
     """Draws episodes for a length and a seed; scores answers."""
 
     vocabulary: int
-    """Number of token ids of inputs and targets; 0 where the inputs are vectors."""
+    """Number of ids of inputs and targets, of targets alone where inputs are vectors; 0 where targets are numbers."""
     features: int = 0
     """Width of the inputs where they are vectors; 0 where they are tokens."""
+    target_features: int = 0
+    """Width of the targets where they are numbers (regression); 0 where they are ids."""
     chance: float
-    """Accuracy of the best constant answer."""
+    """Accuracy of the best constant answer; 0, its R2, where targets are numbers."""
 
     @abstractmethod
     def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:
         """Draw ``batch`` sequences whose length (in the task's own unit, see the class) is ``length``."""
+
+    def blind(self, episode: Episode) -> Float[Tensor, "B T"]:
+        """log2 of the probability of every target for somebody who knows the question and not the stream.
+
+        By default that of the best constant answer, which is right where answers are uniform over a fixed set.
+        """
+        return torch.full(episode.weight.shape, math.log2(self.chance), device=episode.weight.device)
+
+    def items(self, length: int) -> int | None:
+        """How many items a sequence of this length stores, each asked with the same probability; None = no such."""
+        return None
+
+    def distance(self, episode: Episode) -> Int[Tensor, "B T"] | None:
+        """How many units before each question its answer was stored; None where that has no one meaning."""
+        return None
 
     def stream(self, length: int, seed: int) -> Stream:
         """A stream of ``length`` units with questions at its end; tasks without a streaming form raise TypeError."""

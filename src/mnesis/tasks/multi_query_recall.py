@@ -77,6 +77,18 @@ class MultiQueryRecall(Task):
         weight = torch.zeros(batch, units, device=device).scatter_(1, place, 1.0)
         return Episode(inputs=inputs, targets=targets, weight=weight)
 
+    def items(self, length: int) -> int:
+        return length
+
+    def distance(self, episode: Episode) -> Int[Tensor, "B T"]:
+        """From a key's value to its question."""
+        time = episode.inputs.shape[1]
+        place = torch.arange(time, device=episode.inputs.device).expand_as(episode.inputs)
+        pairs = int(episode.weight[0].sum())
+        stored = torch.zeros(len(place), self.vocabulary, dtype=torch.long, device=place.device)
+        stored.scatter_(1, episode.inputs[:, : 2 * pairs : 2], place[:, 1 : 2 * pairs : 2])
+        return place - stored.gather(1, episode.inputs)
+
 
 def _choice(log_weight: Tensor, batch: int, count: int, generator: torch.Generator) -> Int[Tensor, "B count"]:
     """Different indices, drawn one after the other with these weights: the largest after Gumbel noise."""
