@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "train a memory on a task into a run folder; stop and resume at will",
     "evaluate": "accuracy, bits and memory of a run at lengths up to ten million tokens",
     "stream": "read any text through a trained reader in constant memory, and ask it",
+    "compare": "memories side by side on a task, with equal budgets",
     "claim": "run a paper's claim as an experiment",
     "laws": "measure how far a memory is from obeying the laws",
     "bench": "speed and memory of every memory beside torch's own",

@@ -56,7 +56,11 @@ class Card:
     cost: str = ""
     """State numbers per row, in the constructor's own words."""
     example: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments of a small instance, for laws and examples."""
+    """Arguments of a small instance, for laws, comparisons and examples."""
+    size: str = ""
+    """Of a memory: the constructor's argument that its state grows with, at one width; "" = the width alone."""
+    lengths: int | tuple[int, int] | None = None
+    """Of a task: training episodes of a comparison, in its own unit."""
 
     def load(self) -> type:
         module, _, name = self.target.partition(":")
@@ -143,15 +147,16 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
     "memories": (
         Card(
             "elman", "memories.recurrent.elman:Elman", "recurrent", "a hidden vector, overwritten by every unit",
-            papers=("elman1990time",), cost="hidden", example={"dim": 12, "hidden": 16},
+            papers=("elman1990time",), size="hidden", cost="hidden", example={"dim": 12, "hidden": 16},
         ),
         Card(
             "lstm", "memories.recurrent.lstm:LSTM", "recurrent", "a cell that is added to, behind three gates",
-            papers=("hochreiter1997lstm", "gers2000forget"), cost="2 hidden", example={"dim": 12, "hidden": 16},
+            papers=("hochreiter1997lstm", "gers2000forget"), size="hidden", cost="2 hidden",
+            example={"dim": 12, "hidden": 16},
         ),
         Card(
             "gru", "memories.recurrent.gru:GRU", "recurrent", "two gates over a hidden vector",
-            papers=("cho2014gru",), cost="hidden", example={"dim": 12, "hidden": 16},
+            papers=("cho2014gru",), size="hidden", cost="hidden", example={"dim": 12, "hidden": 16},
         ),
         Card(
             "slstm", "memories.recurrent.slstm:SLSTM", "recurrent",
@@ -162,25 +167,26 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
         Card(
             "hippo", "memories.recurrent.hippo:HiPPO", "recurrent",
             "a gated vector beside a polynomial that follows all it writes down, or a window of it",
-            papers=("gu2020hippo",), cost="hidden + signals order + 1",
+            papers=("gu2020hippo",), size="order", cost="hidden + signals order + 1",
             example={"dim": 12, "signals": 2, "order": 5},
         ),
         Card(
             "lmu", "memories.recurrent.lmu:LMU", "recurrent",
             "a vector beside Legendre polynomials that follow a window of what it writes down",
-            papers=("voelker2019lmu",), cost="hidden + signals order",
+            papers=("voelker2019lmu",), size="order", cost="hidden + signals order",
             example={"dim": 12, "signals": 2, "order": 5, "window": 9.0},
         ),
         Card(
             "rmt", "memories.segment.rmt:RMT", "segment",
             "memory tokens read at the start and written at the end of a segment",
-            papers=("bulatov2022rmt",), whole=True, cost="memory_tokens * dim + segment cache",
+            papers=("bulatov2022rmt",), whole=True, size="memory_tokens", cost="memory_tokens * dim + segment cache",
             example={"dim": 16, "segment": 8, "memory_tokens": 3, "heads": 2, "hidden": 24},
         ),
         Card(
             "armt", "memories.segment.armt:ARMT", "segment",
             "a matrix per layer, written by memory tokens with a delta rule",
-            papers=("rodkin2024armt",), whole=True, cost="layers * 6 memory_dim * (dim + 1) + segment cache",
+            papers=("rodkin2024armt",), whole=True, size="memory_dim",
+            cost="layers * 6 memory_dim * (dim + 1) + segment cache",
             example={
                 "dim": 16, "segment": 40, "memory_tokens": 6, "memory_dim": 24, "heads": 2, "hidden": 24,
                 "convolution": 3, "output_norm": True,
@@ -189,7 +195,8 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
         Card(
             "transformer-xl", "memories.segment.transformer_xl:TransformerXL", "segment",
             "inputs of every layer in the segments before, read and not trained through",
-            papers=("dai2019transformerxl",), whole=True, cost="layers * (memory_length + segment) * dim",
+            papers=("dai2019transformerxl",), whole=True, size="memory_length",
+            cost="layers * (memory_length + segment) * dim",
             example={"dim": 16, "segment": 8, "memory_length": 12, "heads": 2, "hidden": 24},
         ),
         Card(
@@ -265,41 +272,42 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             "mamba", "memories.linear.mamba:Mamba", "linear",
             "diagonal states whose pace, input and read-out follow the data",
             papers=("gu2023mamba",), forms=("naive", "chunk", "parallel"),
-            cost="expansion dim (states + convolution - 1)",
+            size="states", cost="expansion dim (states + convolution - 1)",
             example={"dim": 8, "states": 4, "rank": 2, "chunk": 7},
         ),
         Card(
             "mamba2", "memories.linear.mamba2:Mamba2", "linear",
             "outer products that fade at a pace that follows the data, one pace a head",
             papers=("dao2024mamba2",), forms=("naive", "chunk", "parallel"),
-            cost="expansion dim states + (expansion dim + 2 groups states) (convolution - 1)",
+            size="states", cost="expansion dim states + (expansion dim + 2 groups states) (convolution - 1)",
             example={"dim": 12, "states": 5, "width": 4, "groups": 2, "convolution": 3, "chunk": 7},
         ),
         Card(
             "lru", "memories.linear.lru:LRU", "linear",
             "complex channels that turn and fade at learned rates, which start on a ring",
             papers=("orvieto2023lru",), forms=("naive", "chunk", "parallel"),
-            cost="2 states",
+            size="states", cost="2 states",
             example={"dim": 12, "states": 5, "chunk": 7},
         ),
         Card(
             "s4d", "memories.linear.s4d:S4D", "linear",
             "each channel filtered by diagonal states at paces that start a hundredfold apart",
             papers=("gu2022s4d",), forms=("naive", "chunk", "parallel"),
-            cost="dim states",
+            size="states", cost="dim states",
             example={"dim": 6, "states": 4, "chunk": 7},
         ),
         Card(
             "lssl", "memories.linear.lssl:LSSL", "linear",
             "each channel filtered by a state space whose matrix stays in HiPPO's family",
             papers=("gu2021lssl", "gu2020hippo"), forms=("naive", "chunk", "parallel"),
-            cost="dim states", example={"dim": 6, "states": 4, "outputs": 2, "chunk": 7},
+            size="states", cost="dim states", example={"dim": 6, "states": 4, "outputs": 2, "chunk": 7},
         ),
         Card(
             "parallel-lmu", "memories.linear.parallel_lmu:ParallelLMU", "linear",
             "Legendre polynomials that follow a window of signals drawn from the input alone",
             papers=("chilkuri2021lmu", "voelker2019lmu"), forms=("naive", "chunk", "parallel"),
-            cost="signals order", example={"dim": 12, "signals": 2, "order": 5, "window": 9.0, "chunk": 7},
+            size="order", cost="signals order",
+            example={"dim": 12, "signals": 2, "order": 5, "window": 9.0, "chunk": 7},
         ),
         Card(
             "lmuformer", "nets.lmuformer:LMUFormer", "linear",
@@ -312,14 +320,14 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             "s5", "memories.linear.s5:S5", "linear",
             "one diagonal state space for all channels of the input together",
             papers=("smith2022s5",), forms=("naive", "chunk", "parallel"),
-            cost="states",
+            size="states", cost="states",
             example={"dim": 12, "blocks": 2, "chunk": 7},
         ),
         Card(
             "memmamba", "memories.linear.memmamba:MemMamba", "linear",
             "Mamba that notes units that matter and attends to its notes",
             papers=("wang2025memmamba", "gu2023mamba"), forms=("naive", "chunk", "parallel"),
-            cost="expansion dim (states + convolution - 1) + dim + slots (summary + 1)",
+            size="states", cost="expansion dim (states + convolution - 1) + dim + slots (summary + 1)",
             example={"dim": 12, "slots": 5, "summary": 4, "states": 2},
         ),
         Card(
@@ -333,28 +341,28 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             "ffm", "memories.linear.ffm:FFM", "linear",
             "gated inputs that fade at several rates and turn at several frequencies",
             papers=("morad2023ffm",), forms=("naive", "chunk", "parallel"),
-            cost="2 memory context",
+            size="memory", cost="2 memory context",
             example={"dim": 12, "memory": 4, "context": 3, "chunk": 7},
         ),
         Card(
             "galite", "memories.linear.agalite:GaLiTe", "linear",
             "outer products whose keys and values fade at gates of their own",
             papers=("pramanik2023agalite",), forms=("naive", "chunk", "parallel"),
-            cost="heads width expansion (width + 1)",
+            size="width", cost="heads width expansion (width + 1)",
             example={"dim": 12, "heads": 2, "width": 3, "expansion": 2, "chunk": 7},
         ),
         Card(
             "agalite", "memories.linear.agalite:AGaLiTe", "linear",
             "GaLiTe whose matrices are a few pairs of vectors, told apart by cosines",
             papers=("pramanik2023agalite",), forms=("naive", "chunk", "parallel"),
-            cost="heads width (expansion (cosines + 1) + cosines) + 1",
+            size="width", cost="heads width (expansion (cosines + 1) + cosines) + 1",
             example={"dim": 12, "heads": 2, "width": 3, "expansion": 2, "cosines": 7, "chunk": 7},
         ),
         Card(
             "bilinear", "memories.linear.bilinear:Bilinear", "linear",
             "a state that inputs only multiply, which tracks finite automata",
             papers=("ebrahimi2025bilinear",), forms=("naive", "chunk"),
-            cost="hidden",
+            size="hidden", cost="hidden",
             example={"dim": 12, "hidden": 12},
         ),
         Card(
@@ -367,13 +375,13 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
         Card(
             "stable-ssm", "memories.linear.stable_ssm:StableSSM", "linear",
             "channels that fade at rates whose parameters can be moved without harm, however slow they are",
-            papers=("wang2023stablessm",), forms=("naive", "chunk", "parallel"), cost="states",
+            papers=("wang2023stablessm",), forms=("naive", "chunk", "parallel"), size="states", cost="states",
             example={"dim": 12, "states": 8, "chunk": 7},
         ),
         Card(
             "gated-rnn", "memories.linear.gated_rnn:GatedRNN", "linear",
             "channels that fade at fixed rates between two multiplications, enough to be linear attention",
-            papers=("zucchet2023gated",), forms=("naive", "chunk", "parallel"), cost="neurons",
+            papers=("zucchet2023gated",), forms=("naive", "chunk", "parallel"), size="neurons", cost="neurons",
             example={"dim": 12, "neurons": 9, "chunk": 7},
         ),
         Card(
@@ -387,20 +395,21 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             "gated-delta-rule", "memories.plastic.gated_delta_rule:GatedDeltaRule", "plastic",
             "a matrix that forgets, then corrects what it holds under a key",
             papers=("yang2024gateddeltanet", "grazzi2024negative"), forms=("naive", "chunk", "parallel"),
-            cost="heads * (width^2 * expansion + width (2 + expansion) (convolution - 1))",
+            size="width", cost="heads * (width^2 * expansion + width (2 + expansion) (convolution - 1))",
             example={"dim": 12, "heads": 2, "width": 5, "convolution": 3, "negative_eigenvalues": True, "chunk": 7},
         ),
         Card(
             "delta-product", "memories.plastic.delta_product:DeltaProduct", "plastic",
             "a matrix that corrects what it holds several times a unit, so that it can rotate it",
             papers=("siems2025deltaproduct", "grazzi2024negative"), forms=("naive", "chunk", "parallel"),
-            cost="heads width^2 expansion + heads width (1 + writes (1 + expansion)) (convolution - 1)",
+            size="width", cost="heads width^2 expansion + heads width (1 + writes (1 + expansion)) (convolution - 1)",
             example={"dim": 12, "heads": 2, "width": 5, "writes": 2, "gated": True, "convolution": 3, "chunk": 7},
         ),
         Card(
             "mom", "memories.plastic.mom:MoM", "plastic",
             "several matrices, of which every unit writes and reads a few, and one that all share",
             papers=("du2025mom", "yang2024gateddeltanet"), forms=("naive", "chunk", "parallel"),
+            size="width",
             cost="(memories + shared) heads (width^2 expansion + width (2 + expansion) (convolution - 1))",
             example={"dim": 12, "heads": 2, "width": 4, "memories": 3, "activated": 2, "convolution": 3, "chunk": 7},
         ),
@@ -408,13 +417,13 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             "lattice", "memories.plastic.lattice:Lattice", "plastic",
             "slots of length 1, to which only what is orthogonal to them is added",
             papers=("karami2025lattice",),
-            cost="slots dim + (2 heads slots + dim) (convolution - 1)",
+            size="slots", cost="slots dim + (2 heads slots + dim) (convolution - 1)",
             example={"dim": 12, "heads": 2, "slots": 5, "convolution": 3},
         ),
         Card(
             "tcn", "memories.convolution.tcn:TCN", "convolution",
             "stacked dilated convolutions, which see a window that doubles with every level",
-            papers=("bai2018tcn",), cost="(kernel - 1) (dim - channels + 2 channels (2^levels - 1))",
+            papers=("bai2018tcn",), size="channels", cost="(kernel - 1) (dim - channels + 2 channels (2^levels - 1))",
             example={"dim": 12, "channels": 8, "levels": 3, "kernel": 3},
         ),
         Card(
@@ -427,24 +436,24 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             "fsmn", "memories.convolution.fsmn:FSMN", "convolution",
             "a hidden layer whose past is filtered channel by channel, behind a gate",
             papers=("zhang2015fsmn", "zhao2023mossformer2"),
-            cost="width (2 (convolution - 1) + (order - 1) ((layers - 1) 2^layers + 1))",
+            size="order", cost="width (2 (convolution - 1) + (order - 1) ((layers - 1) 2^layers + 1))",
             example={"dim": 12, "order": 4, "convolution": 3},
         ),
         Card(
             "window", "memories.bank.window:Window", "bank", "keys and values of the last units, exactly",
             papers=("child2019sparse", "beltagy2020longformer"), forms=("naive", "block"),
-            cost="2 (window - 1) dim + dim (convolution - 1)",
+            size="window", cost="2 (window - 1) dim + dim (convolution - 1)",
             example={"dim": 16, "heads": 2, "window": 11, "convolution": 3},
         ),
     ),
     "tasks": (
         Card(
             "copy", "tasks.copy:Copy", "algorithmic", "repeat a sequence of random symbols",
-            papers=("bulatov2022rmt",),
+            papers=("bulatov2022rmt",), lengths=(2, 16),
         ),
         Card(
             "reverse", "tasks.copy:Reverse", "algorithmic", "repeat a sequence of random symbols backwards",
-            papers=("bulatov2022rmt",),
+            papers=("bulatov2022rmt",), lengths=(2, 16),
         ),
         Card(
             "associative-retrieval", "tasks.associative_retrieval:AssociativeRetrieval", "retrieval",
@@ -455,7 +464,7 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
         Card(
             "multi-query-recall", "tasks.multi_query_recall:MultiQueryRecall", "retrieval",
             "say the value of every key, each of which comes once more among other symbols",
-            papers=("arora2023zoology",),
+            papers=("arora2023zoology",), example={"vocabulary": 128, "random_fillers": False}, lengths=(2, 16),
         ),
         Card(
             "set-disjointness", "tasks.set_disjointness:SetDisjointness", "retrieval",
@@ -464,7 +473,7 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
         Card(
             "state-tracking", "tasks.state_tracking:StateTracking", "state tracking",
             "multiply elements of a group as they come, and say the product so far",
-            papers=("ebrahimi2025bilinear", "grazzi2024negative"),
+            papers=("ebrahimi2025bilinear", "grazzi2024negative"), lengths=(2, 16),
         ),
         Card(
             "formal-language", "tasks.formal_languages:FormalLanguage", "state tracking",

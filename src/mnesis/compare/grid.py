@@ -1,0 +1,143 @@
+"""All cells of a comparison, several processes at a time; each cell has a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from ..measure.progress import Bar
+from .cell import Cell, Interrupted, run_cell
+from .design import Options
+from .setting import Setting
+
+
+class Place(NamedTuple):
+    """A cell to be filled."""
+
+    setting: Setting
+    memory: str
+    options: Options
+    folder: Path
+
+
+def places(settings: Sequence[Setting], memories: Mapping[str, Options], folder: Path) -> list[Place]:
+    """Every memory on every task, in folders ``TASK/MEMORY``."""
+    return [
+        Place(setting, memory, options, folder / setting.task / memory)
+        for setting in settings
+        for memory, options in memories.items()
+    ]
+
+
+def run_grid(
+    settings: Sequence[Setting],
+    memories: Mapping[str, Options],
+    folder: Path,
+    *,
+    workers: int = 1,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> list[Cell]:
+    """Fill all cells, and return them in order. What stands finished is read back; what was begun goes on.
+
+    A cell whose process breaks down says so (``status`` "failed"), and is tried again by the next call; the others go
+    on.
+
+    Args:
+        settings: one a task.
+        memories: names in the catalog, and their constructor arguments.
+        folder: of the comparison.
+        workers: processes at a time, each with one thread.
+        overwrite: empty the cells first.
+        progress: a bar over cells.
+
+    Raises:
+        ValueError: no worker, two settings of one task, a task or lengths that cannot be, or cells of another setting.
+        Interrupted: a signal ended the work; the same call goes on.
+    """
+    if workers < 1:
+        raise ValueError(f"workers={workers} fill no cell; give 1 or more")
+    names = [setting.task for setting in settings]
+    if len(set(names)) < len(names):
+        raise ValueError(f"tasks {', '.join(names)}: name each once")
+    for setting in settings:
+        _try(setting)
+    waiting = places(settings, memories, folder)
+    order = [place.folder for place in waiting]
+    if overwrite:
+        for path in order:
+            shutil.rmtree(path, ignore_errors=True)
+    context = multiprocessing.get_context("spawn")
+    running: dict[Connection, tuple[Place, Any]] = {}
+    cells: dict[Path, Cell] = {}
+    with Bar(len(order), progress) as bar:
+        try:
+            while waiting or running:
+                while waiting and len(running) < workers:
+                    place = waiting.pop(0)
+                    ours, theirs = context.Pipe(duplex=False)
+                    process = context.Process(target=_work, args=(place, theirs), daemon=True)
+                    process.start()
+                    theirs.close()
+                    running[ours] = (place, process)
+                bar.describe(", ".join(f"{place.memory} on {place.setting.task}" for place, _ in running.values()))
+                for ours in wait(list(running)):
+                    assert isinstance(ours, Connection)
+                    place, process = running[ours]
+                    cells[place.folder] = _received(place, process, ours)
+                    del running[ours]
+                    bar.advance(1)
+        except BaseException:
+            for _, process in running.values():
+                process.terminate()  # ends its training after the present update, with a checkpoint
+            for _, process in running.values():
+                process.join()
+            raise
+    return [cells[path] for path in order]
+
+
+def _received(place: Place, process: Any, ours: Connection) -> Cell:
+    """What a process sent, or what became of it."""
+    try:
+        found = ours.recv()
+    except EOFError:
+        found = None
+    process.join()
+    if isinstance(found, Exception):
+        raise found
+    if found is not None:
+        return found
+    reason = f"its process ended with exit code {process.exitcode}"
+    return {"task": place.setting.task, "memory": place.memory, "status": "failed", "reason": reason}
+
+
+def _work(place: Place, theirs: Connection) -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a cell has a process of its own"
+
+    def follow() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)  # nobody would read what this process goes on to train
+
+    threading.Thread(target=follow, daemon=True).start()
+    torch.set_num_threads(1)
+    try:
+        theirs.send(run_cell(place.setting, place.memory, place.options, place.folder))
+    except (ValueError, Interrupted) as error:
+        theirs.send(error)
+
+
+def _try(setting: Setting) -> None:
+    """Draw the shortest and longest episodes, so that impossible settings are refused before anything is trained."""
+    task = setting.create_task()
+    for length in (*setting.lengths, *setting.tests):
+        task.episodes(1, length, torch.Generator().manual_seed(0))

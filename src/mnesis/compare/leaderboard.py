@@ -1,0 +1,149 @@
+"""From cells to leaderboards: medians and ranges over seeds, the best first."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .cell import Cell
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over seeds."""
+
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """A memory on a task. Figures without a length are those of the longest trained one."""
+
+    task: str
+    memory: str
+    status: str
+    reason: str = ""
+    accuracy: Spread | None = None
+    bits: Spread | None = None
+    held: Spread | None = None
+    control: float | None = None
+    """Accuracy of the same weights, fresh before every question."""
+    chance: float | None = None
+    state_bytes: int | None = None
+    bits_per_byte: float | None = None
+    parameters: int | None = None
+    dim: int | None = None
+    rate: float | None = None
+    units: int | None = None
+    """Read by each training."""
+    units_per_second: float | None = None
+    seconds: float | None = None
+    """Of the trainings; the search took ``search_seconds`` besides."""
+    search_seconds: float | None = None
+    by_length: tuple[tuple[int, Spread, Spread], ...] = ()
+    """(length, accuracy, bits) of every tested one."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def line(cell: Cell) -> Line:
+    """What a leaderboard says of a cell."""
+    about: dict[str, Any] = {key: cell.get(key) for key in ("dim", "parameters", "rate", "search_seconds")}
+    if cell["status"] != "done":
+        return Line(cell["task"], cell["memory"], cell["status"], cell["reason"], **about)
+    trainings = cell["trainings"]
+    lengths = [score["length"] for score in trainings[0]["scores"]]
+
+    def over_seeds(length: int, figure: str) -> Spread:
+        scores = [score for training in trainings for score in training["scores"] if score["length"] == length]
+        values = [score[figure] for score in scores]
+        return Spread(statistics.median(values), min(values), max(values))
+
+    trained = _trained(cell, lengths)
+    own = [score for training in trainings for score in training["scores"] if score["length"] == trained]
+    held = None if own[0]["held"] is None else over_seeds(trained, "held")
+    seconds = sum(training["seconds"] for training in trainings)
+    units = sum(training["units"] for training in trainings)
+    return Line(
+        cell["task"],
+        cell["memory"],
+        "done",
+        accuracy=over_seeds(trained, "accuracy"),
+        bits=over_seeds(trained, "bits"),
+        held=held,
+        control=statistics.median(score["control"] for score in own),
+        chance=own[0]["chance"],
+        state_bytes=own[0]["state_bytes"],
+        bits_per_byte=None if held is None else held.median / max(own[0]["state_bytes"], 1),
+        units=units // len(trainings),
+        units_per_second=units / max(seconds, 1e-9),
+        seconds=seconds,
+        by_length=tuple((length, over_seeds(length, "accuracy"), over_seeds(length, "bits")) for length in lengths),
+        **about,
+    )
+
+
+def leaderboard(cells: Sequence[Cell]) -> list[Line]:
+    """Tasks in their order; in each the memories by their median bits, those that did not finish last."""
+    lines = [line(cell) for cell in cells]
+    tasks = list(dict.fromkeys(each.task for each in lines))
+
+    def place(each: Line) -> tuple[int, bool, float]:
+        return tasks.index(each.task), each.bits is None, -each.bits.median if each.bits else 0.0
+
+    return sorted(lines, key=place)
+
+
+def _trained(cell: Cell, lengths: Sequence[int]) -> int:
+    """The longest tested length that training saw, else the shortest."""
+    asked = cell["asked"]["setting"]["length"]
+    longest = asked if isinstance(asked, int) else asked[1]
+    return max((length for length in lengths if length <= longest), default=min(lengths))
+
+
+HEADER = ("memory", "%", "bits", "held", "state B", "bits/B", "weights", "units/s")
+
+
+def table(lines: Sequence[Line], *, ranges: bool = True) -> list[tuple[str, ...]]:
+    """Rows of one task under ``HEADER``; without ranges medians alone."""
+    rows = []
+    for each in lines:
+        if each.accuracy is None or each.bits is None:
+            rows.append((each.memory, f"{each.status}: {each.reason}", *[""] * (len(HEADER) - 2)))
+            continue
+        rows.append(
+            (
+                each.memory,
+                _written(each.accuracy, ranges, lambda value: f"{100 * value:.1f}"),
+                _written(each.bits, ranges, lambda value: f"{value:.2f}"),
+                "" if each.held is None else f"{each.held.median:.1f}",
+                f"{each.state_bytes:,}",
+                "" if each.bits_per_byte is None else f"{each.bits_per_byte:.4f}",
+                f"{each.parameters:,}",
+                f"{each.units_per_second:,.0f}",
+            )
+        )
+    return rows
+
+
+def _written(value: Spread, ranges: bool, write: Callable[[float], str]) -> str:
+    if not ranges or value.low == value.high:
+        return write(value.median)
+    return f"{write(value.median)} ({write(value.low)} to {write(value.high)})"
+
+
+def markdown(lines: Sequence[Line]) -> str:
+    """A table a task."""
+    parts = []
+    for task in dict.fromkeys(each.task for each in lines):
+        rows = table([each for each in lines if each.task == task])
+        parts.append(f"## {task}\n\n| {' | '.join(HEADER)} |\n|---|{'---:|' * (len(HEADER) - 1)}\n")
+        parts += [f"| {' | '.join(row)} |\n" for row in rows]
+        parts.append("\n")
+    return "".join(parts).rstrip() + "\n"

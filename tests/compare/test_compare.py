@@ -1,0 +1,239 @@
+"""Comparisons: equal budgets and sizes, resumption, what cannot take part, and the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from mnesis.compare import cell as cells
+from mnesis.compare import grid
+from mnesis.compare.cell import run_cell
+from mnesis.compare.design import Size, Unfit, build, count_parameters, count_state, matched
+from mnesis.compare.grid import Place, run_grid
+from mnesis.compare.leaderboard import leaderboard, line, markdown
+from mnesis.compare.setting import Budget, Match, Setting
+from mnesis.core.catalog import list_tasks
+from mnesis.nets import Classifier, LanguageModel
+
+SMALL = Setting(
+    task="copy",
+    length=(1, 3),
+    tests=(3, 6),
+    budget=Budget("tokens", 600),
+    task_options={"symbols": 4},
+    dim=16,
+    depth=1,
+    batch=4,
+    rates=(1e-3, 3e-3),
+    seeds=2,
+    sequences=8,
+)
+
+
+def test_budgets_and_matches() -> None:
+    assert Budget.parse("tokens=1.5M") == Budget("tokens", 1_500_000)
+    assert Budget.parse("seconds=60") == Budget("seconds", 60)
+    assert Match.parse("state=16k") == Match("state", 16_000)
+    for text in ("steps=3", "tokens", "tokens=0"):
+        with pytest.raises(ValueError, match=r"tokens=2M or seconds=60|give more than 0"):
+            Budget.parse(text)
+    with pytest.raises(ValueError, match="write parameters=100k or state=16k"):
+        Match.parse("layers=2")
+
+
+def test_a_cell(tmp_path) -> None:
+    """Every memory trains on as many units; figures can be traced to the runs' configurations."""
+    found = run_cell(SMALL, "gru", {}, tmp_path / "gru")
+    other = run_cell(SMALL, "linear-attention", {}, tmp_path / "linear-attention")
+    assert found["status"] == other["status"] == "done"
+    assert [t["units"] for t in found["trainings"]] == [t["units"] for t in other["trainings"]]
+    assert abs(found["trainings"][0]["units"] - 600) < 120, "lengths are drawn"
+    assert [entry["rate"] for entry in found["search"]][:2] == [1e-3, 3e-3]
+    assert len(found["search"]) == 3, "the best of two is always at an end"
+    best = max(found["search"], key=lambda entry: entry["bits"])
+    assert found["rate"] == best["rate"]
+    for training in found["trainings"]:
+        config = json.loads((tmp_path / "gru" / training["folder"] / "config.json").read_text(encoding="utf-8"))
+        assert config["recipe"]["learning_rate"] == best["rate"]
+        assert config["recipe"]["seed"] == training["seed"]
+        assert [score["length"] for score in training["scores"]] == [3, 6]
+    assert run_cell(SMALL, "gru", {}, tmp_path / "gru") == found
+    with pytest.raises(ValueError, match="a cell of another setting"):
+        run_cell(replace(SMALL, dim=32), "gru", {}, tmp_path / "gru")
+
+
+def test_a_rate_that_breaks_down_is_passed_over(tmp_path, monkeypatch) -> None:
+    train = cells._train
+
+    def breaking(setting, task, network, rate, *rest):
+        if rate > 2e-3:
+            raise FloatingPointError("the loss is nan")
+        return train(setting, task, network, rate, *rest)
+
+    monkeypatch.setattr(cells, "_train", breaking)
+    found = run_cell(SMALL, "gru", {}, tmp_path / "some")
+    assert found["search"][1]["bits"] is None
+    assert found["search"][1]["broke"] == "the loss is nan"
+    assert found["status"] == "done"
+    assert found["rate"] < 2e-3
+    monkeypatch.setattr(cells, "_train", lambda *_: (_ for _ in ()).throw(FloatingPointError("nan")))
+    failed = run_cell(SMALL, "gru", {}, tmp_path / "none")
+    assert (failed["status"], failed["reason"]) == ("failed", "every learning rate of the search broke down")
+    assert line(failed).bits is None
+
+
+@pytest.mark.parametrize("memory", ["gru", "linear-attention", "mamba", "rmt"])
+@pytest.mark.parametrize("limit", [30_000, 100_000])
+def test_parameters_match(memory, limit) -> None:
+    task = SMALL.create_task()
+    setting = replace(SMALL, match=Match("parameters", limit), depth=2)
+    size = matched(setting, task, memory, {})
+    assert size.dim % 16 == 0
+    assert 0.95 * limit <= count_parameters(build(setting, task, memory, size)) <= limit
+    wider = matched(replace(setting, match=None, dim=size.dim + 16), task, memory, {})
+    assert count_parameters(build(setting, task, memory, wider)) > limit, "the width is the largest"
+
+
+@pytest.mark.parametrize(
+    ("memory", "limit", "dim", "options"),
+    [
+        ("gru", 1280, 32, {"hidden": 320}),
+        ("min-gru", 400, 96, {"heads": 4}),
+        ("mamba", 10_000, 32, {"states": 36}),
+        ("window", 20_000, 32, {"heads": 4, "window": 79}),
+    ],
+)
+def test_states_match(memory, limit, dim, options) -> None:
+    """By what the card names, else by the width."""
+    task = SMALL.create_task()
+    setting = replace(SMALL, match=Match("state", limit), depth=1, convolution=None, dim=32)
+    size = matched(setting, task, memory, {})
+    assert 0.95 * limit <= count_state(build(setting, task, memory, size)) <= limit
+    assert size.dim == dim
+    assert {key: value for key, value in options.items() if key != "heads"}.items() <= size.options.items()
+
+
+def test_what_does_not_match_says_why(tmp_path) -> None:
+    setting = replace(SMALL, match=Match("parameters", 1_000))
+    with pytest.raises(Unfit, match="more parameters than 1,000 with width = 16 already"):
+        matched(setting, setting.create_task(), "gru", {})
+    found = run_cell(setting, "gru", {}, tmp_path / "gru")
+    assert found["status"] == "unfit"
+    with pytest.raises(Unfit, match="none within 5 %"):
+        matched(replace(SMALL, match=Match("state", 900)), SMALL.create_task(), "min-gru", {})
+    with pytest.raises(Unfit, match="cannot be built at width 16"):
+        matched(SMALL, SMALL.create_task(), "linear-attention", {"heads": 3})
+
+
+def test_networks_fit_tasks() -> None:
+    for entry in list_tasks():
+        if entry.lengths is not None:
+            setting = replace(SMALL, task=entry.name, task_options=entry.example, length=entry.lengths)
+            task = setting.create_task()
+            network = build(setting, task, "gru", Size(16, None, {}))
+            assert isinstance(network, Classifier if task.features else LanguageModel)
+            episode = task.episodes(2, setting.lengths[0], torch.Generator().manual_seed(0))
+            y, _ = network(episode.inputs)
+            assert y.shape[-1] == (task.target_features or task.vocabulary)
+            assert setting.units(task) > 0
+
+
+def test_seconds(tmp_path) -> None:
+    """As many updates as were foretold once, however long they take."""
+    setting = replace(SMALL, budget=Budget("seconds", 0.2))
+    found = run_cell(setting, "gru", {}, tmp_path / "gru")
+    assert found["status"] == "done"
+    assert found["steps"] == json.loads((tmp_path / "gru" / "steps.json").read_text(encoding="utf-8")) >= 1
+
+
+def test_too_small_a_budget(tmp_path) -> None:
+    with pytest.raises(ValueError, match="does not suffice for one update of 4 rows"):
+        run_cell(replace(SMALL, budget=Budget("tokens", 3)), "gru", {}, tmp_path / "gru")
+
+
+def crash(place: Place, theirs) -> None:
+    if place.memory == "lstm":
+        os.kill(os.getpid(), signal.SIGKILL)
+    theirs.send(run_cell(place.setting, place.memory, place.options, place.folder))
+
+
+def test_a_crash_is_its_cells_alone(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(grid, "_work", crash)
+    found = run_grid([SMALL], {"lstm": {}, "gru": {}}, tmp_path, workers=2, progress=False)
+    assert [(cell["memory"], cell["status"]) for cell in found] == [("lstm", "failed"), ("gru", "done")]
+    assert found[0]["reason"] == "its process ended with exit code -9"
+    lines = leaderboard(found)
+    assert [each.memory for each in lines] == ["gru", "lstm"], "what did not finish comes last"
+    text = markdown(lines)
+    assert "| lstm | failed: its process ended with exit code -9 |" in text
+    monkeypatch.undo()
+    again = run_grid([SMALL], {"lstm": {}, "gru": {}}, tmp_path, progress=False)
+    assert [cell["status"] for cell in again] == ["done", "done"], "and is tried again"
+    assert again[1] == found[1]
+
+
+def compare(*arguments: str, folder: Path, **options):
+    command = [sys.executable, "-m", "mnesis.cli", "compare", *arguments, "--folder", str(folder), "--quiet"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+ARGUMENTS = ("copy", "--memories", "gru,elman", "--dim", "16", "--depth", "1", "--batch", "4", "--sequences", "8")
+ARGUMENTS += ("--seeds", "1", "--rates", "1e-3", "--budget", "tokens=600", "--length", "1-3")
+
+
+def test_the_command(tmp_path) -> None:
+    result = compare(*ARGUMENTS, "--json", folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    lines = json.loads(result.stdout)
+    assert {each["memory"] for each in lines} == {"gru", "elman"}
+    assert [length for length, _, _ in lines[0]["by_length"]] == [3, 6, 12]
+    assert json.loads((tmp_path / "leaderboard.json").read_text(encoding="utf-8")) == lines
+    assert "## copy" in (tmp_path / "leaderboard.md").read_text(encoding="utf-8")
+
+
+def test_a_stopped_command_goes_on(tmp_path) -> None:
+    """With the same figures as one that was not stopped."""
+    long = [*ARGUMENTS[:-3], "tokens=40k", *ARGUMENTS[-2:]]
+    command = [sys.executable, "-m", "mnesis.cli", "compare", *long, "--folder", str(tmp_path / "a"), "--quiet"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not list(tmp_path.glob("a/copy/*/search-*/metrics.jsonl")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(120) in (128 + signal.SIGINT, 128 + signal.SIGTERM)
+    for folder in ("a", "b"):
+        result = compare(*long, folder=tmp_path / folder)
+        assert result.returncode == 0, result.stderr
+    a, b = (json.loads((tmp_path / name / "leaderboard.json").read_text(encoding="utf-8")) for name in "ab")
+    for lines in (a, b):
+        for each in lines:
+            for clocked in ("seconds", "search_seconds", "units_per_second"):
+                del each[clocked]
+    assert a == b
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("kopy",), "did you mean 'copy'?"),
+        (("copy", "--memories", "gruu"), "did you mean 'gru'?"),
+        (("copy", "--memories", "gru", "--options", "dim=3"), "write MEMORY:key=value"),
+        (("copy", "--memories", "gru", "--budget", "tokens=3"), "does not suffice for one update"),
+        (("copy", "--memories", "gru", "--task-options", "symbols=1"), "symbols = 1 leaves nothing to remember"),
+        (("multi-query-recall", "--memories", "gru", "--length", "100"), "raise it"),
+        (("text", "--memories", "gru"), "the catalog has no lengths for text"),
+        (("copy", "--threads", "0"), "workers=0 fill no cell"),
+    ],
+)
+def test_bad_input(arguments, message, tmp_path) -> None:
+    result = compare(*arguments, folder=tmp_path)
+    assert result.returncode == 2
+    assert message in " ".join(result.stderr.split())
