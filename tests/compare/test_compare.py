@@ -198,6 +198,7 @@ def test_the_command(tmp_path) -> None:
     assert [length for length, _, _ in lines[0]["by_length"]] == [3, 6, 12]
     assert json.loads((tmp_path / "leaderboard.json").read_text(encoding="utf-8")) == lines
     assert "## copy" in (tmp_path / "leaderboard.md").read_text(encoding="utf-8")
+    assert "gru on copy" in (tmp_path / "leaderboard.html").read_text(encoding="utf-8")
 
 
 def test_a_stopped_command_goes_on(tmp_path) -> None:

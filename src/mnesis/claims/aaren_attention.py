@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ..core.state import nbytes
+from ..measure.drawing import styled
 from ..memories.linear.aaren import Aaren
 from .claim import Claim, Scale, Table, Verdict, Work
-from .drawing import curves, styled
+from .drawing import curves
 
 DIM, HEADS, BATCH = 32, 4, 2
 SIZES = (1, 10, 100, 1000, 10_000)

@@ -18,9 +18,9 @@ from torch import Tensor
 from ..core.memory import Memory
 from ..core.task import Task
 from ..measure import figures as style
+from ..measure.drawing import curve
 from ..measure.intervals import share_interval
 from .claim import Scale, Table, Work
-from .drawing import curve
 from .trials import Exam, TrainedClaim
 
 CHUNK = 1024

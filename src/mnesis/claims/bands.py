@@ -16,10 +16,10 @@ from torch import Tensor
 from ..core.memory import Memory
 from ..core.task import Task
 from ..measure import figures as style
+from ..measure.drawing import axes, styled
 from ..tasks.text import Text
 from .accuracy import CHUNK, TEST_SEED
 from .claim import Table
-from .drawing import axes, styled
 from .trials import Exam
 
 

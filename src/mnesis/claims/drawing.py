@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from statistics import fmean
 from typing import Any
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from ..measure import figures as style
-
-
-def axes(width: float = style.WIDTH, height: float = 3.6) -> tuple[Figure, Axes]:
-    """An empty figure in the house's style; use it within ``styled``."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots()
-
-
-def styled() -> Any:
-    """The house's style, for a ``with`` statement."""
-    return matplotlib.rc_context(style.STYLE)
-
-
-def curve(ax: Axes, index: int, x: Sequence[Any], y: Sequence[Any], label: str) -> None:
-    """One line of a figure; beyond the series' colours dashed, with hollow marks."""
-    color, marker = style.SERIES[index % len(style.SERIES)], style.MARKERS[index % len(style.MARKERS)]
-    dash, inside = ("-", color) if index < len(style.SERIES) else ("--", "white")
-    ax.plot(
-        x, y, color=color, marker=marker, linestyle=dash, linewidth=2, markersize=6, markerfacecolor=inside, label=label
-    )
+from ..measure.drawing import axes, curve, tick_places
 
 
 def curves(
@@ -60,9 +38,7 @@ def curves(
     ax.set_xscale(scales[0])
     ax.set_yscale(scales[1])
     if all(isinstance(place, int) for place in at):
-        ax.xaxis.set_major_locator(FixedLocator(at))
-        ax.xaxis.set_minor_locator(NullLocator())
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda place, _: f"{place:,.0f}"))
+        tick_places(ax, at)
     ax.set_xlabel(across)
     ax.set_ylabel(up)
     ax.grid(axis="y")

@@ -15,10 +15,11 @@ from ..core.memory import Memory
 from ..core.task import Episode, Task
 from ..learn import Recipe, Stage
 from ..measure import figures as style
+from ..measure.drawing import styled
 from ..memories.linear.gated_rnn import GatedRNN
 from .accuracy import TEST_SEED
 from .claim import Scale, Table, Verdict, Work
-from .drawing import curves, styled
+from .drawing import curves
 from .trials import Exam, Phase, TrainedClaim, Trial
 
 GATED, UNGATED = "gated RNN", "without output gate"

@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from ..core.memory import Memory
 from ..core.task import Episode, Task
 from ..learn import Recipe, Stage
+from ..measure.drawing import styled
 from ..ops.diagonal import diagonal
 from .accuracy import TEST_SEED
 from .claim import Scale, Table, Verdict, Work
-from .drawing import curves, styled
+from .drawing import curves
 from .trials import Exam, Phase, TrainedClaim, Trial
 
 RING, DISC, REAL = "ring", "disc", "real"

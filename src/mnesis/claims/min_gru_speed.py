@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from ..core.catalog import create_memory
 from ..core.memory import Memory
 from ..measure import figures as style
+from ..measure.drawing import styled
 from .claim import Claim, Scale, Table, Verdict, Work
-from .drawing import curves, styled
+from .drawing import curves
 from .timing import taking_turns
 
 PAIRS = {"min-gru": "gru", "min-lstm": "lstm"}

@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from ..learn import Recipe, Stage
+from ..measure.drawing import axes, curve, styled
 from ..nets import LanguageModel
 from ..tasks.multi_query_recall import MultiQueryRecall
 from .accuracy import AccuracyClaim, AnswerExam, accuracy
 from .claim import Scale, Verdict
-from .drawing import axes, curve, styled
 from .trials import Phase, Trial
 
 HEBBIAN, DECAY, DELTA = "linear-attention", "gla", "delta-rule"

@@ -15,10 +15,10 @@ from ..core.memory import Memory
 from ..core.task import Episode, Task
 from ..learn import Recipe, Stage
 from ..measure import figures as style
+from ..measure.drawing import curve, styled
 from ..memories.linear.stable_ssm import PARAMETERIZATIONS, StableSSM, kept_of
 from .accuracy import TEST_SEED
 from .claim import Scale, Table, Verdict, Work
-from .drawing import curve, styled
 from .trials import Exam, Phase, TrainedClaim, Trial
 
 SIZES = (4, 8, 16, 32)

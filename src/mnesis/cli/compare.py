@@ -5,7 +5,7 @@
     mnesis compare copy --memories lstm,window --options window:window=64 --length 4-16 --tests 16,32,64
 
 Every training stands in a run folder below FOLDER/TASK/MEMORY; Ctrl-C saves, and the same command goes on. In the end
-the folder holds leaderboard.json and leaderboard.md. Figures are medians over seeds, at the longest trained length:
+the folder holds leaderboard.html, .json and .md. Figures are medians over seeds, at the longest trained length:
 right answers in %, bits an answer, bits of all stored items together (held), bytes of a sequence's state, held bits for
 each of them, weights of the network, and units trained a second.
 """
@@ -24,6 +24,7 @@ from rich.table import Table
 from ..compare.cell import Interrupted
 from ..compare.grid import run_grid
 from ..compare.leaderboard import HEADER, Line, leaderboard, markdown, table
+from ..compare.page import write_page
 from ..compare.setting import Budget, Match, Setting
 from ..core.catalog import card, create_task, list_memories
 from ..core.state import atomic_path
@@ -115,21 +116,22 @@ def run(
     for name, content in (("leaderboard.json", text), ("leaderboard.md", markdown(lines))):
         with atomic_path(folder / name) as path:
             path.write_text(content, encoding="utf-8")
+    page = write_page(folder, cells)
     if as_json:
         print(text, end="")
     else:
-        _show(lines, folder)
+        _show(lines, page)
     return 0
 
 
-def _show(lines: list[Line], folder: Path) -> None:
+def _show(lines: list[Line], page: Path) -> None:
     console = Console()
     for task in dict.fromkeys(each.task for each in lines):
         shown = Table(*HEADER, title=task)
         for row in table([each for each in lines if each.task == task], ranges=False):
             shown.add_row(*row)
         console.print(shown)
-    console.print(f"leaderboard: {folder / 'leaderboard.json'}")
+    console.print(f"page: {page}")
 
 
 def _options(options: tuple[str, ...], memories: list[str]) -> dict[str, dict[str, Any]]:

@@ -62,6 +62,11 @@ class Card:
     lengths: int | tuple[int, int] | None = None
     """Of a task: training episodes of a comparison, in its own unit."""
 
+    @property
+    def parallel(self) -> bool:
+        """Of a memory: whether all units of a sequence can be trained at once, not one after the other."""
+        return bool(self.forms) or self.family == "convolution"
+
     def load(self) -> type:
         module, _, name = self.target.partition(":")
         return getattr(import_module(f"mnesis.{module}"), name)

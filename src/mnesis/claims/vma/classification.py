@@ -8,8 +8,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from ...measure import figures as style
+from ...measure.drawing import axes, styled
 from ..claim import Scale, Table, Verdict
-from ..drawing import axes, styled
 from ..trials import Exam, TrainedClaim, Trial
 from .exams import ClassExam
 from .study import SEEDS, VMA, few_shot_trials, omniglot

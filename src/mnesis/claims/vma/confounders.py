@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from ...measure import figures as style
+from ...measure.drawing import axes, curve, styled
 from ..claim import Scale, Table, Verdict, Work
-from ..drawing import axes, curve, styled
 from ..trials import Exam, Trial
 from .exams import NestedExam
 from .nats import NatsClaim, gap, mean, places, point

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ...measure import figures as style
+from ...measure.drawing import axes, styled
 from ...ops.addressing import Bound, SampledRead, draw_addresses, read_bank, vimco
 from ..claim import Claim, Scale, Table, Verdict, Work
-from ..drawing import axes, styled
 
 SLOTS = 5
 NONE = "no baseline"

@@ -9,8 +9,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from ...measure import figures as style
+from ...measure.drawing import axes, styled
 from ..claim import Scale, Verdict
-from ..drawing import axes, styled
 from ..trials import Exam, Trial
 from .exams import NestedExam, ShowExam
 from .nats import NatsClaim, mean, picture, sheet

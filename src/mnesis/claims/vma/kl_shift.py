@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ...measure import figures as style
+from ...measure.drawing import axes, styled
 from ..claim import Scale, Verdict
-from ..drawing import axes, styled
 from ..trials import Trial
 from .exams import NestedExam
 from .few_shot import ROUNDS

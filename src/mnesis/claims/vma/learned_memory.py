@@ -21,9 +21,9 @@ from ...generative.networks import MLPNetworks, Networks
 from ...generative.variational_memory_addressing import VariationalMemoryAddressing
 from ...learn import Recipe, Stage, Validation
 from ...measure import figures as style
+from ...measure.drawing import axes, styled
 from ...tasks.images.lessons import PictureLessons
 from ..claim import Scale, Verdict
-from ..drawing import axes, styled
 from ..trials import Phase, Trial
 from .exams import PictureExam, Pictures, Watch, as_png, pictures, told
 from .nats import NatsClaim, mean, sheet

@@ -8,8 +8,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from ...measure import figures as style
+from ...measure.drawing import styled
 from ..claim import Scale, Table, Verdict
-from ..drawing import styled
 from ..trials import Trial
 from .exams import NestedExam
 from .nats import NatsClaim

@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from ...measure.drawing import axes, styled
 from ..claim import Table
-from ..drawing import axes, styled
 from ..trials import TrainedClaim
 
 

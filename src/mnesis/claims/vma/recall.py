@@ -16,9 +16,9 @@ from ...generative.networks import MLPNetworks
 from ...generative.variational_memory_addressing import VariationalMemoryAddressing
 from ...learn import Recipe, Stage, Validation
 from ...measure import figures as style
+from ...measure.drawing import axes, styled
 from ...tasks.images.lessons import RecallLessons
 from ..claim import Scale, Verdict, Work
-from ..drawing import axes, styled
 from ..trials import Phase, Trial
 from .exams import Pictures, RecallExam, Watch, pictures
 from .nats import NatsClaim, mean, places

@@ -19,10 +19,10 @@ from ...core.task import Task
 from ...generative.sequence import BankReader, Shown
 from ...learn import Recipe, Stage
 from ...measure import figures as style
+from ...measure.drawing import axes, curve, styled
 from ...tasks.associative_retrieval import AssociativeRetrieval
 from ..accuracy import TEST_SEED
 from ..claim import Scale, Table, Verdict, Work
-from ..drawing import axes, curve, styled
 from ..trials import Exam, Phase, TrainedClaim, Trial
 
 RANDOM, ALL, SOFT, TOP, NONE = "random address", "every address", "soft", "top-4", "no bank"

@@ -1,0 +1,122 @@
+"""The page of a comparison: leaderboards to sort, a chooser, pictures, and what made every figure. Opens offline."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from ..core.catalog import Card, card
+from ..core.state import atomic_path
+from ..measure import page
+from .cell import Cell
+from .leaderboard import Line, leaderboard
+from .pictures import by_distance, by_length, pareto
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A memory on a task, as the template wants it."""
+
+    line: Line
+    card: Card
+    cell: Cell
+    anchor: str
+    command: str
+    """That fills this cell anew."""
+
+
+@dataclass(frozen=True)
+class _Section:
+    """A task."""
+
+    card: Card
+    rows: list[_Row]
+    figures: list[tuple[Markup, str]]
+
+
+def write_page(folder: Path, cells: Sequence[Cell]) -> Path:
+    """Write leaderboard.html into the folder of a comparison, and return its path."""
+    lines = leaderboard(cells)
+    found = {(cell["task"], cell["memory"]): cell for cell in cells}
+    sections = []
+    for task in dict.fromkeys(line.task for line in lines):
+        own = [line for line in lines if line.task == task]
+        rows = [_row(line, found[task, line.memory]) for line in own]
+        cells_of_task = {memory: cell for (name, memory), cell in found.items() if name == task}
+        sections.append(_Section(card("tasks", task), rows, _figures(task, own, cells_of_task)))
+    memories = sorted({line.memory for line in lines})
+    content = json.dumps([line.as_json() for line in lines], indent=2).encode()
+    text = page.render(
+        "page.html.jinja",
+        package="mnesis.compare",
+        sections=sections,
+        memories=[(name, [_of(section, name) for section in sections]) for name in memories],
+        best=[(section.card, next((row for row in section.rows if row.line.bits), None)) for section in sections],
+        download=page.data_address("application/json", content),
+    )
+    with atomic_path(folder / "leaderboard.html") as path:
+        path.write_text(text, encoding="utf-8")
+    return folder / "leaderboard.html"
+
+
+def _row(line: Line, cell: Cell) -> _Row:
+    return _Row(line, card("memories", line.memory), cell, f"{line.task}--{line.memory}", _command(cell))
+
+
+def _of(section: _Section, memory: str) -> _Row | None:
+    return next((row for row in section.rows if row.line.memory == memory), None)
+
+
+def _command(cell: Cell) -> str:
+    """What was asked for, as one would write it."""
+    if "asked" not in cell:
+        return f"mnesis compare {cell['task']} --memories {cell['memory']}"
+    setting: dict[str, Any] = cell["asked"]["setting"]
+    length = setting["length"]
+    words = ["mnesis", "compare", cell["task"], "--memories", cell["memory"]]
+    words += ["--budget", f"{setting['budget']['kind']}={setting['budget']['amount']}"]
+    if setting["match"]:
+        words += ["--match", f"{setting['match']['kind']}={setting['match']['amount']}"]
+    words += ["--length", str(length) if isinstance(length, int) else "-".join(map(str, length))]
+    words += ["--tests", ",".join(map(str, setting["tests"]))]
+    words += _pairs("--task-options", "", setting["task_options"])
+    words += _pairs("--options", f"{cell['memory']}:", cell["asked"]["options"])
+    for name in ("dim", "depth", "batch", "seeds", "sequences"):
+        words += [f"--{name}", str(setting[name])]
+    words += ["--convolution", str(setting["convolution"] or 0), "--rates", *map(str, setting["rates"])]
+    return shlex.join(words)
+
+
+def _pairs(flag: str, before: str, options: dict[str, Any]) -> list[str]:
+    return [flag, *(f"{before}{key}={json.dumps(value)}" for key, value in options.items())] if options else []
+
+
+def _figures(task: str, lines: list[Line], cells: dict[str, Cell]) -> list[tuple[Markup, str]]:
+    """Pictures of a task, with what they show."""
+    if not any(line.bits for line in lines):
+        return []
+    done = next(cell for cell in cells.values() if cell["status"] == "done")
+    length = done["asked"]["setting"]["length"]
+    drawn = [
+        (
+            pareto(lines, lambda line: line.state_bytes, "bytes of a sequence's state"),
+            "Bits an answer against the state's bytes",
+        ),
+        (
+            pareto(lines, lambda line: line.units_per_second, "units trained a second", more=True),
+            "Bits an answer against the speed of training",
+        ),
+        (by_length(lines, length if isinstance(length, int) else length[1]), "Right answers by the length of the test"),
+        (by_distance(cells, lines), "Bits an answer by how long ago it was stored"),
+    ]
+    return [
+        (page.inline(figure, f"{task}-{index}", f"{text}; the numbers are in the tables."), text)
+        for index, (figure, text) in enumerate(drawn)
+        if figure is not None
+    ]

@@ -1,0 +1,115 @@
+"""Pictures of leaderboards: bits against what they cost, and how answers fall with length and distance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from ..measure import figures as style
+from ..measure.drawing import axes, curve, styled, tick_places
+from .cell import Cell
+from .leaderboard import Line
+
+CURVES = 6
+"""Lines in one picture at most: the best."""
+
+
+def pareto(lines: Sequence[Line], cost: Callable[[Line], float | None], label: str, *, more: bool = False) -> Figure:
+    """Bits against a cost; those that no other beats in both stand on the line, with their names.
+
+    Args:
+        lines: of one task.
+        cost: of one.
+        label: of its axis.
+        more: whether more of it is better.
+    """
+    points = [
+        (found, line.bits.median, line.memory) for line in lines if line.bits and (found := cost(line)) is not None
+    ]
+    points.sort(key=lambda point: (-point[0] if more else point[0], -point[1]))
+    front: list[tuple[float, float, str]] = []
+    for point in points:
+        if not front or point[1] > front[-1][1]:
+            front.append(point)
+    with styled():
+        figure, ax = axes(height=3.6)
+        beaten = [point for point in points if point not in front]
+        ax.scatter([x for x, _, _ in beaten], [y for _, y, _ in beaten], color=style.SOFT, s=28, label="beaten in both")
+        x, y, names = zip(*front, strict=True)
+        ax.plot(x, y, color=style.SERIES[0], marker=style.MARKERS[0], linewidth=2, label="best at their cost")
+        for index, name in enumerate(names):
+            above = index % 2 == 0
+            ax.annotate(
+                name,
+                (x[index], y[index]),
+                xytext=(0, 7 if above else -15),
+                textcoords="offset points",
+                ha="center",
+                fontsize=9.5,
+            )
+        ax.set_xscale("log")
+        ax.margins(0.12, 0.16)
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.set_xlabel(label)
+        ax.set_ylabel("bits an answer")
+        ax.grid(axis="y")
+        figure.legend(loc="outside lower left", ncols=2)
+    return figure
+
+
+def by_length(lines: Sequence[Line], trained: int) -> Figure:
+    """Right answers of the best memories at every tested length."""
+    with styled():
+        best = _best(lines)
+        figure, ax = axes(height=3.2 + 0.24 * (len(best) + 1) / 2)
+        for index, line in enumerate(best):
+            lengths = [length for length, _, _ in line.by_length]
+            curve(ax, index, lengths, [accuracy.median for _, accuracy, _ in line.by_length], line.memory)
+            low, high = ([getattr(accuracy, end) for _, accuracy, _ in line.by_length] for end in ("low", "high"))
+            ax.fill_between(lengths, low, high, color=style.SERIES[index], alpha=0.2, linewidth=0)
+        ax.axvline(trained, color=style.SOFT, linewidth=1.2, linestyle="-.", label="trained to here")
+        ax.set_ylabel("right answers")
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
+        _finish(figure, ax, [length for length, _, _ in best[0].by_length], "length of the test")
+    return figure
+
+
+def by_distance(cells: Mapping[str, Cell], lines: Sequence[Line]) -> Figure | None:
+    """Bits of the best memories by how long ago an answer was stored; None where the task does not tell."""
+    curves: list[tuple[str, dict[int, float]]] = []
+    for line in _best(lines):
+        found: dict[int, list[float]] = {}
+        for training in cells[line.memory]["trainings"]:
+            score = max(training["scores"], key=lambda score: score["length"])
+            for at, _, _, bits in score["distances"]:
+                found.setdefault(at, []).append(bits)
+        if found:
+            curves.append((line.memory, {at: median(found[at]) for at in sorted(found)}))
+    if not curves:
+        return None
+    with styled():
+        figure, ax = axes(height=3.2 + 0.24 * len(curves) / 2)
+        for index, (name, bits) in enumerate(curves):
+            curve(ax, index, list(bits), [max(0.0, value) for value in bits.values()], name)
+        ax.set_ylabel("bits an answer")
+        at = sorted({place for _, bits in curves for place in bits})
+        _finish(figure, ax, at, "units since it was stored (from so many to twice as many)")
+    return figure
+
+
+def _best(lines: Sequence[Line]) -> list[Line]:
+    return [line for line in lines if line.bits is not None][:CURVES]
+
+
+def _finish(figure: Figure, ax: Axes, places: Sequence[int], label: str) -> None:
+    ax.set_xscale("log")
+    tick_places(ax, places)
+    ax.set_xlabel(label)
+    ax.grid(axis="y")
+    figure.legend(loc="outside lower left", ncols=2)

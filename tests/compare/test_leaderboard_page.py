@@ -1,0 +1,148 @@
+"""The page of a comparison: whole, offline, sorted and filtered in a real browser."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mnesis.compare.cell import Cell
+from mnesis.compare.leaderboard import leaderboard
+from mnesis.compare.page import write_page
+from mnesis.compare.pictures import by_distance, pareto
+
+from ..measure import browser
+
+SETTING: dict[str, Any] = {
+    "task": "multi-query-recall", "length": [2, 16], "tests": [16, 32], "budget": {"kind": "tokens", "amount": 5000},
+    "task_options": {"vocabulary": 128, "random_fillers": False}, "match": {"kind": "parameters", "amount": 100_000},
+    "dim": 64, "depth": 2, "convolution": None, "batch": 32, "rates": [1e-3, 3e-3], "seeds": 2, "sequences": 100,
+}  # fmt: skip
+
+
+def cell(memory: str, bits: float, state: int, speed: float, task: str = "multi-query-recall") -> Cell:
+    def score(length: int, seed: int) -> dict[str, Any]:
+        right = min(1.0, max(0.0, (bits + 0.1 * seed) / 6 * 16 / length))
+        return {
+            "length": length, "answers": 100, "sequences": 10, "accuracy": right, "accuracy_interval": [right, right],
+            "bits": bits + 0.1 * seed, "bits_interval": None, "control": 0.02, "control_bits": -1.0, "chance": 0.016,
+            "above_chance": right, "state_bytes": state, "items": length, "held": length * bits,
+            "distances": [[8, 10, 1.0, bits], [16, 10, 0.5, bits / 2]],
+        }  # fmt: skip
+
+    trainings = [
+        {
+            "seed": seed,
+            "folder": f"seed-{seed}",
+            "units": 5000,
+            "seconds": 5000 / speed,
+            "scores": [score(length, seed) for length in (16, 32)],
+        }
+        for seed in (1, 2)
+    ]
+    return {
+        "asked": {"memory": memory, "options": {"heads": 2} if memory == "gla" else {}, "setting": SETTING},
+        "task": task, "memory": memory, "status": "done", "dim": 64, "hidden": 250, "options": {}, "steps": 40,
+        "parameters": 99_000, "rate": 3e-3, "search_seconds": 7.0, "trainings": trainings,
+        "search": [{"rate": 1e-3, "bits": bits - 1, "folder": "search"}, {"rate": 3e-3, "bits": None, "folder": "s"}],
+    }  # fmt: skip
+
+
+def cells() -> list[Cell]:
+    unfit = {"asked": {"memory": "rmt", "options": {}, "setting": SETTING}, "task": "multi-query-recall"}
+    return [
+        cell("gru", 1.0, 2048, 9000),
+        cell("gla", 4.0, 16_000, 5000),
+        cell("window", 3.0, 64_000, 7000),
+        {**unfit, "memory": "rmt", "status": "unfit", "reason": "has <more> parameters"},
+        cell("gru", 0.5, 2048, 9000, task="copy"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> Path:
+    return write_page(tmp_path_factory.mktemp("compared"), cells())
+
+
+def test_it_says_what_made_every_figure(page) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert "gla</strong> holds most on multi-query-recall" in text
+    assert "has &lt;more&gt; parameters" in text
+    assert text.count("multi-query-recall/gla/seed-2") == 1
+    for memory, task in (("gla", "multi-query-recall"), ("gru", "copy")):
+        assert f'id="{task}--{memory}"' in text
+        assert f'href="#{task}--{memory}"' in text
+    assert not re.findall(r"https?://(?!www\.w3\.org)", text)
+
+
+def test_its_commands_can_be_run(page) -> None:
+    """The command line takes them; its budget is too small to train."""
+    text = page.read_text(encoding="utf-8")
+    (found,) = (line for line in re.findall(r"<pre>(.*?)</pre>", text) if "--memories gla" in line)
+    words = shlex.split(found.replace("&#39;", "'").replace("&#34;", '"'))
+    words[words.index("--budget") + 1] = "tokens=1"
+    command = [sys.executable, "-m", "mnesis.cli", *words[1:], "--folder", str(page.parent / "again"), "--quiet"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "does not suffice for one update of 32 rows" in result.stderr
+
+
+def test_the_front() -> None:
+    """Only what no other beats in both stands on the line."""
+    lines = [line for line in leaderboard(cells()) if line.task == "multi-query-recall"]
+    axes = pareto(lines, lambda line: line.state_bytes, "bytes").axes[0]
+    assert [text.get_text() for text in axes.texts] == ["gru", "gla"]
+    axes = pareto(lines, lambda line: line.units_per_second, "speed", more=True).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["gru", "window", "gla"]
+    own = {"gla": cells()[1]}
+    own["gla"]["trainings"][0]["scores"][0]["distances"] = []
+    figure = by_distance(own, [line for line in lines if line.memory == "gla"])
+    assert figure is not None
+    for training in own["gla"]["trainings"]:
+        for score in training["scores"]:
+            score["distances"] = []
+    assert by_distance(own, [line for line in lines if line.memory == "gla"]) is None
+
+
+MEMORIES = "return [...document.querySelectorAll('#multi-query-recall ~ .scroll .sorted th')].map(h => h.innerText)"
+CHOSEN = "return [...document.querySelectorAll('#chosen tr')].filter(r => !r.hidden).map(r => r.cells[0].innerText)"
+
+
+def typed(name: str, value: str) -> str:
+    return (
+        f"const field = document.forms[0].elements['{name}']; field.value = '{value}'; "
+        "field.dispatchEvent(new Event('input', {bubbles: true}))"
+    )
+
+
+@pytest.mark.skipif(not browser.installed(), reason="chromium and chromedriver are not installed")
+@pytest.mark.parametrize(("width", "dark"), [(1200, False), (360, True)])
+def test_in_a_browser(page, width, dark) -> None:
+    with browser.Browser(width, dark=dark) as chrome:
+        chrome.open(page)
+        assert chrome.run("return document.documentElement.scrollWidth") <= width
+        assert chrome.run(MEMORIES)[:4] == ["gla", "window", "gru", "rmt"]
+        state = "document.querySelectorAll('#multi-query-recall ~ .scroll th button')[4]"
+        chrome.run(f"{state}.focus()")
+        chrome.press("\ue007")  # enter: the largest state first
+        assert chrome.run(MEMORIES)[:4] == ["window", "gla", "gru", "rmt"]
+        chrome.press("\ue007")
+        assert chrome.run(MEMORIES)[:4] == ["gru", "gla", "window", "rmt"], "what has no figure stays last"
+        assert chrome.run(f"return {state}.closest('th').ariaSort") == "ascending"
+        assert chrome.run(CHOSEN) == ["gla", "window", "gru"]
+        chrome.run(typed("state", "20000"))
+        assert chrome.run(CHOSEN) == ["gla", "gru"]
+        chrome.run("document.forms[0].elements['parallel'].click()")
+        assert chrome.run(CHOSEN) == ["gla"]
+        chrome.run(typed("speed", "6000"))
+        assert chrome.run(CHOSEN) == []
+        assert "None remains" in chrome.run("return document.getElementById('chosen-count').textContent")
+        chrome.run("document.querySelector('.heat a').click()")
+        assert chrome.run("return document.querySelectorAll('details[open]').length") == 1
+        assert chrome.console() == []
+        assert [url for url in chrome.requests() if not url.startswith(("file:", "data:"))] == []
