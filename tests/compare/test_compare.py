@@ -21,7 +21,7 @@ from mnesis.compare.design import Size, Unfit, build, count_parameters, count_st
 from mnesis.compare.grid import Place, run_grid
 from mnesis.compare.leaderboard import leaderboard, line, markdown
 from mnesis.compare.setting import Budget, Match, Setting
-from mnesis.core.catalog import list_tasks
+from mnesis.core.catalog import card, list_tasks
 from mnesis.nets import Classifier, LanguageModel
 
 SMALL = Setting(
@@ -238,3 +238,56 @@ def test_bad_input(arguments, message, tmp_path) -> None:
     result = compare(*arguments, folder=tmp_path)
     assert result.returncode == 2
     assert message in " ".join(result.stderr.split())
+
+
+MINE = """
+from pathlib import Path
+import torch
+from mnesis import Memory
+
+class Mine(Memory[torch.Tensor]):
+    '''Counts.'''
+
+    def __init__(self, dim: int, step: float = 1.0) -> None:
+        super().__init__()
+        self.dim, self.rate = dim, torch.nn.Parameter(torch.tensor(step))
+
+    def initial_state(self, batch, *, device, dtype):
+        return torch.zeros(batch, self.dim, device=device, dtype=dtype)
+
+    def scan(self, x, state, phase=0):
+        y = state[:, None] + (self.rate * x).cumsum(1)
+        return y, y[:, -1].clone()
+
+not_mine = 3
+"""
+
+
+def test_classes_of_your_own_take_part(tmp_path) -> None:
+    (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
+    arguments = [word if word != "gru,elman" else "gru,mine.py:Mine" for word in ARGUMENTS]
+    result = compare(*arguments, "--options", "mine.py:Mine:step=0.5", "--json", folder=tmp_path / "out", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    lines = json.loads(result.stdout)
+    assert {(each["memory"], each["status"]) for each in lines} == {("gru", "done"), ("mine.py:Mine", "done")}
+    cell = json.loads((tmp_path / "out" / "copy" / "Mine" / "cell.json").read_text(encoding="utf-8"))
+    assert cell["asked"]["options"] == {"step": 0.5}
+    assert "Mine on copy" in (tmp_path / "out" / "leaderboard.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mine.py:Yours", r"cannot import .*mine.py:Yours"),
+        ("yours.py:Mine", r"cannot import .*yours.py:Mine"),
+        ("mine.py:not_mine", r"mine.py:not_mine is a int and no class"),
+        ("mine.py:torch.Tensor", r"cannot import .*mine.py:torch.Tensor"),
+        ("mine.py:Path", r"mine.py:Path is not a Memory; derive it from mnesis.Memory"),
+        ("broken.py:Mine", r"cannot import .*broken.py:Mine"),
+    ],
+)
+def test_classes_that_are_none(name, message, tmp_path) -> None:
+    (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
+    (tmp_path / "broken.py").write_text("class Mine(", encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        card("memories", f"{tmp_path}/{name}")

@@ -2,6 +2,7 @@
 
     mnesis compare multi-query-recall --memories gru,linear-attention,delta-rule
     mnesis compare multi-query-recall state-tracking --budget tokens=500k --match parameters=100k --threads 2
+    mnesis compare my_task.py:MyTask --memories gru,my_memory.py:MyMemory --length 1-8
     mnesis compare copy --memories lstm,window --options window:window=64 --length 4-16 --tests 16,32,64
 
 Every training stands in a run folder below FOLDER/TASK/MEMORY; Ctrl-C saves, and the same command goes on. In the end
@@ -58,8 +59,9 @@ def run(
     """Compare.
 
     Args:
-        tasks: of the catalog (mnesis list tasks).
-        memories: of the catalog, with commas; all if none is named.
+        tasks: of the catalog (mnesis list tasks), or your own (path/to/file.py:MyTask).
+        memories: of the catalog, or your own (path/to/file.py:MyMemory), with commas; all of the catalog if none is
+            named.
         budget: of each training: tokens=1M (units read), or seconds=60 (of CPU time, which no machine repeats).
         match: what else is made equal within 5 %: parameters=100k, by widths; or state=16k (bytes), by what the catalog
             names for it. --dim for all if not given.
@@ -140,8 +142,10 @@ def _options(options: tuple[str, ...], memories: list[str]) -> dict[str, dict[st
     for name in memories:
         card("memories", name)
     for option in options:
-        name, separator, pair = option.partition(":")
-        if not separator or name not in given:
+        before, separator, value = option.partition("=")
+        name, _, key = before.rpartition(":")
+        pair = key + separator + value
+        if name not in given:
             raise ValueError(f"{option!r} is no option of a compared memory; write MEMORY:key=value")
         given[name] |= parse_options((pair,))
     return given

@@ -3,6 +3,7 @@
 mnesis laws armt
 mnesis laws retention mlstm --only cuts
 mnesis laws my_package.my_module:MyMemory --options dim=16
+mnesis laws path/to/file.py:MyMemory --options dim=16
 mnesis laws --all --json
 """
 
@@ -11,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
-from importlib import import_module
 from typing import Annotated, Any
 
 import torch
@@ -36,7 +36,7 @@ def run(
     """Measure the laws.
 
     Args:
-        names: memories of the catalog, or import paths of your own classes (module:Class).
+        names: memories of the catalog, or your own classes (file.py:Class or module:Class).
         every: all memories of the catalog.
         only: these laws alone.
         options: constructor arguments of the one memory, key=value; a catalogued one has a small example of its own.
@@ -62,21 +62,7 @@ def run(
 def _memories(names: tuple[str, ...], options: dict[str, Any]) -> Iterator[tuple[str, Memory]]:
     for name in names or [entry.name for entry in list_memories()]:
         torch.manual_seed(0)
-        if ":" in name:
-            yield name, _imported(name)(**options)
-        else:
-            yield name, create_memory(name, **(options or card("memories", name).example))
-
-
-def _imported(path: str) -> type[Memory]:
-    module, _, attribute = path.partition(":")
-    try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"cannot import {path} ({error}); write module:Class, both importable from here") from None
-    if not (isinstance(found, type) and issubclass(found, Memory)):
-        raise ValueError(f"{path} is not a Memory; derive it from mnesis.Memory")
-    return found
+        yield name, create_memory(name, **(options or card("memories", name).example))
 
 
 def _print(gaps: list[Gap]) -> None:

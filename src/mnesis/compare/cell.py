@@ -52,7 +52,7 @@ def run_cell(setting: Setting, memory: str, options: Options, folder: Path, *, p
 
     Args:
         setting: what is equal for all.
-        memory: name in the catalog.
+        memory: name in the catalog, or ``file.py:Class``.
         options: its constructor arguments.
         folder: of the cell.
         progress: a bar for every training.

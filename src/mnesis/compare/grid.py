@@ -30,12 +30,17 @@ class Place(NamedTuple):
 
 
 def places(settings: Sequence[Setting], memories: Mapping[str, Options], folder: Path) -> list[Place]:
-    """Every memory on every task, in folders ``TASK/MEMORY``."""
+    """Every memory on every task, in folders ``TASK/MEMORY``; of classes of your own the names alone."""
     return [
-        Place(setting, memory, options, folder / setting.task / memory)
+        Place(setting, memory, options, folder / short(setting.task) / short(memory))
         for setting in settings
         for memory, options in memories.items()
     ]
+
+
+def short(name: str) -> str:
+    """Of a class in a file, its name; of the catalog's, the same."""
+    return name.rpartition(":")[2]
 
 
 def run_grid(
@@ -54,7 +59,7 @@ def run_grid(
 
     Args:
         settings: one a task.
-        memories: names in the catalog, and their constructor arguments.
+        memories: names in the catalog, or ``file.py:Class``, and their constructor arguments.
         folder: of the comparison.
         workers: processes at a time, each with one thread.
         overwrite: empty the cells first.

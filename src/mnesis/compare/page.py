@@ -15,6 +15,7 @@ from ..core.catalog import Card, card
 from ..core.state import atomic_path
 from ..measure import page
 from .cell import Cell
+from .grid import short
 from .leaderboard import Line, leaderboard
 from .pictures import by_distance, by_length, pareto
 
@@ -55,6 +56,7 @@ def write_page(folder: Path, cells: Sequence[Cell]) -> Path:
     text = page.render(
         "page.html.jinja",
         package="mnesis.compare",
+        short=short,
         sections=sections,
         memories=[(name, [_of(section, name) for section in sections]) for name in memories],
         best=[(section.card, next((row for row in section.rows if row.line.bits), None)) for section in sections],
@@ -66,7 +68,7 @@ def write_page(folder: Path, cells: Sequence[Cell]) -> Path:
 
 
 def _row(line: Line, cell: Cell) -> _Row:
-    return _Row(line, card("memories", line.memory), cell, f"{line.task}--{line.memory}", _command(cell))
+    return _Row(line, card("memories", line.memory), cell, f"{short(line.task)}--{short(line.memory)}", _command(cell))
 
 
 def _of(section: _Section, memory: str) -> _Row | None:
@@ -116,7 +118,7 @@ def _figures(task: str, lines: list[Line], cells: dict[str, Cell]) -> list[tuple
         (by_distance(cells, lines), "Bits an answer by how long ago it was stored"),
     ]
     return [
-        (page.inline(figure, f"{task}-{index}", f"{text}; the numbers are in the tables."), text)
+        (page.inline(figure, f"{short(task)}-{index}", f"{text}; the numbers are in the tables."), text)
         for index, (figure, text) in enumerate(drawn)
         if figure is not None
     ]

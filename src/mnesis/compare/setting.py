@@ -81,7 +81,7 @@ class Setting:
     """A task, what each memory may spend on it, and the network that every memory stands in.
 
     Args:
-        task: name in the catalog.
+        task: name in the catalog, or ``file.py:Class``.
         task_options: its constructor arguments.
         length: of training episodes, in the task's unit; a pair draws one for each episode between both ends.
         tests: lengths that are reported.

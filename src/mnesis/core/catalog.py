@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import difflib
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
-from inspect import Parameter, signature
+from importlib.util import module_from_spec, spec_from_file_location
+from inspect import Parameter, getdoc, signature
+from pathlib import Path
 from typing import Any
 
 from .memory import Memory
@@ -36,6 +39,10 @@ class Paper:
         lines += [f"  journal = {{{self.venue}}}"] if self.venue else []
         lines += [f"  eprint = {{{self.arxiv}}}", "  archivePrefix = {arXiv}"] if self.arxiv else []
         return f"@{kind}{{{self.key},\n" + ",\n".join(lines) + "\n}"
+
+
+OWN = "your own"
+"""The family of what is not in the catalog, but given as ``file.py:Class`` or ``module:Class``."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,9 @@ class Card:
         return bool(self.forms) or self.family == "convolution"
 
     def load(self) -> type:
-        module, _, name = self.target.partition(":")
+        module, _, name = self.target.rpartition(":")
+        if self.family == OWN:
+            return _own(module, name)
         return getattr(import_module(f"mnesis.{module}"), name)
 
 
@@ -82,7 +91,12 @@ def cards(kind: str) -> list[Card]:
 
 
 def card(kind: str, name: str) -> Card:
-    """The card of that name; an unknown one is a ValueError that suggests the nearest."""
+    """The card of that name; an unknown one is a ValueError that suggests the nearest.
+
+    A name such as ``path/to/file.py:MyMemory`` or ``module:MyMemory`` is that of a class of your own.
+    """
+    if ":" in name:
+        return _own_card(kind, name)
     known = _cards(kind)
     if name not in known:
         singular = {"memories": "memory", "tasks": "task", "claims": "claim"}[kind]
@@ -90,6 +104,42 @@ def card(kind: str, name: str) -> Card:
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
         raise ValueError(f"no {singular} is called {name!r}; {hint}")
     return known[name]
+
+
+def _own_card(kind: str, name: str) -> Card:
+    """What can be said of somebody's class, which is imported for it."""
+    found, base = Card(name, name, OWN, "").load(), {"memories": Memory, "tasks": Task}.get(kind)
+    if base is not None and not issubclass(found, base):
+        raise ValueError(f"{name} is not a {base.__name__}; derive it from mnesis.{base.__name__}")
+    summary = (getdoc(found) or "").split("\n")[0].rstrip(".")
+    bounded = getattr(found, "bounded", True) is True
+    return Card(name, name, OWN, summary, forms=tuple(getattr(found, "forms", ())), bounded=bounded)
+
+
+@cache
+def _own(module: str, name: str) -> type:
+    """Somebody's class, out of a file or an importable module."""
+    try:
+        if module.endswith(".py"):
+            path = Path(module).resolve()
+            label = f"mnesis_own_{path.stem}_{abs(hash(path)):x}"
+            spec = spec_from_file_location(label, path)
+            assert spec is not None
+            assert spec.loader is not None
+            loaded = module_from_spec(spec)
+            sys.modules[label] = loaded  # dataclasses and NamedTuples look their own module up
+            spec.loader.exec_module(loaded)
+        else:
+            loaded = import_module(module)
+        found = getattr(loaded, name)
+    except (ImportError, AttributeError, OSError, SyntaxError) as error:
+        raise ValueError(
+            f"cannot import {module}:{name} ({error}); write path/to/file.py:Class, or module:Class of one that can be "
+            "imported from here"
+        ) from None
+    if not isinstance(found, type):
+        raise ValueError(f"{module}:{name} is a {type(found).__name__} and no class; name the class")
+    return found
 
 
 def create(kind: str, name: str, **options: Any) -> Any:
