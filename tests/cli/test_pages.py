@@ -1,16 +1,19 @@
-"""The pages in docs/memories are those that the catalog makes."""
+"""The pages in docs/memories and docs/tasks are those that the catalog makes."""
 
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 
 import pytest
+import torch
 
-from mnesis.cli.pages import memory_pages
+import mnesis
+from mnesis.cli.pages import memory_pages, task_pages
 from mnesis.core.catalog import list_memories
 
-FOLDER = Path(__file__).resolve().parents[2] / "docs" / "memories"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -18,10 +21,19 @@ def pages() -> dict[str, str]:
     return memory_pages()
 
 
-def test_pages_are_generated(pages) -> None:
-    assert {path.name for path in FOLDER.glob("*.md")} == set(pages)
-    stale = [name for name, text in pages.items() if (FOLDER / name).read_text(encoding="utf-8") != text]
-    assert not stale, "run `mnesis pages docs/memories --overwrite`"
+@pytest.mark.parametrize("kind", ["memories", "tasks"])
+def test_pages_are_generated(kind, pages) -> None:
+    made = pages if kind == "memories" else task_pages()
+    assert {path.name for path in (DOCS / kind).glob("*.md")} == set(made)
+    stale = [name for name, text in made.items() if (DOCS / kind / name).read_text(encoding="utf-8") != text]
+    assert not stale, "run `mnesis pages docs --overwrite`"
+
+
+def test_tasks_can_be_made_as_their_pages_say() -> None:
+    for name, text in task_pages().items():
+        (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL) or [""]
+        if name not in ("index.md", "babilong.md"):
+            exec(code, {"mnesis": mnesis, "torch": torch})
 
 
 def test_every_option_is_described(pages) -> None:

@@ -13,7 +13,10 @@ from torch import Tensor, nn
 from mnesis.core.memory import Memory
 from mnesis.core.task import Episode, Task
 from mnesis.measure.meter import Score, capacity, crossing, examine, half_life
+from mnesis.tasks.associative_retrieval import AssociativeRetrieval
+from mnesis.tasks.copy import Reverse
 from mnesis.tasks.multi_query_recall import MultiQueryRecall
+from mnesis.tasks.text import Text
 
 
 class Pages(NamedTuple):
@@ -179,3 +182,27 @@ def test_half_life() -> None:
 def test_bad_input() -> None:
     with pytest.raises(ValueError, match="sequences=0, batch=64: give 1 or more of both"):
         examine(Passing(), Echo(), 5, sequences=0)
+
+
+def test_blind_guesses_are_probabilities() -> None:
+    """What somebody knows who has not read the stream, where answers are not uniform over one set."""
+    retrieval = AssociativeRetrieval(symbols=4, value_length=2)
+    episode = retrieval.episodes(3, 2, torch.Generator().manual_seed(0))
+    asked = episode.weight > 0
+    assert retrieval.blind(episode)[asked].view(3, 3).tolist() == [[-2.0, -2.0, 0.0]] * 3
+    text = Text()
+    episode = text.episodes(200, 200, torch.Generator().manual_seed(0))
+    entropy = -float(text.blind(episode).mean())
+    shares = torch.bincount(text.tokens).double() / len(text.tokens)
+    assert entropy == pytest.approx(-float((shares * shares.log2()).sum()), abs=0.05)
+
+
+def test_a_reversed_symbol_was_read_so_long_ago() -> None:
+    task = Reverse(symbols=1000)
+    episode = task.episodes(5, 6, torch.Generator().manual_seed(0))
+    distance = task.distance(episode)
+    for row in range(5):
+        source = episode.inputs[row, :6].tolist()
+        for place in range(6, 12):
+            assert place - source.index(int(episode.targets[row, place])) == int(distance[row, place])
+    assert task.items(6) == 6

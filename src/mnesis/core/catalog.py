@@ -513,9 +513,11 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
         Card(
             "associative-retrieval", "tasks.associative_retrieval:AssociativeRetrieval", "retrieval",
             "find the value of a key, its first (remember) or its latest (rewrite)",
-            papers=("rodkin2024armt",), example={"form": "rewrite"},
+            papers=("rodkin2024armt",), example={"form": "rewrite"}, lengths=(1, 8),
         ),
-        Card("text", "tasks.text:Text", "language modelling", "the next byte of a text, real or generated"),
+        Card(
+            "text", "tasks.text:Text", "language modelling", "the next byte of a text, real or generated", lengths=128
+        ),
         Card(
             "multi-query-recall", "tasks.multi_query_recall:MultiQueryRecall", "retrieval",
             "say the value of every key, each of which comes once more among other symbols",
@@ -524,6 +526,7 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
         Card(
             "set-disjointness", "tasks.set_disjointness:SetDisjointness", "retrieval",
             "name the one member that a small and a large set share", papers=("arora2024just",),
+            example={"vocabulary": 68}, lengths=(4, 16),
         ),
         Card(
             "state-tracking", "tasks.state_tracking:StateTracking", "state tracking",
@@ -533,12 +536,12 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
         Card(
             "formal-language", "tasks.formal_languages:FormalLanguage", "state tracking",
             "read the beginning of a word, and say at every symbol which may follow",
-            papers=("sarrof2024expressive", "bhattamishra2020ability"),
+            papers=("sarrof2024expressive", "bhattamishra2020ability"), lengths=(2, 50),
         ),
         Card(
             "timescale-shift", "tasks.timescale:TimescaleShift", "classification",
             "tell which waves a curve is made of, at sampling rates that training did not have",
-            papers=("gu2020hippo",),
+            papers=("gu2020hippo",), lengths=100,
         ),
         Card(
             "babilong", "tasks.babilong:BABILong", "question answering",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..core.task import Episode, Task
@@ -99,6 +101,10 @@ class AssociativeRetrieval(Task):
         weight = torch.zeros(inputs.shape, device=device)
         weight[:, -self.value_length - 2 : -1] = 1
         return Episode(inputs=inputs, targets=targets, weight=weight)
+
+    def blind(self, episode: Episode) -> Float[Tensor, "B T"]:
+        """Digits are uniform, and after them the end is sure."""
+        return torch.where(episode.targets == self.END, 0.0, -math.log2(self.symbols))
 
     def _keys(self, batch: int, length: int, generator: torch.Generator) -> Int[Tensor, "B N"]:
         keys = self.symbols**self.key_length

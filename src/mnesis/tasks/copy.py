@@ -49,6 +49,9 @@ class _Transcription(Task):
         weight[:, length:] = 1
         return Episode(inputs=tokens[:, :-1], targets=tokens[:, 1:], weight=weight)
 
+    def items(self, length: int) -> int:
+        return length
+
 
 class Copy(_Transcription):
     """Say the source again, ``repeats`` times; every symbol after the start token is asked for.
@@ -95,3 +98,8 @@ class Reverse(_Transcription):
 
     def answer(self, source: Int[Tensor, "B L"]) -> Int[Tensor, "B A"]:
         return source.flip(1)
+
+    def distance(self, episode: Episode) -> Int[Tensor, "B T"]:
+        """The last symbol is asked for a unit after it was read, the first after all of both."""
+        time = torch.arange(episode.inputs.shape[1], device=episode.inputs.device)
+        return (2 * (time - episode.inputs.shape[1] // 2) + 1).expand_as(episode.inputs)

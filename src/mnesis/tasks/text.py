@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from ..core.task import Episode, Task
 from .prose import Prose
@@ -49,6 +51,7 @@ class Text(Task):
             raise ValueError(f"{file} holds {len(self.alphabet)} different bytes; a text to learn has two or more")
         start, stop = (round(share * len(tokens)) for share in PARTS[part])
         self.tokens = torch.from_numpy(tokens[start:stop].astype(np.int64))
+        self._log2_shares = torch.from_numpy(np.log2(counts / counts.sum())).float()
         self.part, self.vocabulary = part, len(self.alphabet)
         self.chance = float(counts.max() / counts.sum())
 
@@ -69,7 +72,11 @@ class Text(Task):
         piece = self.tokens.to(device)[start + torch.arange(length + 1, device=device)]
         return Episode(inputs=piece[:, :-1], targets=piece[:, 1:], weight=torch.ones(batch, length, device=device))
 
-    def decode(self, tokens: torch.Tensor) -> str:
+    def blind(self, episode: Episode) -> Float[Tensor, "B T"]:
+        """How often each byte comes in the whole text."""
+        return self._log2_shares.to(episode.targets.device)[episode.targets]
+
+    def decode(self, tokens: Tensor) -> str:
         """The text of token ids; bytes that are not UTF-8 become U+FFFD."""
         return bytes(self.alphabet[tokens.cpu().numpy()]).decode(errors="replace")
 
