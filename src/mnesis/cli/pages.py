@@ -140,7 +140,7 @@ def _text(card: Card, use: list[str], kind: str, more: list[str]) -> str:
     if sources:
         sections.append("## To cite\n\n```bibtex\n" + "\n\n".join(paper.bibtex() for paper in sources) + "\n```")
     text = "\n\n".join(section for section in sections if section) + "\n"
-    return re.sub(r":(?:class|func):(?=`)", "", text)  # roles that Markdown does not have
+    return re.sub(r":(?:class|func|mod):(?=`)|:(?=:\n)", "", text)  # roles and marks that Markdown does not have
 
 
 def _default(parameter: inspect.Parameter) -> str:
