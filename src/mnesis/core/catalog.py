@@ -524,6 +524,16 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             papers=("arora2023zoology",), example={"vocabulary": 128, "random_fillers": False}, lengths=(2, 16),
         ),
         Card(
+            "induction", "tasks.induction:Induction", "retrieval",
+            "say what followed a mark, when the mark comes again",
+            papers=("olsson2022induction", "gu2023mamba"), lengths=(8, 64),
+        ),
+        Card(
+            "selective-copy", "tasks.selective_copy:SelectiveCopy", "retrieval",
+            "say the symbols that stood among blanks, in their order",
+            papers=("gu2023mamba",), lengths=(2, 16),
+        ),
+        Card(
             "set-disjointness", "tasks.set_disjointness:SetDisjointness", "retrieval",
             "name the one member that a small and a large set share", papers=("arora2024just",),
             example={"vocabulary": 68}, lengths=(4, 16),
@@ -534,9 +544,29 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             papers=("ebrahimi2025bilinear", "grazzi2024negative"), lengths=(2, 16),
         ),
         Card(
+            "parity", "tasks.bit_windows:Parity", "state tracking",
+            "whether the last N bits hold an odd number of ones",
+            papers=("khajehabdollahi2024timescales",), lengths=(2, 8),
+        ),
+        Card(
+            "delayed-match", "tasks.bit_windows:DelayedMatch", "state tracking",
+            "whether the first of the last N bits equals the last",
+            papers=("khajehabdollahi2024timescales",), lengths=(2, 8),
+        ),
+        Card(
             "formal-language", "tasks.formal_languages:FormalLanguage", "state tracking",
             "read the beginning of a word, and say at every symbol which may follow",
             papers=("sarrof2024expressive", "bhattamishra2020ability"), lengths=(2, 50),
+        ),
+        Card(
+            "adding", "tasks.adding:Adding", "signals",
+            "add the two numbers of a long sequence that are marked",
+            papers=("hochreiter1997lstm", "arjovsky2016unitary"), lengths=(10, 50),
+        ),
+        Card(
+            "memory-capacity", "tasks.memory_capacity:MemoryCapacity", "signals",
+            "say the inputs of the last units again, all at every unit",
+            papers=("jaeger2001memory", "ballarin2025capacity"), lengths=64,
         ),
         Card(
             "timescale-shift", "tasks.timescale:TimescaleShift", "classification",
