@@ -24,7 +24,7 @@ from rich.markdown import Markdown
 from ..core.catalog import Card, card, create_memory, list_memories
 from ..core.memory import Memory
 from ..core.state import atomic_path
-from ..measure.speed import Peers, bench, markdown_table, peer_table
+from ..measure.speed import Peers, Row, bench, markdown_table, peer_table
 from .options import parse_options
 from .peers import PEERS, build_peer, is_installed
 
@@ -61,7 +61,7 @@ def run(
         long: how cost and memory follow the length: training memory, streams of a million units, 64k single steps.
         peers: the best public implementation of each mechanism beside ours; all that are needed must be installed.
         threads: of the processor; one is the quietest measure.
-        output: file for the table, in Markdown.
+        output: file for the table, in Markdown; it is written after each memory.
         overwrite: replace an existing output.
         quiet: no progress bar.
         as_json: a list of {memory, form, quantity, length, value, unit, baseline, ratio}.
@@ -83,15 +83,23 @@ def run(
         long=long,
         peers=beside,
         progress=not quiet,
+        keep=None if output is None else lambda rows: _write(output, rows),
     )
-    table = markdown_table(rows) + ("\n" + peer_table(rows) if beside else "")
-    if output is not None:
-        with atomic_path(output) as path:
-            path.write_text(table + "\n", encoding="utf-8")
+    table = _tables(rows)
     if as_json:
         print(json.dumps(rows, indent=2))
     else:
         Console().print(Markdown(table))
+
+
+def _tables(rows: list[Row]) -> str:
+    return "\n".join(filter(None, (markdown_table(rows), peer_table(rows))))
+
+
+def _write(output: Path, rows: list[Row]) -> None:
+    """After each memory anew, so that a run that breaks off leaves what it measured."""
+    with atomic_path(output) as path:
+        path.write_text(_tables(rows) + "\n", encoding="utf-8")
 
 
 def _builder(entry: Card, dim: int, given: dict[str, Any]) -> Callable[[], Memory[Any]]:

@@ -29,6 +29,8 @@ BASELINE = "torch.nn.LSTM"
 ATTENTION = "causal attention"
 HOST = "its host without memory"
 CHUNK = 512
+FORETELLING = 256
+"""Units of the pass that foretells how much memory a longer one takes."""
 QUANTITIES = ("training", "streaming", "stepping", "memory growth", "ragged")
 LONG = ("training", "training memory", "memory growth", "memory growth by steps")
 """Quantities that tell whether cost and memory stay in proportion to the length."""
@@ -50,6 +52,7 @@ def bench(
     long: bool = False,
     peers: Peers | None = None,
     progress: bool = True,
+    keep: Callable[[list[Row]], None] | None = None,
 ) -> list[Row]:
     """Measure memories that read vectors of width ``dim``, and both baselines first in the same run.
 
@@ -78,11 +81,12 @@ def bench(
         lengths: units of the training figures.
         repeats: of each timing.
         budget: seconds that a row may take; timing stops at the first repeat beyond it, and a training length of which
-            the last one foretells more than four budgets is given without a value.
+            the last one foretells more than four budgets, or more memory than is free, is given without a value.
         quick: shortest length, one repeat, 2k to 8k units of growth and 8 ragged rows: a check that all of it runs.
         long: how cost and memory follow the length.
         peers: other implementations of some of the memories.
         progress: a bar on standard error.
+        keep: called with the rows so far after each memory, so that a run that breaks off leaves what it measured.
 
     Raises:
         ValueError: a memory of another width.
@@ -109,6 +113,8 @@ def bench(
                 found = bench_.beside(memory, label, build_peer(memory))
                 rows += [{"memory": name, "form": form, **row} for row in found]
                 bar.advance(1)
+            if keep is not None:
+                keep(_compared(rows))
     return _compared(rows)
 
 
@@ -126,8 +132,12 @@ def markdown_table(rows: Sequence[Row]) -> str:
 
 
 def peer_table(rows: Sequence[Row]) -> str:
-    """A line for each memory that has a peer: at each length our rate, the peer's, and ours as a multiple of it."""
+    """A line for each memory that has a peer: at each length our rate, the peer's, and ours as a multiple of it.
+
+    Empty where none has one."""
     rows = [row for row in rows if row["quantity"] == BESIDE]
+    if not rows:
+        return ""
     lengths = list(dict.fromkeys(row["length"] for row in rows))
     lines = [["memory", "peer", *map(format_length, lengths)], ["---", "---", *("---:" for _ in lengths)]]
     for name, peer in dict.fromkeys((row["memory"], row["baseline"]) for row in rows):
@@ -195,13 +205,20 @@ class _Bench:
         for index, length in enumerate(self.lengths):
             if index:
                 foretold *= length / self.lengths[index - 1]
-            if foretold > 4 * self.budget:
+            if foretold > 4 * self.budget or not self._fits(memory, length):
                 rows.append(_row("training", length, None, "units/s"))
                 continue
             foretold = self._seconds(memory, self._update(memory, length))
             rows.append(_row("training", length, self.batch * length / foretold, "units/s"))
             memory.zero_grad(set_to_none=True)
         return rows
+
+    def _fits(self, memory: Memory, length: int) -> bool:
+        """Whether a training pass will find the memory it needs, told from a short one, in proportion."""
+        short = min(FORETELLING, length)
+        peak = peak_bytes(self._update(memory, short))
+        memory.zero_grad(set_to_none=True)
+        return peak is None or peak * length / short < 0.8 * psutil.virtual_memory().available
 
     def _update(self, memory: Memory, length: int) -> Callable[[], None]:
         """One forward and backward pass."""
@@ -225,7 +242,7 @@ class _Bench:
             rows.append(row)
             if index:
                 foretold *= length / self.lengths[index - 1]
-            if foretold > 4 * self.budget:
+            if foretold > 4 * self.budget or not all(self._fits(each, length) for each in (memory, peer)):
                 continue
             ours, theirs = self._update(memory, length), self._update(peer, length)
             clock, times = _clock(memory), ([], [])
@@ -244,6 +261,9 @@ class _Bench:
         memory.train()
         rows = []
         for length in self.lengths:
+            if not self._fits(memory, length):
+                rows.append(_row("training memory", length, None, "bytes/unit"))
+                continue
             once = self._update(memory, min(self.lengths))
             once()  # gradients, and what libraries keep for good
             once = self._update(memory, length)
