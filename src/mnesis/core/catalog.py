@@ -146,9 +146,8 @@ def create(kind: str, name: str, **options: Any) -> Any:
     """An instance by name; options as the class takes them, unknown ones are errors."""
     cls = card(kind, name).load()
     accepted = signature(cls.__init__).parameters
-    known = [
-        key for key, parameter in accepted.items() if key != "self" and parameter.kind is not Parameter.VAR_KEYWORD
-    ]
+    open_ended = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)  # as object's own constructor has them
+    known = [key for key, parameter in accepted.items() if key != "self" and parameter.kind not in open_ended]
     for option in options:
         if option not in known:
             near = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
