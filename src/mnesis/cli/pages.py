@@ -6,6 +6,7 @@ mnesis pages docs
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def task_pages() -> dict[str, str]:
 
 
 def _task_page(card: Card) -> str:
-    given = "".join(f", {key}={value!r}" for key, value in card.example.items())
+    given = "".join(f", {key}={_literal(value)}" for key, value in card.example.items())
     use, compared = [f'task = mnesis.create_task("{card.name}"{given})'], []
     if card.lengths is not None:
         low, high = (card.lengths,) * 2 if isinstance(card.lengths, int) else card.lengths
@@ -154,3 +155,8 @@ def _line(text: str | None) -> str:
 
 def _bytes(card: Card, count: int) -> str:
     return f"{count:,} bytes" if card.bounded else f"{count:,} bytes, and more with every unit"
+
+
+def _literal(value: Any) -> str:
+    """As code, with double quotes."""
+    return json.dumps(value) if isinstance(value, str) else repr(value)
