@@ -568,6 +568,21 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             papers=("jaeger2001memory", "ballarin2025capacity"), lengths=64,
         ),
         Card(
+            "mackey-glass", "tasks.time_series:MackeyGlass", "signals",
+            "foretell a chaotic signal that feeds back on itself after a delay",
+            papers=("mackey1977oscillation",), lengths=128,
+        ),
+        Card(
+            "narma", "tasks.time_series:NARMA", "signals",
+            "compute a nonlinear moving average of random inputs, with feedback",
+            papers=("atiya2000algorithms",), lengths=128,
+        ),
+        Card(
+            "piecewise-stationary", "tasks.piecewise_stationary:PiecewiseStationary", "prediction",
+            "say the next bit of a coin whose bias jumps at unknown times",
+            papers=("veness2013ptw", "genewein2023memory"), lengths=(16, 128),
+        ),
+        Card(
             "timescale-shift", "tasks.timescale:TimescaleShift", "classification",
             "tell which waves a curve is made of, at sampling rates that training did not have",
             papers=("gu2020hippo",), lengths=100,
