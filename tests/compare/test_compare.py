@@ -230,7 +230,7 @@ def test_a_stopped_command_goes_on(tmp_path) -> None:
         (("copy", "--memories", "gru", "--budget", "tokens=3"), "does not suffice for one update"),
         (("copy", "--memories", "gru", "--task-options", "symbols=1"), "symbols = 1 leaves nothing to remember"),
         (("multi-query-recall", "--memories", "gru", "--length", "100"), "raise it"),
-        (("text", "--memories", "gru"), "the catalog has no lengths for text"),
+        (("babilong", "--memories", "gru"), "the catalog has no lengths for babilong"),
         (("copy", "--threads", "0"), "workers=0 fill no cell"),
     ],
 )

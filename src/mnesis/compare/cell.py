@@ -98,7 +98,9 @@ def _measure(
         try:
             trained = network(SEARCH_SEED)
             _train(setting, task, trained, rate, steps, SEARCH_SEED, own, progress)
-            score = examine(trained, task, setting.lengths[1], sequences=setting.sequences, seed=VALIDATION_SEED)
+            score = examine(
+                trained, task.unseen("valid"), setting.lengths[1], sequences=setting.sequences, seed=VALIDATION_SEED
+            )
             entry["bits"] = score.bits if math.isfinite(score.bits) else None
         except FloatingPointError as error:
             entry["broke"] = str(error)
@@ -164,7 +166,7 @@ def _train(
 
 
 def _examined(setting: Setting, task: Task, network: Memory[Any], length: int) -> Score:
-    return examine(network, task, length, sequences=setting.sequences, seed=TEST_SEED)
+    return examine(network, task.unseen("test"), length, sequences=setting.sequences, seed=TEST_SEED)
 
 
 def _steps(setting: Setting, task: Task, network: Memory[Any], folder: Path) -> int:

@@ -583,6 +583,11 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             papers=("veness2013ptw", "genewein2023memory"), lengths=(16, 128),
         ),
         Card(
+            "sequential-images", "tasks.sequential_images:SequentialImages", "classification",
+            "tell what a picture shows, after all of its pixels and noise behind them",
+            papers=("le2015irnn", "chang2019antisymmetric", "rusch2022lem"), lengths=64,
+        ),
+        Card(
             "timescale-shift", "tasks.timescale:TimescaleShift", "classification",
             "tell which waves a curve is made of, at sampling rates that training did not have",
             papers=("gu2020hippo",), lengths=100,

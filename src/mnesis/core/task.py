@@ -9,7 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -84,6 +84,10 @@ class Task(ABC):
     @abstractmethod
     def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:
         """Draw ``batch`` sequences whose length (in the task's own unit, see the class) is ``length``."""
+
+    def unseen(self, part: Literal["valid", "test"]) -> Task:
+        """The task on data that training does not draw from; itself where every episode is made anew."""
+        return self
 
     def blind(self, episode: Episode) -> Float[Tensor, "B T"]:
         """log2 of the probability of every target for somebody who knows the question and not the stream.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -52,7 +53,7 @@ class Text(Task):
         start, stop = (round(share * len(tokens)) for share in PARTS[part])
         self.tokens = torch.from_numpy(tokens[start:stop].astype(np.int64))
         self._log2_shares = torch.from_numpy(np.log2(counts / counts.sum())).float()
-        self.part, self.vocabulary = part, len(self.alphabet)
+        self.file, self.part, self.vocabulary = file, part, len(self.alphabet)
         self.chance = float(counts.max() / counts.sum())
 
     def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:
@@ -71,6 +72,9 @@ class Text(Task):
         start = torch.randint(len(self.tokens) - length, (batch, 1), generator=generator, device=device)
         piece = self.tokens.to(device)[start + torch.arange(length + 1, device=device)]
         return Episode(inputs=piece[:, :-1], targets=piece[:, 1:], weight=torch.ones(batch, length, device=device))
+
+    def unseen(self, part: Literal["valid", "test"]) -> Text:
+        return Text(self.file, part=part)
 
     def blind(self, episode: Episode) -> Float[Tensor, "B T"]:
         """How often each byte comes in the whole text."""
