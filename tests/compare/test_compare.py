@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mnesis.cli import main
 from mnesis.compare import cell as cells
 from mnesis.compare import grid
 from mnesis.compare.cell import run_cell
@@ -59,6 +60,7 @@ def test_a_cell(tmp_path) -> None:
     assert abs(found["trainings"][0]["units"] - 600) < 120, "lengths are drawn"
     assert [entry["rate"] for entry in found["search"]][:2] == [1e-3, 3e-3]
     assert len(found["search"]) == 3, "the best of two is always at an end"
+    assert 0.5 < found["multiply_adds"] / found["parameters"] < 3, "most weights are used once a unit"
     best = max(found["search"], key=lambda entry: entry["bits"])
     assert found["rate"] == best["rate"]
     for training in found["trainings"]:
@@ -191,11 +193,11 @@ ARGUMENTS += ("--seeds", "1", "--rates", "1e-3", "--budget", "tokens=600", "--le
 
 
 def test_the_command(tmp_path) -> None:
-    result = compare(*ARGUMENTS, "--json", folder=tmp_path)
+    result = compare(*ARGUMENTS, "--json", "--tests", "16x", folder=tmp_path)
     assert result.returncode == 0, result.stderr
     lines = json.loads(result.stdout)
     assert {each["memory"] for each in lines} == {"gru", "elman"}
-    assert [length for length, _, _ in lines[0]["by_length"]] == [3, 6, 12]
+    assert [length for length, _, _ in lines[0]["by_length"]] == [3, 6, 12, 24, 48]
     assert json.loads((tmp_path / "leaderboard.json").read_text(encoding="utf-8")) == lines
     assert "## copy" in (tmp_path / "leaderboard.md").read_text(encoding="utf-8")
     assert "gru on copy" in (tmp_path / "leaderboard.html").read_text(encoding="utf-8")
@@ -203,7 +205,7 @@ def test_the_command(tmp_path) -> None:
 
 def test_a_stopped_command_goes_on(tmp_path) -> None:
     """With the same figures as one that was not stopped."""
-    long = [*ARGUMENTS[:-3], "tokens=40k", *ARGUMENTS[-2:]]
+    long = ["gru" if word == "gru,elman" else word for word in (*ARGUMENTS[:-3], "tokens=8k", *ARGUMENTS[-2:])]
     command = [sys.executable, "-m", "mnesis.cli", "compare", *long, "--folder", str(tmp_path / "a"), "--quiet"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not list(tmp_path.glob("a/copy/*/search-*/metrics.jsonl")):
@@ -234,10 +236,11 @@ def test_a_stopped_command_goes_on(tmp_path) -> None:
         (("copy", "--threads", "0"), "workers=0 fill no cell"),
     ],
 )
-def test_bad_input(arguments, message, tmp_path) -> None:
-    result = compare(*arguments, folder=tmp_path)
-    assert result.returncode == 2
-    assert message in " ".join(result.stderr.split())
+def test_bad_input(arguments, message, tmp_path, capsys) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["compare", *arguments, "--folder", str(tmp_path), "--quiet"])
+    assert end.value.code == 2
+    assert message in " ".join(capsys.readouterr().err.split())
 
 
 MINE = """

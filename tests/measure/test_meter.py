@@ -70,6 +70,39 @@ def test_a_dictionary_holds_everything() -> None:
     assert Score(**score.as_json()) == score
 
 
+class Values(Dictionary):
+    """Says what a key was bound to the first or the last time, in rows of ``key : value ;``."""
+
+    first = False
+
+    def scan(self, x, state, phase=0):
+        said = torch.zeros(*x.shape, self.vocabulary)
+        for row, tokens in enumerate(x.tolist() if x.shape[1] > 4 else []):
+            pairs = list(zip(tokens[:-4:4], tokens[2:-4:4], strict=True))
+            said[row, -3, dict(pairs[::-1] if self.first else pairs).get(tokens[-4], 0)] = self.sure
+            said[row, -2, tokens[-1]] = self.sure
+        return said, state
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_earlier_bindings_interfere(first) -> None:
+    task, network = AssociativeRetrieval("rewrite", symbols=4), Values(103)
+    network.first = first
+    found = examine(network, task, 5, sequences=200).interference
+    assert found is not None
+    assert (found.once or 0) >= (0.95 if first else 1), "and so is every end"
+    assert found.answers > 50
+    assert found.accuracy is not None
+    assert found.intrusions is not None
+    if first:
+        assert found.accuracy < 0.2
+        assert found.intrusions > 0.6, "some keys have three values"
+    else:
+        assert (found.accuracy, found.intrusions) == (1.0, 0.0)
+    score = examine(network, AssociativeRetrieval(symbols=4), 4, sequences=20)
+    assert score.interference is None
+
+
 def test_knowing_nothing_is_nought_bits() -> None:
     """An even distribution over the values alone."""
     task = MultiQueryRecall(vocabulary=64)

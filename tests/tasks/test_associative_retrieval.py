@@ -128,3 +128,27 @@ def test_the_generator_decides(form):
 def test_errors_name_the_value(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(("key_length", "value_length"), [(1, 1), (2, 3)])
+def test_what_was_bound_when(key_length, value_length):
+    """Distances and displaced values, against pairs that were read one by one."""
+    task = AssociativeRetrieval("rewrite", key_length=key_length, value_length=value_length, symbols=3)
+    episode = task.episodes(200, 6, generator())
+    distance, displaced = task.distance(episode), task.displaced(episode)
+    assert displaced is not None
+    counted = 0
+    for row, inputs in enumerate(episode.inputs.tolist()):
+        pairs, query, answer = parse(task, inputs)
+        values = [value for key, value in pairs if key == query]
+        last = max(index for index, (key, _) in enumerate(pairs) if key == query)
+        asked = range(6 * task.segment_length + key_length, 7 * task.segment_length - 2)
+        for digit, place in enumerate(asked):
+            assert int(distance[row, place]) == place - (last * task.segment_length + key_length + 1 + digit)
+            old = values[-2][digit] if len(values) > 1 and values[-2][digit] != answer[digit] else -1
+            assert int(displaced[row, place]) == old
+            counted += old >= 0
+    assert counted > 50
+    assert (displaced >= 0).sum() == counted
+    assert AssociativeRetrieval().displaced(AssociativeRetrieval().episodes(2, 3, generator())) is None
+    assert (task.items(6), AssociativeRetrieval().items(6)) == (None, 6)

@@ -40,7 +40,7 @@ def run(
     budget: str = "tokens=1M",
     match: str = "",
     length: str = "",
-    tests: str = "",
+    tests: str = "4x",
     task_options: tuple[str, ...] = (),
     options: tuple[str, ...] = (),
     dim: int = 64,
@@ -66,7 +66,8 @@ def run(
         match: what else is made equal within 5 %: parameters=100k, by widths; or state=16k (bytes), by what the catalog
             names for it. --dim for all if not given.
         length: of training episodes, one number or two with a dash (drawn between them); the catalog's if not given.
-        tests: lengths that are reported, with commas; one, two and four times the training length if not given.
+        tests: lengths that are reported, with commas; or 64x, the longest training length and its doubles up to so
+            many times, as far as the task goes.
         task_options: constructor arguments of the task as key=value; the catalog's if none is given.
         options: constructor arguments of memories, as MEMORY:key=value.
         dim: width.
@@ -94,7 +95,7 @@ def run(
             Setting(
                 task,
                 trained,
-                tuple(parse_lengths(tests)) if tests else _tests(task, trained, task_given),
+                _tests(task, trained, task_given, tests),
                 Budget.parse(budget),
                 task_given,
                 Match.parse(match) if match else None,
@@ -161,11 +162,14 @@ def _trained(task: str, length: str) -> int | tuple[int, int]:
     return known.lengths
 
 
-def _tests(task: str, trained: int | tuple[int, int], options: dict[str, Any]) -> tuple[int, ...]:
-    """One, two and four times the longest trained, as far as the task goes."""
+def _tests(task: str, trained: int | tuple[int, int], options: dict[str, Any], tests: str) -> tuple[int, ...]:
+    """Lengths as they are, or multiples as far as the task goes."""
+    if not tests.endswith("x"):
+        return tuple(parse_lengths(tests))
+    most = parse_lengths(tests[:-1])[-1]
     longest = trained if isinstance(trained, int) else trained[1]
     created, possible = create_task(task, **options), []
-    for times in (1, 2, 4):
+    for times in (2**power for power in range(most.bit_length())):
         try:
             created.episodes(1, times * longest, torch.Generator().manual_seed(0))
         except ValueError:

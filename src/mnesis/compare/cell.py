@@ -17,6 +17,7 @@ from ..core.task import Task
 from ..learn import Recipe, Stage, Training, fit
 from ..learn.loss import Learner
 from ..measure.meter import Score, examine
+from ..measure.work import work
 from .design import Options, Unfit, build, count_parameters, matched
 from .setting import TEST_SEED, VALIDATION_SEED, Setting
 
@@ -44,7 +45,8 @@ def run_cell(setting: Setting, memory: str, options: Options, folder: Path, *, p
     Its folder holds a run for every training, and in the end cell.json:
 
     - ``status`` "done", or "unfit" or "failed" with the ``reason``;
-    - ``dim``, ``hidden``, ``options``, ``parameters``; ``steps`` of each training;
+    - ``dim``, ``hidden``, ``options``, ``parameters``, ``multiply_adds`` of reading a unit (None where they cannot be
+      counted); ``steps`` of each training;
     - ``search``: ``{rate, bits, folder}`` for every rate tried, ``bits`` None where the training broke down;
       ``rate``: the best;
     - ``trainings``: one a seed, with ``seed``, ``folder``, ``seconds``, ``units`` and ``scores``, one a tested length;
@@ -122,6 +124,7 @@ def _measure(
         "hidden": size.hidden,
         "options": dict(size.options),
         "parameters": count_parameters(network(SEARCH_SEED)),
+        "multiply_adds": _multiply_adds(setting, task, network(SEARCH_SEED)),
         "steps": steps,
         "search": search,
         "search_seconds": round(spent, 1),
@@ -167,6 +170,13 @@ def _train(
 
 def _examined(setting: Setting, task: Task, network: Memory[Any], length: int) -> Score:
     return examine(network, task.unseen("test"), length, sequences=setting.sequences, seed=TEST_SEED)
+
+
+def _multiply_adds(setting: Setting, task: Task, network: Memory[Any]) -> float | None:
+    try:
+        return work(network, task.episodes(1, setting.lengths[1], torch.Generator().manual_seed(0))).multiply_adds
+    except NotImplementedError:  # a class of one's own may run what no rule counts
+        return None
 
 
 def _steps(setting: Setting, task: Task, network: Memory[Any], folder: Path) -> int:

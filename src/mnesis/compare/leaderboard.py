@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..measure.meter import Interference
 from .cell import Cell
 
 
@@ -35,6 +36,12 @@ class Line:
     chance: float | None = None
     state_bytes: int | None = None
     bits_per_byte: float | None = None
+    multiply_adds: float | None = None
+    """Of reading a unit."""
+    bits_per_multiply_add: float | None = None
+    """Held bits for each of them."""
+    interference: Interference | None = None
+    """Medians; None where the task binds nothing anew."""
     parameters: int | None = None
     dim: int | None = None
     rate: float | None = None
@@ -54,7 +61,9 @@ class Line:
 
 def line(cell: Cell) -> Line:
     """What a leaderboard says of a cell."""
-    about: dict[str, Any] = {key: cell.get(key) for key in ("dim", "parameters", "rate", "search_seconds")}
+    about: dict[str, Any] = {
+        key: cell.get(key) for key in ("dim", "parameters", "multiply_adds", "rate", "search_seconds")
+    }
     if cell["status"] != "done":
         return Line(cell["task"], cell["memory"], cell["status"], cell["reason"], **about)
     trainings = cell["trainings"]
@@ -81,12 +90,23 @@ def line(cell: Cell) -> Line:
         chance=own[0]["chance"],
         state_bytes=own[0]["state_bytes"],
         bits_per_byte=None if held is None else held.median / max(own[0]["state_bytes"], 1),
+        bits_per_multiply_add=held.median / about["multiply_adds"] if held and about["multiply_adds"] else None,
+        interference=_interference(own),
         units=units // len(trainings),
         units_per_second=units / max(seconds, 1e-9),
         seconds=seconds,
         by_length=tuple((length, over_seeds(length, "accuracy"), over_seeds(length, "bits")) for length in lengths),
         **about,
     )
+
+
+def _interference(scores: Sequence[Mapping[str, Any]]) -> Interference | None:
+    found = [Interference(*score["interference"]) for score in scores if score.get("interference")]
+    if not found:
+        return None
+    values = [[value for value in figure if value is not None] for figure in zip(*found, strict=True)]
+    answers, *shares = [statistics.median(figure) if figure else None for figure in values]
+    return Interference(int(answers or 0), *shares)
 
 
 def leaderboard(cells: Sequence[Cell]) -> list[Line]:
@@ -107,7 +127,7 @@ def _trained(cell: Cell, lengths: Sequence[int]) -> int:
     return max((length for length in lengths if length <= longest), default=min(lengths))
 
 
-HEADER = ("memory", "%", "bits", "held", "state B", "bits/B", "weights", "units/s")
+HEADER = ("memory", "%", "bits", "held", "state B", "bits/B", "weights", "mult-adds", "units/s")
 
 
 def table(lines: Sequence[Line], *, ranges: bool = True) -> list[tuple[str, ...]]:
@@ -126,6 +146,7 @@ def table(lines: Sequence[Line], *, ranges: bool = True) -> list[tuple[str, ...]
                 f"{each.state_bytes:,}",
                 "" if each.bits_per_byte is None else f"{each.bits_per_byte:.4f}",
                 f"{each.parameters:,}",
+                "" if each.multiply_adds is None else f"{each.multiply_adds:,.0f}",
                 f"{each.units_per_second:,.0f}",
             )
         )

@@ -114,6 +114,10 @@ def _figures(task: str, lines: list[Line], cells: dict[str, Cell]) -> list[tuple
             pareto(lines, lambda line: line.units_per_second, "units trained a second", more=True),
             "Bits an answer against the speed of training",
         ),
+        (
+            pareto(lines, lambda line: line.multiply_adds, "multiply-adds of reading a unit"),
+            "Bits an answer against what reading computes",
+        ),
         (by_length(lines, length if isinstance(length, int) else length[1]), "Right answers by the length of the test"),
         (by_distance(cells, lines), "Bits an answer by how long ago it was stored"),
     ]

@@ -18,8 +18,10 @@ CURVES = 6
 """Lines in one picture at most: the best."""
 
 
-def pareto(lines: Sequence[Line], cost: Callable[[Line], float | None], label: str, *, more: bool = False) -> Figure:
-    """Bits against a cost; those that no other beats in both stand on the line, with their names.
+def pareto(
+    lines: Sequence[Line], cost: Callable[[Line], float | None], label: str, *, more: bool = False
+) -> Figure | None:
+    """Bits against a cost; those that no other beats in both stand on the line, with their names. None without any.
 
     Args:
         lines: of one task.
@@ -31,6 +33,8 @@ def pareto(lines: Sequence[Line], cost: Callable[[Line], float | None], label: s
         (found, line.bits.median, line.memory) for line in lines if line.bits and (found := cost(line)) is not None
     ]
     points.sort(key=lambda point: (-point[0] if more else point[0], -point[1]))
+    if not points:
+        return None
     front: list[tuple[float, float, str]] = []
     for point in points:
         if not front or point[1] > front[-1][1]:

@@ -104,6 +104,10 @@ class Task(ABC):
         """How many units before each question its answer was stored; None where that has no one meaning."""
         return None
 
+    def displaced(self, episode: Episode) -> Int[Tensor, "B T"] | None:
+        """The answer that held before each asked item was bound anew, -1 where no other did; None = nowhere."""
+        return None
+
     def stream(self, length: int, seed: int) -> Stream:
         """A stream of ``length`` units with questions at its end; tasks without a streaming form raise TypeError."""
         raise TypeError(

@@ -25,6 +25,18 @@ CHUNK = 1024
 """Units read at a time; the state carries over, so that a sequence of any length fits."""
 
 
+class Interference(NamedTuple):
+    """What an earlier binding of the same item does to its recall."""
+
+    answers: int
+    """About items that had been bound to something else before."""
+    accuracy: float | None
+    once: float | None
+    """Of answers about items that were bound once; None where there are none."""
+    intrusions: float | None
+    """Share of the former that say what held before."""
+
+
 @dataclass(frozen=True)
 class Score:
     """What a network says of a task at one length.
@@ -56,6 +68,8 @@ class Score:
     """Bits of all stored items together: ``items`` times ``bits``."""
     distances: tuple[tuple[int, int, float, float], ...] = field(default=())
     """(distance, answers, accuracy, bits), where the task tells how long ago each answer was stored."""
+    interference: Interference | None = None
+    """Where the task binds items anew."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -72,6 +86,9 @@ class _Answers(NamedTuple):
     said: Tensor | None
     """Numbers; of logits, which are large, nothing more is kept."""
     distance: Int[Tensor, " n"] | None
+    displaced: Int[Tensor, " n"] | None
+    intruded: Bool[Tensor, " n"] | None
+    """Whether what held before was said."""
 
 
 @torch.no_grad()
@@ -129,6 +146,7 @@ def examine(
         items=items,
         held=None if items is None else items * values["bits"],
         distances=_by_distance(answers),
+        interference=_interference(answers),
         **values,
     )
 
@@ -139,7 +157,7 @@ def _asked(
     """The answers of one batch, and the state after it."""
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     body, readout = network.parts()
-    asked, far = episode.weight > 0, task.distance(episode)
+    asked, far, old = episode.weight > 0, task.distance(episode), task.displaced(episode)
     blind = None if episode.targets.is_floating_point() else task.blind(episode)
     state, parts = None, []
     for at in torch.arange(asked.shape[1]).split(CHUNK):
@@ -150,14 +168,16 @@ def _asked(
         mask = asked[:, here]
         said, target = readout(y[mask.to(device)]).float().cpu(), episode.targets[:, here][mask]
         row = first + mask.nonzero()[:, 0]
-        distance = None if far is None else far[:, here][mask]
+        distance, displaced = (None if known is None else known[:, here][mask] for known in (far, old))
         if blind is None:
             none = torch.zeros(len(row))
-            parts.append(_Answers(row, none.bool(), none, target, said, distance))
+            parts.append(_Answers(row, none.bool(), none, target, said, distance, None, None))
             continue
         log2 = -F.cross_entropy(said, target, reduction="none") / math.log(2)
         bits = log2.clamp(min=FLOOR) - blind[:, here][mask]
-        parts.append(_Answers(row, said.argmax(-1) == target, bits, target, None, distance))
+        answer = said.argmax(-1)
+        intruded = None if displaced is None else answer == displaced
+        parts.append(_Answers(row, answer == target, bits, target, None, distance, displaced, intruded))
     return _joined(parts), state
 
 
@@ -227,6 +247,19 @@ def _by_distance(answers: _Answers) -> tuple[tuple[int, int, float, float], ...]
         here = band == at
         found.append((at, int(here.sum()), float(answers.right[here].float().mean()), float(answers.bits[here].mean())))
     return tuple(found)
+
+
+def _interference(answers: _Answers) -> Interference | None:
+    if answers.displaced is None or answers.intruded is None:
+        return None
+    anew = answers.displaced >= 0
+
+    def share(of: Tensor) -> float | None:
+        return float(of.float().mean()) if len(of) else None
+
+    return Interference(
+        int(anew.sum()), share(answers.right[anew]), share(answers.right[~anew]), share(answers.intruded[anew])
+    )
 
 
 class Crossing(NamedTuple):

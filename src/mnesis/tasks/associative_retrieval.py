@@ -106,6 +106,36 @@ class AssociativeRetrieval(Task):
         """Digits are uniform, and after them the end is sure."""
         return torch.where(episode.targets == self.END, 0.0, -math.log2(self.symbols))
 
+    def items(self, length: int) -> int | None:
+        """Every pair; how many different keys "rewrite" draws is chance."""
+        return length if self.form == "remember" else None
+
+    def distance(self, episode: Episode) -> Int[Tensor, "B T"]:
+        """From the same place of the pair that is asked for."""
+        since = episode.inputs.shape[1] // self.segment_length - 1 - self._bindings(episode)[..., 0]
+        return (since * self.segment_length - 1)[:, None].expand(episode.inputs.shape)
+
+    def displaced(self, episode: Episode) -> Int[Tensor, "B T"] | None:
+        """Digits of the value before the latest, where they differ from it."""
+        if self.form == "remember":
+            return None
+        before = self._bindings(episode)[..., 1]
+        pairs = episode.inputs.unflatten(1, (-1, self.segment_length))
+        old = pairs[torch.arange(len(before), device=before.device), before.clamp(min=0), self.key_length + 1 : -1]
+        displaced = torch.full_like(episode.targets, -1)
+        asked = slice(-self.value_length - 2, -2)
+        known = (before >= 0)[:, None] & (old != episode.targets[:, asked])
+        displaced[:, asked] = torch.where(known, old, -1)
+        return displaced
+
+    def _bindings(self, episode: Episode) -> Int[Tensor, "B 2"]:
+        """Which pair bound the asked key last, and which before that; -1 = none did."""
+        keys = episode.inputs.unflatten(1, (-1, self.segment_length))[..., : self.key_length]
+        same = (keys[:, :-1] == keys[:, -1:]).all(-1)
+        place = torch.where(same, torch.arange(same.shape[1], device=same.device), -1)
+        place = torch.cat([place, place.new_full((len(place), 1), -1)], 1)
+        return place.topk(2, dim=1).values
+
     def _keys(self, batch: int, length: int, generator: torch.Generator) -> Int[Tensor, "B N"]:
         keys = self.symbols**self.key_length
         if self.form == "rewrite":
