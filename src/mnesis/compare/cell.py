@@ -6,19 +6,21 @@ import json
 import math
 import statistics
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ..core.catalog import card
 from ..core.memory import Memory
 from ..core.state import atomic_path
 from ..core.task import Task
-from ..learn import Recipe, Stage, Training, fit
+from ..learn import Recipe, Stage, Training, fit, fit_readout
 from ..learn.loss import Learner
 from ..measure.meter import Score, examine
 from ..measure.work import work
-from .design import Options, Unfit, build, count_parameters, matched
+from .design import Options, Size, Unfit, build, count_parameters, matched
 from .setting import TEST_SEED, VALIDATION_SEED, Setting
 
 BEYOND = 10**0.5
@@ -29,6 +31,8 @@ TIMED = 5
 RESULT = "cell.json"
 Cell = dict[str, Any]
 """What ``run_cell`` finds, as plain values."""
+Choice = Mapping[str, Any]
+"""What a search tries: a learning ``rate``, or ``options`` of a memory that is not trained."""
 
 
 class Interrupted(Exception):  # noqa: N818 (nothing went wrong)
@@ -47,8 +51,8 @@ def run_cell(setting: Setting, memory: str, options: Options, folder: Path, *, p
     - ``status`` "done", or "unfit" or "failed" with the ``reason``;
     - ``dim``, ``hidden``, ``options``, ``parameters``, ``multiply_adds`` of reading a unit (None where they cannot be
       counted); ``steps`` of each training;
-    - ``search``: ``{rate, bits, folder}`` for every rate tried, ``bits`` None where the training broke down;
-      ``rate``: the best;
+    - ``search``: ``{rate, bits, folder}`` for every rate tried, ``bits`` None where it broke down; of a memory
+      that is not trained by gradient ``options`` in place of the rate; ``rate``: the best, else None;
     - ``trainings``: one a seed, with ``seed``, ``folder``, ``seconds``, ``units`` and ``scores``, one a tested length;
     - ``search_seconds``: what the search took.
 
@@ -85,21 +89,15 @@ def _measure(
     setting: Setting, task: Task, memory: str, options: Options, folder: Path, progress: bool
 ) -> dict[str, Any]:
     size = matched(setting, task, memory, options)
-
-    def network(seed: int) -> Memory[Any]:
-        torch.manual_seed(seed)
-        return build(setting, task, memory, size)
-
-    steps = _steps(setting, task, network(SEARCH_SEED), folder)
+    way = (_LeastSquares if card("memories", memory).search else _Gradient)(setting, task, memory, size)
+    steps = _steps(setting, task, way.network(SEARCH_SEED), folder)
     search: list[dict[str, Any]] = []
     began = time.process_time()
 
-    def tried(rate: float) -> dict[str, Any]:
-        own = folder / f"search-{rate:.0e}"
-        entry: dict[str, Any] = {"rate": rate, "folder": own.name, "bits": None}
+    def tried(choice: Choice) -> None:
+        entry: dict[str, Any] = {**choice, "folder": f"search-{way.name(choice)}", "bits": None}
         try:
-            trained = network(SEARCH_SEED)
-            _train(setting, task, trained, rate, steps, SEARCH_SEED, own, progress)
+            trained, _ = way.trained(choice, steps, SEARCH_SEED, folder / entry["folder"], progress)
             score = examine(
                 trained, task.unseen("valid"), setting.lengths[1], sequences=setting.sequences, seed=VALIDATION_SEED
             )
@@ -107,24 +105,21 @@ def _measure(
         except FloatingPointError as error:
             entry["broke"] = str(error)
         search.append(entry)
-        return entry
 
-    for rate in setting.rates:
-        tried(rate)
+    for choice in way.choices():
+        tried(choice)
     best = _best(search)
-    if best is not None and len(setting.rates) > 1:
-        if best["rate"] == max(setting.rates):
-            tried(best["rate"] * BEYOND)
-        elif best["rate"] == min(setting.rates):
-            tried(best["rate"] / BEYOND)
+    if best is not None and (further := way.beyond(best)):
+        tried(further)
         best = _best(search)
     spent = time.process_time() - began
+    network = way.network(SEARCH_SEED)
     about = {
         "dim": size.dim,
         "hidden": size.hidden,
-        "options": dict(size.options),
-        "parameters": count_parameters(network(SEARCH_SEED)),
-        "multiply_adds": _multiply_adds(setting, task, network(SEARCH_SEED)),
+        "options": {**size.options, **(best or {}).get("options", {})},
+        "parameters": count_parameters(network),
+        "multiply_adds": _multiply_adds(setting, task, network),
         "steps": steps,
         "search": search,
         "search_seconds": round(spent, 1),
@@ -134,9 +129,8 @@ def _measure(
     trainings = []
     for seed in range(1, setting.seeds + 1):
         own = folder / f"seed-{seed}"
-        trained = network(seed)
         try:
-            result = _train(setting, task, trained, best["rate"], steps, seed, own, progress)
+            trained, result = way.trained(best, steps, seed, own, progress)
         except FloatingPointError as error:
             return {"status": "failed", "reason": f"seed {seed} broke down: {error}", **about}
         scores = [_examined(setting, task, trained, length) for length in setting.tests]
@@ -149,23 +143,74 @@ def _measure(
                 "scores": [score.as_json() for score in scores],
             }
         )
-    return {"status": "done", "rate": best["rate"], "trainings": trainings, **about}
+    return {"status": "done", "rate": best.get("rate"), "trainings": trainings, **about}
 
 
 def _best(search: list[dict[str, Any]]) -> dict[str, Any] | None:
     return max((entry for entry in search if entry["bits"] is not None), key=lambda entry: entry["bits"], default=None)
 
 
-def _train(
-    setting: Setting, task: Task, network: Memory[Any], rate: float, steps: int, seed: int, folder: Path, progress: bool
-) -> Training:
-    stage = Stage(setting.length, setting.batch, steps)
-    recipe = Recipe((stage,), learning_rate=rate, warm_up=min(100, steps // 10), seed=seed, save_every=1000)
-    about = {"task": setting.task, "task_options": dict(setting.task_options)}
-    result = fit(network, task, recipe, folder, config=about, progress=progress)
-    if not result.finished:
-        raise Interrupted(result.signal or 0)
-    return result
+class _Gradient:
+    """Training by gradient; learning rates are searched."""
+
+    def __init__(self, setting: Setting, task: Task, memory: str, size: Size) -> None:
+        self.setting, self.task, self.memory, self.size = setting, task, memory, size
+
+    def choices(self) -> list[Choice]:
+        return [{"rate": rate} for rate in self.setting.rates]
+
+    def name(self, choice: Choice) -> str:
+        return f"{choice['rate']:.0e}"
+
+    def beyond(self, best: Choice) -> Choice | None:
+        """One more, where the best is at an end."""
+        rates = self.setting.rates
+        if len(rates) == 1 or min(rates) < best["rate"] < max(rates):
+            return None
+        return {"rate": best["rate"] * BEYOND if best["rate"] == max(rates) else best["rate"] / BEYOND}
+
+    def network(self, seed: int, choice: Choice | None = None) -> Memory[Any]:
+        torch.manual_seed(seed)
+        options = {**self.size.options, **(choice or {}).get("options", {})}
+        return build(self.setting, self.task, self.memory, self.size._replace(options=options))
+
+    def recipe(self, steps: int, seed: int, rate: float = 1e-3) -> Recipe:
+        stage = Stage(self.setting.length, self.setting.batch, steps)
+        return Recipe((stage,), learning_rate=rate, warm_up=min(100, steps // 10), seed=seed, save_every=1000)
+
+    def about(self) -> dict[str, Any]:
+        """What configurations of runs say besides."""
+        return {"task": self.setting.task, "task_options": dict(self.setting.task_options)}
+
+    def trained(
+        self, choice: Choice, steps: int, seed: int, folder: Path, progress: bool
+    ) -> tuple[Memory[Any], Training]:
+        network = self.network(seed, choice)
+        recipe = self.recipe(steps, seed, choice["rate"])
+        result = fit(network, self.task, recipe, folder, config=self.about(), progress=progress)
+        if not result.finished:
+            raise Interrupted(result.signal or 0)
+        return network, result
+
+
+class _LeastSquares(_Gradient):
+    """Solving for the readout alone; what the catalog names is searched, as many as there are rates and one."""
+
+    def choices(self) -> list[Choice]:
+        points = card("memories", self.memory).search[: len(self.setting.rates) + 1]
+        return [{"options": dict(options)} for options in points]
+
+    def name(self, choice: Choice) -> str:
+        return "-".join(f"{key}-{value}" for key, value in choice["options"].items())
+
+    def beyond(self, best: Choice) -> Choice | None:
+        return None
+
+    def trained(
+        self, choice: Choice, steps: int, seed: int, folder: Path, progress: bool
+    ) -> tuple[Memory[Any], Training]:
+        network = self.network(seed, choice)
+        return network, fit_readout(network, self.task, self.recipe(steps, seed), folder, config=self.about())
 
 
 def _examined(setting: Setting, task: Task, network: Memory[Any], length: int) -> Score:

@@ -39,6 +39,8 @@ class Size(NamedTuple):
 def build(setting: Setting, task: Task, memory: str, size: Size) -> Memory[Any]:
     """A network for the task: token ids or vectors in, logits or numbers out.
 
+    Around a memory that is not trained stand no MLPs, which nothing would fit.
+
     Raises:
         ValueError: options that the memory does not take, or a width that it cannot have.
     """
@@ -49,6 +51,7 @@ def build(setting: Setting, task: Task, memory: str, size: Size) -> Memory[Any]:
         "depth": setting.depth,
         "convolution": setting.convolution,
         "options": dict(size.options),
+        "mlp": None if card("memories", memory).search else "gelu",
     }
     if not task.features:
         return LanguageModel(task.vocabulary, **around)

@@ -66,6 +66,8 @@ class Card:
     """Arguments of a small instance, for laws, comparisons and examples."""
     size: str = ""
     """Of a memory: the constructor's argument that its state grows with, at one width; "" = the width alone."""
+    search: tuple[Mapping[str, Any], ...] = ()
+    """Of a memory that is not trained by gradient: arguments that a comparison tries, in place of learning rates."""
     lengths: int | tuple[int, int] | None = None
     """Of a task: training episodes of a comparison, in its own unit."""
 
@@ -229,6 +231,16 @@ _CATALOG: dict[str, tuple[Card, ...]] = {
             "a vector beside Legendre polynomials that follow a window of what it writes down",
             papers=("voelker2019lmu",), size="order", cost="hidden + signals order",
             example={"dim": 12, "signals": 2, "order": 5, "window": 9.0},
+        ),
+        Card(
+            "echo-state", "memories.reservoir.echo_state:EchoState", "reservoir",
+            "a random recurrence that is never trained, only what reads it",
+            papers=("jaeger2001echo", "jaeger2001memory"), cost="dim", example={"dim": 12},
+            search=(
+                {"spectral_radius": 0.9, "input_scale": 0.1}, {"spectral_radius": 0.99, "input_scale": 0.03},
+                {"spectral_radius": 1.0, "topology": "cycle", "input_scale": 0.03},
+                {"spectral_radius": 0.9, "leak": 0.3, "input_scale": 0.1},
+            ),
         ),
         Card(
             "rmt", "memories.segment.rmt:RMT", "segment",

@@ -105,7 +105,7 @@ def fit(
     _check_processes(accelerator, recipe)
     if standing == "finished":
         checkpoint.load_model(folder / "model.safetensors", memory)
-        return _read_result(folder)
+        return read_result(folder)
     accelerator.wait_for_everyone()
     with folders.alone(folder) if accelerator.is_main_process else nullcontext():
         if accelerator.is_main_process:
@@ -214,12 +214,17 @@ def _finish(folder: Path, accelerator: Accelerator, memory: Memory[Any], result:
     tensors = checkpoint.model_tensors(memory)
     if accelerator.is_main_process:
         checkpoint.write_model(folder / "model.safetensors", tensors)
-        values = asdict(result)
-        folders.write_json(folder / "training.json", {key: values[key] for key in _KEPT})
+        write_result(result)
         while (last := checkpoint.latest(folder)) is not None:
             checkpoint.remove(last)
         checkpoint.forget_best(folder)
     accelerator.wait_for_everyone()
+
+
+def write_result(result: Training) -> None:
+    """Write the file that says that a run is finished; its weights must stand there already."""
+    values = asdict(result)
+    folders.write_json(result.folder / "training.json", {key: values[key] for key in _KEPT})
 
 
 _KEPT = ("updates", "units", "seconds", "loss", "accuracy", "stages", "best")
@@ -245,7 +250,8 @@ def _result(folder: Path, position: Position, stopped: int | None) -> Training:
     )
 
 
-def _read_result(folder: Path) -> Training:
+def read_result(folder: Path) -> Training:
+    """What a finished run left."""
     values = folders.read_json(folder / "training.json")
     stages = tuple(StageResult(**stage) for stage in values.pop("stages"))
     best = values.pop("best", None)

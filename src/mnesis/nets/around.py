@@ -6,8 +6,8 @@ from abc import abstractmethod
 from typing import Any
 
 import torch
-from jaxtyping import Int
-from torch import Tensor
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
 from ..core.memory import Memory
 
@@ -37,3 +37,25 @@ class Around(Memory[Any]):
 
     def phase_of(self, state: Any) -> Int[Tensor, " B"] | None:
         return self.inner.phase_of(state)
+
+
+class Reader(Around):
+    """An embedding, of token ids or vectors, and the body behind it: hidden vectors out."""
+
+    def __init__(self, embedding: nn.Embedding | nn.Linear, body: Memory) -> None:
+        super().__init__()
+        self.body, self.period, self.embedding = body, body.period, embedding
+        if isinstance(embedding, nn.Embedding):
+            self.vocabulary = embedding.num_embeddings
+        else:
+            self.dim = embedding.in_features
+
+    @property
+    def inner(self) -> Memory[Any]:
+        return self.body
+
+    def scan(self, x: Tensor, state: Any, phase: int = 0, **ragged: Any) -> tuple[Float[Tensor, "B T D"], Any]:
+        return self.body.scan(self.embedding(x), state, phase, **ragged)
+
+    def step(self, x: Tensor, state: Any) -> tuple[Float[Tensor, "B D"], Any]:
+        return self.body.step(self.embedding(x), state)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ..core.memory import Memory
-from .around import Around
+from .around import Around, Reader
 from .stack import network
 
 
@@ -44,21 +44,24 @@ class Classifier(Around):
         body = network(
             dim, memory=memory, depth=depth, hidden=hidden, convolution=convolution, mlp=mlp, options=options
         )
-        self.dim, self.period, self.body = features, body.period, body
-        self.rise, self.head = nn.Linear(features, dim), nn.Linear(dim, classes)
+        self.dim, self.period = features, body.period
+        self.reader, self.head = Reader(nn.Linear(features, dim), body), nn.Linear(dim, classes)
+
+    def parts(self) -> tuple[Memory[Any], Callable[[Any], Any]]:
+        return self.reader, self.head
 
     @property
     def inner(self) -> Memory[Any]:
-        return self.body
+        return self.reader
 
     def scan(
         self, x: Float[Tensor, "B T F"], state: Any, phase: int = 0, **ragged: Any
     ) -> tuple[Float[Tensor, "B T C"], Any]:
-        y, state = self.body.scan(self.rise(x), state, phase, **ragged)
+        y, state = self.reader.scan(x, state, phase, **ragged)
         return self.head(y), state
 
     def step(self, x: Float[Tensor, "B F"], state: Any) -> tuple[Float[Tensor, "B C"], Any]:
-        y, state = self.body.step(self.rise(x), state)
+        y, state = self.reader.step(x, state)
         return self.head(y), state
 
     def classify(self, x: Float[Tensor, "B T F"], length: Int[Tensor, " B"] | None = None) -> Float[Tensor, "B C"]:

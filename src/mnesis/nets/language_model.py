@@ -10,32 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ..core.memory import Memory
-from .around import Around
+from .around import Around, Reader
 from .stack import network
-
-
-class Reader(Around):
-    """An embedding and the body behind it: token ids in, hidden vectors out."""
-
-    def __init__(self, vocabulary: int, body: Memory) -> None:
-        super().__init__()
-        if body.dim is None:
-            raise ValueError(f"{type(body).__name__} does not read vectors, so no embedding can stand before it")
-        self.vocabulary, self.body, self.period = vocabulary, body, body.period
-        self.embedding = nn.Embedding(vocabulary, body.dim)
-        nn.init.normal_(self.embedding.weight, std=0.7)
-
-    @property
-    def inner(self) -> Memory[Any]:
-        return self.body
-
-    def scan(
-        self, x: Int[Tensor, "B T"], state: Any, phase: int = 0, **ragged: Any
-    ) -> tuple[Float[Tensor, "B T D"], Any]:
-        return self.body.scan(self.embedding(x), state, phase, **ragged)
-
-    def step(self, x: Int[Tensor, " B"], state: Any) -> tuple[Float[Tensor, "B D"], Any]:
-        return self.body.step(self.embedding(x), state)
 
 
 class LanguageModel(Around):
@@ -72,7 +48,11 @@ class LanguageModel(Around):
             dim, memory=memory, depth=depth, hidden=hidden, convolution=convolution, mlp=mlp, options=options
         )
         self.vocabulary, self.period = vocabulary, body.period
-        self.reader = Reader(vocabulary, body)
+        if body.dim is None:
+            raise ValueError(f"{type(body).__name__} does not read vectors, so no embedding can stand before it")
+        embedding = nn.Embedding(vocabulary, body.dim)
+        nn.init.normal_(embedding.weight, std=0.7)
+        self.reader = Reader(embedding, body)
         self.head = nn.Linear(dim, vocabulary, bias=False)
         nn.init.normal_(self.head.weight, std=0.02)
 

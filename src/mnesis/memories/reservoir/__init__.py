@@ -1,0 +1,1 @@
+"""Recurrences that are never trained."""

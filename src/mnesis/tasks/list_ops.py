@@ -1,0 +1,337 @@
+"""ListOps: nested minima, maxima, medians and sums of digits, drawn on the spot or read from the published files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..core.task import Episode, Task
+
+SYMBOLS = (*"0123456789", "]", "[MIN", "[MAX", "[MED", "[SM", "[FIRST", "[LAST")
+"""By token id."""
+CLOSE, MIN, OPERATORS = 10, 11, 4
+"""The closing bracket, the first operator, and how many are drawn: FIRST and LAST come in files alone."""
+NESTED = 0.25
+"""Probability that an argument is an expression and no digit."""
+SHORTEST = 4
+"""An operator, two digits and a bracket."""
+COMMON = 256
+"""Symbols, at most, of the expressions whose values make chance."""
+IN_VAIN, FOUND = 2**18, 16
+"""After so many expressions with fewer of the right length among them there will hardly be more."""
+AT_ONCE = 2**22
+"""Symbols of the expressions that grow side by side, at most."""
+PARTS = ("train", "valid", "test")
+
+
+class ListOps(Task):
+    """Say the value of a nested expression of digits when its last bracket closes.
+
+    Nangia and Bowman 2018 (arXiv 1804.06028): MIN, MAX, MED (the median, rounded down) and SM (the sum modulo 10) of
+    two or more arguments, each an expression with probability 1/4, else a digit. One example::
+
+        inputs   [MAX 2 9 [MIN 4 7 ] 0 ]
+        targets   .   . .  .   . . . . 9
+
+    Tokens: the digits 0 to 9, the closing bracket, then MIN, MAX, MED, SM, FIRST and LAST, each with its opening
+    bracket. ``length`` counts symbols: drawn expressions have at most so many, and more than a quarter of them; of a
+    file come the rows of at most so many. Round brackets in files, which say nothing, are left out. The defaults are
+    those of the Long Range Arena (Tay et al. 2020, arXiv 2011.04006), whose 500 to 2,000 symbols are a ``length`` of
+    2,000; the longest set of Nangia and Bowman has a depth of 20 and 5 arguments. Chance is the share of the commonest
+    value, among drawn expressions that of those of at most 256 symbols; 0 and 9 are commoner the longer they are.
+
+    Args:
+        depth: of the deepest digits, where the outermost operator has 1.
+        arguments: of an operator, at most.
+        train: file of rows: a value and an expression (Nangia and Bowman), or ``Source`` and ``Target`` (the Arena),
+            parted by a tab; None = drawn.
+        valid: file to validate on; None = a tenth of the training file.
+        test: file to test on; None = another tenth of it, its last.
+        part: "train", "valid" or "test".
+
+    Raises:
+        ValueError: a depth or arguments below 2, an unknown part, files to judge on without one to train on, or a file
+            that is missing or broken.
+    """
+
+    vocabulary = len(SYMBOLS)
+
+    def __init__(
+        self,
+        *,
+        depth: int = 10,
+        arguments: int = 10,
+        train: str | Path | None = None,
+        valid: str | Path | None = None,
+        test: str | Path | None = None,
+        part: str = "train",
+    ) -> None:
+        if depth < 2 or arguments < 2:
+            raise ValueError(f"depth = {depth}, arguments = {arguments}: there is nothing to compute; give 2 or more")
+        if part not in PARTS:
+            raise ValueError(f"part = {part!r} is unknown; choose one of {', '.join(PARTS)}")
+        if train is None and (valid or test):
+            raise ValueError(f"there is no file to train on beside {valid or test}; give train= too")
+        self.depth, self.arguments, self.part = depth, arguments, part
+        self.files = {"train": train, "valid": valid, "test": test}
+        self.rows = None if train is None else self._rows(Path(train))
+        self.chance = float(2 ** self._log2_shares(0, COMMON).max())
+
+    def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:
+        """Draw ``batch`` expressions of at most ``length`` symbols.
+
+        Raises:
+            ValueError: ``batch`` below 1, too few symbols for an expression, a length that hardly any expression has,
+                or no row of a file that is as short.
+        """
+        if batch < 1 or length < SHORTEST:
+            raise ValueError(f"batch = {batch}, length = {length}: give 1 row or more, and {SHORTEST} symbols or more")
+        device = generator.device
+        if self.rows is None:
+            seed = int(torch.randint(2**62, (), generator=generator, device=device))
+            numbers = np.random.default_rng(seed)
+            drawn = _drawn(batch, length // 4, length, self.depth, self.arguments, numbers)
+            tokens, units, value = (torch.from_numpy(part).to(device) for part in drawn)
+        else:
+            tokens, units, value = _picked(self.rows, batch, length, generator)
+        targets, weight = torch.zeros_like(tokens), torch.zeros(tokens.shape, device=device)
+        targets.scatter_(1, units[:, None] - 1, value[:, None])
+        weight.scatter_(1, units[:, None] - 1, 1.0)
+        return Episode(tokens, targets, weight, length=units)
+
+    def unseen(self, part: Literal["valid", "test"]) -> ListOps:
+        if self.rows is None:
+            return self
+        return ListOps(depth=self.depth, arguments=self.arguments, part=part, **self.files)
+
+    def blind(self, episode: Episode) -> Float[Tensor, "B T"]:
+        """How often each value comes: among drawn expressions as long as these, or in the file."""
+        length = episode.targets.shape[1]
+        return self._log2_shares(length // 4, length).to(episode.targets.device)[episode.targets]
+
+    def _log2_shares(self, shortest: int, longest: int) -> Float[Tensor, " values"]:
+        value = _values(shortest, longest, self.depth, self.arguments) if self.rows is None else self.rows.value
+        return ((value.bincount(minlength=10) + 1) / (len(value) + 10)).log2()
+
+    def _rows(self, train: Path) -> _Rows:
+        own = self.files[self.part]
+        if own is not None and self.part != "train":
+            return _read(Path(own))
+        rows, missing = _read(train), [part for part in PARTS if self.files[part] is None]
+        tenth = len(rows.value) // 10
+        if missing and not tenth:
+            raise ValueError(f"{train} has {len(rows.value)} rows, too few to keep a tenth of; give 10 or more")
+        first = len(rows.value) - tenth * len(missing)
+        if self.part == "train":
+            here = slice(0, first)
+        else:
+            here = slice(first + tenth * missing.index(self.part), first + tenth * (missing.index(self.part) + 1))
+        return rows._replace(start=rows.start[here], units=rows.units[here], value=rows.value[here])
+
+
+def evaluate(tokens: Sequence[int]) -> int:
+    """The value of an expression, token by token.
+
+    Raises:
+        ValueError: brackets that do not match, or an operator without arguments.
+    """
+    arguments: list[list[int]] = [[]]
+    operators: list[str] = []
+    for token in tokens:
+        if token >= MIN:
+            operators.append(SYMBOLS[token])
+            arguments.append([])
+        elif token < CLOSE:
+            arguments[-1].append(token)
+        elif operators and arguments[-1]:
+            value = _applied(operators.pop(), arguments.pop())
+            arguments[-1].append(value)
+        else:
+            arguments[0].clear()
+            break
+    if operators or len(arguments[0]) != 1:
+        raise ValueError(f"{' '.join(SYMBOLS[token] for token in tokens)} is no expression; close every operator once")
+    return arguments[0][0]
+
+
+def _applied(operator: str, arguments: list[int]) -> int:
+    ordered, count = sorted(arguments), len(arguments)
+    return {
+        "[MIN": ordered[0],
+        "[MAX": ordered[-1],
+        "[MED": (ordered[(count - 1) // 2] + ordered[count // 2]) // 2,
+        "[SM": sum(arguments) % 10,
+        "[FIRST": arguments[0],
+        "[LAST": arguments[-1],
+    }[operator]
+
+
+class _Rows(NamedTuple):
+    """Of a file."""
+
+    tokens: Int[Tensor, " N"]
+    """Of all rows, one after the other."""
+    start: Int[Tensor, " R"]
+    units: Int[Tensor, " R"]
+    value: Int[Tensor, " R"]
+
+
+@cache
+def _read(path: Path) -> _Rows:
+    if not path.is_file():
+        raise ValueError(f"{path} is no file; give one of rows, or none for expressions that are drawn")
+    ids, tokens = {symbol: number for number, symbol in enumerate(SYMBOLS)}, bytearray()
+    units, values, swapped = [], [], False
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        fields = line.split("\t")
+        if number == 1 and fields == ["Source", "Target"]:
+            swapped = True
+            continue
+        try:
+            value, expression = fields[::-1] if swapped else fields
+            symbols = [ids[symbol] for symbol in expression.split() if symbol not in "()"]
+            values.append(range(10).index(int(value)))
+        except (KeyError, ValueError) as error:
+            raise ValueError(
+                f"{path}, line {number}: no value, tab and expression ({error}); give a file as it was published"
+            ) from None
+        tokens += bytes(symbols)
+        units.append(len(symbols))
+    if not units or not min(units):
+        raise ValueError(f"{path} has an empty expression, or none; give a file as it was published")
+    count = torch.tensor(units)
+    flat = torch.from_numpy(np.frombuffer(tokens, np.uint8))
+    return _Rows(flat, count.cumsum(0) - count, count, torch.tensor(values))
+
+
+def _picked(rows: _Rows, batch: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    fitting = (rows.units <= length).nonzero()[:, 0]
+    if not len(fitting):
+        raise ValueError(f"length = {length}: the shortest row has {int(rows.units.min())} symbols; give more")
+    device = generator.device
+    drawn = fitting[torch.randint(len(fitting), (batch,), generator=generator, device=device).to(fitting.device)]
+    units = rows.units[drawn]
+    time = torch.arange(int(units.max()))
+    inside = time < units[:, None]
+    tokens = rows.tokens[torch.where(inside, rows.start[drawn, None] + time, 0)].long() * inside
+    return tokens.to(device), units.to(device), rows.value[drawn].to(device)
+
+
+@cache
+def _values(shortest: int, longest: int, depth: int, arguments: int) -> Int[Tensor, " N"]:
+    """Of expressions that are always the same."""
+    count = min(max(2**20 // longest, 512), 2**14)
+    return torch.from_numpy(_drawn(count, shortest, longest, depth, arguments, np.random.default_rng(0))[2])
+
+
+class _Level(NamedTuple):
+    """All operators at one depth of many expressions, with their arguments in order."""
+
+    tree: np.ndarray
+    """Of each operator, as the next two."""
+    operator: np.ndarray
+    many: np.ndarray
+    """Arguments."""
+    parent: np.ndarray
+    """Of each argument, as the next."""
+    digit: np.ndarray
+    nested: np.ndarray
+    """The arguments that are the operators of the next level, in their order."""
+
+
+def _drawn(
+    batch: int, shortest: int, longest: int, depth: int, arguments: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Expressions of more than ``shortest`` symbols and at most ``longest``, how many they have, and their values."""
+    parts, found, tried, count = [], 0, 0, 8 * batch
+    while found < batch:
+        count = min(max(count, 64), max(AT_ONCE // longest, 64))
+        size, levels = _grown(count, longest, depth, arguments, generator)
+        right = np.flatnonzero((size > shortest) & (size <= longest))[: batch - found]
+        if len(right):
+            parts.append(_written(size[right], _of(levels, right, count), longest))
+        found, tried = found + len(right), tried + count
+        if tried >= IN_VAIN and found < FOUND:
+            raise ValueError(
+                f"{found} of {tried:,} expressions have {shortest + 1} to {longest} symbols with depth = {depth}, "
+                f"arguments = {arguments}; give more of these, or another length"
+            )
+        count = (batch - found) * tried * 5 // (4 * max(found, 1))
+    tokens, units, values = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return tokens, units, values
+
+
+def _grown(
+    trees: int, longest: int, depth: int, arguments: int, generator: np.random.Generator
+) -> tuple[np.ndarray, list[_Level]]:
+    """Expressions level by level, all at once, and their sizes; what is too long for sure grows no further."""
+    levels, size, tree = [], np.full(trees, SHORTEST), np.arange(trees)
+    for level in range(1, depth):
+        if not len(tree):
+            break
+        operator = generator.integers(OPERATORS, size=len(tree))
+        many = generator.integers(2, arguments + 1, size=len(tree))
+        parent = np.arange(len(tree)).repeat(many)
+        digit = generator.integers(10, size=len(parent))
+        nested = generator.random(len(parent)) < (NESTED if level < depth - 1 else 0)
+        own = tree[parent]
+        # Two digits were counted for what an operator still lacked: what it has is told now.
+        size += np.bincount(own, minlength=trees) - 2 * np.bincount(tree, minlength=trees)
+        size += (SHORTEST - 1) * np.bincount(own[nested], minlength=trees)
+        inner = np.flatnonzero(nested & (size <= longest)[own])
+        levels.append(_Level(tree, operator, many, parent, digit, inner))
+        tree = own[inner]
+    return size, levels
+
+
+def _of(levels: list[_Level], chosen: np.ndarray, trees: int) -> list[_Level]:
+    """Some of the expressions, numbered anew."""
+    rank, kept = np.full(trees, -1), []
+    rank[chosen] = np.arange(len(chosen))
+    for tree, operator, many, parent, digit, nested in levels:
+        new = rank[tree]
+        here = new >= 0
+        there = here[parent]
+        place, at = here.cumsum() - 1, there.cumsum() - 1
+        inner = at[nested[there[nested]]]
+        kept.append(_Level(new[here], operator[here], many[here], place[parent[there]], digit[there], inner))
+    return kept
+
+
+def _written(size: np.ndarray, levels: list[_Level], longest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The symbols of expressions, how many, and the values."""
+    sizes, value, inner = [], np.zeros(0, int), np.zeros(0, int)
+    for level in reversed(levels):
+        worth, wide = level.digit.copy(), np.ones_like(level.digit)
+        worth[level.nested], wide[level.nested] = value, inner
+        value = _computed(level, worth)
+        inner = 2 + np.bincount(level.parent, wide, len(level.many)).astype(int)
+        sizes.append((inner, wide))
+    tokens, at = np.zeros((len(size), longest), int), np.zeros(len(size), int)
+    for level, (own, wide) in zip(levels, reversed(sizes), strict=True):
+        tokens[level.tree, at], tokens[level.tree, at + own - 1] = MIN + level.operator, CLOSE
+        before, first = wide.cumsum() - wide, level.many.cumsum() - level.many
+        place = (at - before[first])[level.parent] + 1 + before
+        tokens[level.tree[level.parent], place] = level.digit  # of nested ones too, until the next level
+        at = place[level.nested]
+    return tokens, size, value
+
+
+def _computed(level: _Level, worth: np.ndarray) -> np.ndarray:
+    """The values of operators, from how many of their arguments are 0, 1, .. 9."""
+    count = np.bincount(10 * level.parent + worth, minlength=10 * len(level.many)).reshape(-1, 10)
+    below, last = count.cumsum(1), level.many - 1
+
+    def ranked(place: np.ndarray) -> np.ndarray:
+        return (below <= place[:, None]).sum(1)
+
+    median = (ranked(last // 2) + ranked((last + 1) // 2)) // 2
+    values = np.stack([ranked(0 * last), ranked(last), median, count @ np.arange(10) % 10])
+    return values[level.operator, np.arange(len(last))]
