@@ -32,7 +32,7 @@ def test_pages_are_generated(kind, pages) -> None:
 def test_tasks_can_be_made_as_their_pages_say() -> None:
     for name, text in task_pages().items():
         (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL) or [""]
-        if name not in ("index.md", "babilong.md"):
+        if name not in ("index.md", "babilong.md") and "=..." not in code:  # what needs files says so
             exec(code, {"mnesis": mnesis, "torch": torch})
 
 

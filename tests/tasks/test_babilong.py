@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from mnesis.core.task import Episode
-from mnesis.tasks.babi import read_stories
-from mnesis.tasks.babi_simulator import simulate
+from mnesis.tasks.babi.files import read_stories
+from mnesis.tasks.babi.moving import simulate
 from mnesis.tasks.babilong import BABILong
 from mnesis.tasks.background import Background, CorpusBackground, ProseBackground
 from mnesis.tasks.prose import Prose
@@ -202,6 +202,7 @@ def test_without_background_the_sample_is_its_facts(tokenizer: BPETokenizer, pro
     assert len(set(episode.length.tolist())) > 1
 
 
+@pytest.mark.usefixtures("without_type_checks")  # ten thousand stories
 def test_maximum_facts(tokenizer: BPETokenizer, prose: Background):
     babilong = BABILong(3, tokenizer=tokenizer, background=prose, maximum_facts=8)
     counts = {len(babilong.sample(0, seed).pieces) for seed in range(40)}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mnesis.tasks.babi_simulator import ROOMS, oracle
+from mnesis.tasks.babi.moving import ROOMS, oracle
 from mnesis.tasks.babilong import BABILong
 from mnesis.tasks.babilong_lives import BABILongLives
 from mnesis.tasks.babilong_source import BABILongSource

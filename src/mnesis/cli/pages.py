@@ -60,7 +60,13 @@ def task_pages() -> dict[str, str]:
 
 
 def _task_page(card: Card) -> str:
-    given = "".join(f", {key}={_literal(value)}" for key, value in card.example.items())
+    needed = [
+        key
+        for key, parameter in inspect.signature(card.load()).parameters.items()
+        if parameter.default is inspect.Parameter.empty and key not in card.example
+    ]
+    options = {key: _literal(value) for key, value in card.example.items()} | dict.fromkeys(needed, "...")
+    given = "".join(f", {key}={value}" for key, value in options.items())
     use, compared = [f'task = mnesis.create_task("{card.name}"{given})'], []
     if card.lengths is not None:
         low, high = (card.lengths,) * 2 if isinstance(card.lengths, int) else card.lengths

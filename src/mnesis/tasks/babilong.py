@@ -28,8 +28,8 @@ from jaxtyping import Float32, Int32, Int64
 
 from ..core.task import Episode, Question, Stream, Task
 from . import scoring
-from .babi import answer_choices
-from .babi_simulator import endless, simulate
+from .babi.files import answer_choices
+from .babi.moving import endless, simulate
 from .babilong_sample import Sample, lay_out
 from .background import Background
 from .story import Story, StoryQuestion

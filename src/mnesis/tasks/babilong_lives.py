@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from ..core.task import Episode, Forks, Task
-from .babi_simulator import OBJECTS, PEOPLE, ROOMS, oracle, simulate
+from .babi.moving import OBJECTS, PEOPLE, ROOMS, oracle, simulate
 from .babilong import BABILong
 from .babilong_sample import lay_out
 from .story import Story, StoryQuestion

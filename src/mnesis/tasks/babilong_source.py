@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from .babi import read_stories
-from .babi_simulator import simulate
+from .babi.files import read_stories
+from .babi.moving import simulate
 from .babilong import BABILong
 from .background import Background, FolderBackground, HubBackground, MixedBackground, ProseBackground
 from .prose import Prose

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple, TypeVar
 
-from .babi_simulator import PEOPLE, RECENT, ROOMS
+from .moving import PEOPLE, RECENT, ROOMS
 
 CASTS = {
     5: ("Bill", "Fred", "Jeff", "Mary"),

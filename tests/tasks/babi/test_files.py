@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mnesis.tasks.babi import TASK_NAMES, answer_choices, read_stories
+from mnesis.tasks.babi.files import TASK_NAMES, answer_choices, read_stories
 from mnesis.tasks.story import Story, StoryQuestion
 from tests.real_data import DATA
 

@@ -6,14 +6,15 @@ from statistics import mean
 import pytest
 import torch
 
-from mnesis.tasks.babi import answer_choices, read_stories
-from mnesis.tasks.babi_simulator import OBJECTS, PEOPLE, ROOMS, endless, oracle, prove, simulate
+from mnesis.tasks.babi.files import answer_choices, read_stories
+from mnesis.tasks.babi.moving import OBJECTS, PEOPLE, ROOMS, endless, oracle, prove, simulate
 from mnesis.tasks.story import Story
 from tests.real_data import DATA
 
 CORPUS = DATA / "babi" / "tasks_1-20_v1-2.zip"
 needs_corpus = pytest.mark.skipif(not CORPUS.exists(), reason=f"{CORPUS} is absent; set MNESIS_DATA to its data folder")
 tasks = pytest.mark.parametrize("task", [1, 2, 3])
+pytestmark = pytest.mark.usefixtures("without_type_checks")  # millions of small calls
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -7,8 +7,8 @@ from statistics import mean
 
 import pytest
 
-from mnesis.tasks.babi import answer_choices, read_stories
-from mnesis.tasks.babi_places import prove_places, simulate_places
+from mnesis.tasks.babi.files import answer_choices, read_stories
+from mnesis.tasks.babi.places import prove_places, simulate_places
 from mnesis.tasks.story import Story
 from tests.real_data import real
 

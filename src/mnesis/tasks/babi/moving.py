@@ -39,7 +39,7 @@ from typing import NamedTuple, TypeVar
 
 import torch
 
-from .story import Story, StoryQuestion
+from ..story import Story, StoryQuestion
 
 PEOPLE = ("Daniel", "John", "Mary", "Sandra")
 ROOMS = ("bathroom", "bedroom", "garden", "hallway", "kitchen", "office")

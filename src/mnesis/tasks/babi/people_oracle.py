@@ -8,8 +8,8 @@ from functools import cache, partial
 from itertools import pairwise
 from typing import NamedTuple
 
-from .babi_people_world import CASTS, DENY, GIFT_QUESTIONS, GIVE, NUMBERS, THEN, TOWN, WHEN
-from .babi_simulator import DROP, GET, GO, OBJECTS, PEOPLE, ROOMS
+from .moving import DROP, GET, GO, OBJECTS, PEOPLE, ROOMS
+from .people_world import CASTS, DENY, GIFT_QUESTIONS, GIVE, NUMBERS, THEN, TOWN, WHEN
 
 Proof = tuple[str, tuple[int, ...]]
 """An answer, and the indices of the sentences that prove it."""

@@ -37,8 +37,8 @@ import re
 from collections.abc import Sequence
 from random import Random
 
-from .babi_simulator import ROOMS
-from .story import Story, StoryQuestion
+from ..story import Story, StoryQuestion
+from .moving import ROOMS
 
 STEPS = {"north": (0, 1), "south": (0, -1), "east": (1, 0), "west": (-1, 0)}
 BACK = {"north": "south", "south": "north", "east": "west", "west": "east"}

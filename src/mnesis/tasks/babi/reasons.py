@@ -33,8 +33,8 @@ import re
 from collections.abc import Sequence
 from random import Random
 
-from .babi_simulator import GET, GO
-from .story import Story, StoryQuestion
+from ..story import Story, StoryQuestion
+from .moving import GET, GO
 
 PLURALS = {"cat": "cats", "mouse": "mice", "sheep": "sheep", "wolf": "wolves"}
 FEARFUL = ("Emily", "Gertrude", "Jessica", "Winona")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
-from .babi_people_world import GIFT_QUESTIONS, GIVE, NUMBERS, RECEIVERS, Asked, Known, World
-from .babi_simulator import DROP, GET, GO, OBJECTS, THERE
+from .moving import DROP, GET, GO, OBJECTS, THERE
+from .people_world import GIFT_QUESTIONS, GIVE, NUMBERS, RECEIVERS, Asked, Known, World
 
 
 class Gift(NamedTuple):

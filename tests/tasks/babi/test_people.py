@@ -7,10 +7,10 @@ from statistics import mean, variance
 
 import pytest
 
-from mnesis.tasks.babi import answer_choices, read_stories
-from mnesis.tasks.babi_people import simulate_people
-from mnesis.tasks.babi_people_oracle import prove_people
-from mnesis.tasks.babi_simulator import DROP, GET, GO, OBJECTS, ROOMS
+from mnesis.tasks.babi.files import answer_choices, read_stories
+from mnesis.tasks.babi.moving import DROP, GET, GO, OBJECTS, ROOMS
+from mnesis.tasks.babi.people import simulate_people
+from mnesis.tasks.babi.people_oracle import prove_people
 from mnesis.tasks.story import Story
 from tests.real_data import real
 

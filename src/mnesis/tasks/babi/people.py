@@ -59,10 +59,10 @@ from collections.abc import Sequence
 from itertools import permutations
 from random import Random
 
-from .babi_giving import Carriers
-from .babi_people_world import DENY, THEN, WHEN, WOMEN, Asked, Known, World
-from .babi_simulator import GO, QUESTIONS
-from .story import Story, StoryQuestion
+from ..story import Story, StoryQuestion
+from .giving import Carriers
+from .moving import GO, QUESTIONS
+from .people_world import DENY, THEN, WHEN, WOMEN, Asked, Known, World
 
 
 def simulate_people(task: int, random: Random) -> Story:

@@ -6,8 +6,8 @@ from statistics import mean
 
 import pytest
 
-from mnesis.tasks.babi import answer_choices, read_stories
-from mnesis.tasks.babi_reasons import NEEDS, PLURALS, prove_reasons, simulate_reasons
+from mnesis.tasks.babi.files import answer_choices, read_stories
+from mnesis.tasks.babi.reasons import NEEDS, PLURALS, prove_reasons, simulate_reasons
 from mnesis.tasks.story import Story
 from tests.real_data import real
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 
-from .story import Story, StoryQuestion
+from ..story import Story, StoryQuestion
 
 TASK_NAMES = {
     1: "single-supporting-fact",

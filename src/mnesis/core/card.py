@@ -1,0 +1,99 @@
+"""What the catalog knows of one memory, task or claim, and of a paper."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Where something was published."""
+
+    title: str
+    authors: str
+    year: int
+    arxiv: str = ""
+    venue: str = ""
+    key: str = ""
+
+    def bibtex(self) -> str:
+        kind = "misc" if self.arxiv and not self.venue else "article"
+        lines = [f"  title = {{{self.title}}}", f"  author = {{{self.authors}}}", f"  year = {{{self.year}}}"]
+        lines += [f"  journal = {{{self.venue}}}"] if self.venue else []
+        lines += [f"  eprint = {{{self.arxiv}}}", "  archivePrefix = {arXiv}"] if self.arxiv else []
+        return f"@{kind}{{{self.key},\n" + ",\n".join(lines) + "\n}"
+
+
+OWN = "your own"
+"""The family of what is not in the catalog, but given as ``file.py:Class`` or ``module:Class``."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the catalog knows of one memory, task or claim."""
+
+    name: str
+    target: str
+    """``module:Class`` below mnesis."""
+    family: str
+    summary: str
+    papers: tuple[str, ...] = ()
+    """Keys into papers.json."""
+    forms: tuple[str, ...] = ()
+    bounded: bool = True
+    whole: bool = False
+    """A stack of layers by itself, not what stands in one block."""
+    cost: str = ""
+    """State numbers per row, in the constructor's own words."""
+    example: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of a small instance, for laws, comparisons and examples."""
+    size: str = ""
+    """Of a memory: the constructor's argument that its state grows with, at one width; "" = the width alone."""
+    search: tuple[Mapping[str, Any], ...] = ()
+    """Of a memory that is not trained by gradient: arguments that a comparison tries, in place of learning rates."""
+    lengths: int | tuple[int, int] | None = None
+    """Of a task: training episodes of a comparison, in its own unit."""
+
+    @property
+    def parallel(self) -> bool:
+        """Of a memory: whether all units of a sequence can be trained at once, not one after the other."""
+        return bool(self.forms) or self.family == "convolution"
+
+    def load(self) -> type:
+        module, _, name = self.target.rpartition(":")
+        if self.family == OWN:
+            return _own(module, name)
+        return getattr(import_module(f"mnesis.{module}"), name)
+
+
+@cache
+def _own(module: str, name: str) -> type:
+    """Somebody's class, out of a file or an importable module."""
+    try:
+        if module.endswith(".py"):
+            path = Path(module).resolve()
+            label = f"mnesis_own_{path.stem}_{abs(hash(path)):x}"
+            spec = spec_from_file_location(label, path)
+            assert spec is not None
+            assert spec.loader is not None
+            loaded = module_from_spec(spec)
+            sys.modules[label] = loaded  # dataclasses and NamedTuples look their own module up
+            spec.loader.exec_module(loaded)
+        else:
+            loaded = import_module(module)
+        found = getattr(loaded, name)
+    except (ImportError, AttributeError, OSError, SyntaxError) as error:
+        raise ValueError(
+            f"cannot import {module}:{name} ({error}); write path/to/file.py:Class, or module:Class of one that can be "
+            "imported from here"
+        ) from None
+    if not isinstance(found, type):
+        raise ValueError(f"{module}:{name} is a {type(found).__name__} and no class; name the class")
+    return found
