@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -183,6 +184,22 @@ def test_a_crash_is_its_cells_alone(tmp_path, monkeypatch) -> None:
     assert again[1] == found[1]
 
 
+def without_clocks(found: list) -> list:
+    """What does not depend on how fast a machine is."""
+    text = json.dumps(found)
+    return json.loads(re.sub(r'"(search_)?seconds": [0-9.e-]+', '"seconds": 0', text))
+
+
+def test_a_cluster_finds_the_same(tmp_path) -> None:
+    pytest.importorskip("ray")
+    memories = {"gru": {}, "elman": {}}
+    here = run_grid([SMALL], memories, tmp_path / "here", progress=False)
+    there = run_grid([SMALL], memories, tmp_path / "there", ray="local", progress=False)
+    assert without_clocks(there) == without_clocks(here)
+    with pytest.raises(ValueError, match="a cell of another setting"):
+        run_grid([replace(SMALL, dim=32)], memories, tmp_path / "there", ray="local", progress=False)
+
+
 def compare(*arguments: str, folder: Path, **options):
     command = [sys.executable, "-m", "mnesis.cli", "compare", *arguments, "--folder", str(folder), "--quiet"]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
@@ -234,6 +251,7 @@ def test_a_stopped_command_goes_on(tmp_path) -> None:
         (("multi-query-recall", "--memories", "gru", "--length", "100"), "raise it"),
         (("babilong", "--memories", "gru"), "the catalog has no lengths for babilong"),
         (("copy", "--threads", "0"), "workers=0 fill no cell"),
+        (("copy", "--memories", "gru", "--ray", "127.0.0.1:1"), "--ray"),
     ],
 )
 def test_bad_input(arguments, message, tmp_path, capsys) -> None:

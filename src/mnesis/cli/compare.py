@@ -52,6 +52,7 @@ def run(
     sequences: int = 256,
     folder: Path = Path("runs/compare"),
     threads: int = 1,
+    ray: str = "",
     overwrite: bool = False,
     quiet: bool = False,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
@@ -79,6 +80,8 @@ def run(
         sequences: of validation, and of every test.
         folder: of the comparison.
         threads: processes at a time, each with one thread.
+        ray: address of a Ray cluster that shares the folder ("auto" for the one that this machine belongs to, "local"
+            for one of its own), in place of --threads; pip install 'mnesis[ray]'.
         overwrite: fill cells anew that stand in the folder.
         quiet: no progress.
         as_json: the leaderboard, a list of lines.
@@ -110,7 +113,9 @@ def run(
         )
     torch.set_num_threads(1)
     try:
-        cells = run_grid(settings, given, folder, workers=threads, overwrite=overwrite, progress=not quiet)
+        cells = run_grid(
+            settings, given, folder, workers=threads, ray=ray or None, overwrite=overwrite, progress=not quiet
+        )
     except Interrupted as stop:
         Console(stderr=True).print("stopped; the same command goes on from there")
         return 128 + stop.number

@@ -1,4 +1,4 @@
-"""All cells of a comparison, several processes at a time; each cell has a process of its own."""
+"""All cells of a comparison, several at a time; each cell has a process of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,13 @@ class Place(NamedTuple):
     memory: str
     options: Options
     folder: Path
+
+
+class Filled(NamedTuple):
+    """A cell, and what it holds."""
+
+    place: Place
+    cell: Cell
 
 
 def places(settings: Sequence[Setting], memories: Mapping[str, Options], folder: Path) -> list[Place]:
@@ -49,6 +57,7 @@ def run_grid(
     folder: Path,
     *,
     workers: int = 1,
+    ray: str | None = None,
     overwrite: bool = False,
     progress: bool = True,
 ) -> list[Cell]:
@@ -62,6 +71,8 @@ def run_grid(
         memories: names in the catalog, or ``file.py:Class``, and their constructor arguments.
         folder: of the comparison.
         workers: processes at a time, each with one thread.
+        ray: address of a Ray cluster that fills the cells in place of this machine's processes (see
+            :func:`~mnesis.compare.cluster.by_ray`); with a budget of tokens the figures are the same.
         overwrite: empty the cells first.
         progress: a bar over cells.
 
@@ -81,33 +92,58 @@ def run_grid(
     if overwrite:
         for path in order:
             shutil.rmtree(path, ignore_errors=True)
-    context = multiprocessing.get_context("spawn")
-    running: dict[Connection, tuple[Place, Any]] = {}
     cells: dict[Path, Cell] = {}
     with Bar(len(order), progress) as bar:
-        try:
-            while waiting or running:
-                while waiting and len(running) < workers:
-                    place = waiting.pop(0)
-                    ours, theirs = context.Pipe(duplex=False)
-                    process = context.Process(target=_work, args=(place, theirs), daemon=True)
-                    process.start()
-                    theirs.close()
-                    running[ours] = (place, process)
-                bar.describe(", ".join(f"{place.memory} on {place.setting.task}" for place, _ in running.values()))
-                for ours in wait(list(running)):
-                    assert isinstance(ours, Connection)
-                    place, process = running[ours]
-                    cells[place.folder] = _received(place, process, ours)
-                    del running[ours]
-                    bar.advance(1)
-        except BaseException:
-            for _, process in running.values():
-                process.terminate()  # ends its training after the present update, with a checkpoint
-            for _, process in running.values():
-                process.join()
-            raise
+        filled = by_processes(waiting, workers, bar.describe) if ray is None else _by_ray(waiting, ray)
+        with closing(filled):
+            for place, cell in filled:
+                cells[place.folder] = cell
+                bar.advance(1)
     return [cells[path] for path in order]
+
+
+def _by_ray(waiting: list[Place], address: str) -> Generator[Filled]:
+    from .cluster import by_ray  # late: it stands on this file, and few need it
+
+    yield from by_ray(waiting, address)
+
+
+def by_processes(places: Sequence[Place], workers: int, describe: Callable[[str], object]) -> Generator[Filled]:
+    """Fill cells on this machine, so many at a time, in a process each; they come as they are done.
+
+    A process that breaks down leaves a cell that says so. Closing the generator ends trainings with a checkpoint.
+
+    Raises:
+        ValueError, Interrupted: as a cell raises them.
+    """
+    waiting, context = list(places), multiprocessing.get_context("spawn")
+    running: dict[Connection, tuple[Place, Any]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                place = waiting.pop(0)
+                ours, theirs = context.Pipe(duplex=False)
+                process = context.Process(target=_work, args=(place, theirs), daemon=True)
+                process.start()
+                theirs.close()
+                running[ours] = (place, process)
+            describe(", ".join(f"{place.memory} on {place.setting.task}" for place, _ in running.values()))
+            for ours in wait(list(running)):
+                assert isinstance(ours, Connection)
+                place, process = running[ours]
+                cell = _received(place, process, ours)
+                del running[ours]
+                yield Filled(place, cell)
+    finally:
+        for _, process in running.values():
+            process.terminate()  # ends its training after the present update, with a checkpoint
+        for _, process in running.values():
+            process.join()
+
+
+def failed(place: Place, reason: str) -> Cell:
+    """A cell that could not be filled."""
+    return {"task": place.setting.task, "memory": place.memory, "status": "failed", "reason": reason}
 
 
 def _received(place: Place, process: Any, ours: Connection) -> Cell:
@@ -121,8 +157,7 @@ def _received(place: Place, process: Any, ours: Connection) -> Cell:
         raise found
     if found is not None:
         return found
-    reason = f"its process ended with exit code {process.exitcode}"
-    return {"task": place.setting.task, "memory": place.memory, "status": "failed", "reason": reason}
+    return failed(place, f"its process ended with exit code {process.exitcode}")
 
 
 def _work(place: Place, theirs: Connection) -> None:
