@@ -75,20 +75,20 @@ def test_a_cell(tmp_path) -> None:
 
 
 def test_a_rate_that_breaks_down_is_passed_over(tmp_path, monkeypatch) -> None:
-    train = cells._train
+    fit = cells.fit
 
-    def breaking(setting, task, network, rate, *rest):
-        if rate > 2e-3:
+    def breaking(network, task, recipe, *rest, **options):
+        if recipe.learning_rate > 2e-3:
             raise FloatingPointError("the loss is nan")
-        return train(setting, task, network, rate, *rest)
+        return fit(network, task, recipe, *rest, **options)
 
-    monkeypatch.setattr(cells, "_train", breaking)
+    monkeypatch.setattr(cells, "fit", breaking)
     found = run_cell(SMALL, "gru", {}, tmp_path / "some")
     assert found["search"][1]["bits"] is None
     assert found["search"][1]["broke"] == "the loss is nan"
     assert found["status"] == "done"
     assert found["rate"] < 2e-3
-    monkeypatch.setattr(cells, "_train", lambda *_: (_ for _ in ()).throw(FloatingPointError("nan")))
+    monkeypatch.setattr(cells, "fit", lambda *_, **__: (_ for _ in ()).throw(FloatingPointError("nan")))
     failed = run_cell(SMALL, "gru", {}, tmp_path / "none")
     assert (failed["status"], failed["reason"]) == ("failed", "every learning rate of the search broke down")
     assert line(failed).bits is None
