@@ -77,6 +77,8 @@ def test_every_command_explains_itself(capsys, name) -> None:
         (["evaluate", "missing"], "there is no folder missing"),
         (["claim", "armt-rewrit"], "did you mean 'armt-rewrite'?"),
         (["bench", "grru"], "did you mean 'gru'?"),
+        (["bench-tasks", "kopy"], "did you mean 'copy'?"),
+        (["bench-tasks", "babilong"], "the catalog has no lengths for babilong; give --length"),
         (["bench", "min-gru", "--peers"], "minGRU-pytorch is not installed; pip install --no-deps minGRU-pytorch"),
     ],
 )
@@ -94,6 +96,14 @@ def test_the_catalog_is_listed_for_scripts(capsys) -> None:
     _, out, _ = run(capsys, "list", "memories", "--bibtex")
     assert out.count("@") >= 9
     assert "Recurrent Memory Transformer" in out
+
+
+def test_drawing_is_measured_beside_training(capsys) -> None:
+    code, out, _ = run(capsys, "bench-tasks", "copy", "parity", "--quiet", "--json")
+    assert code == 0
+    rows = json.loads(out)
+    assert [(row["task"], row["length"]) for row in rows] == [("copy", 16), ("parity", 8)]
+    assert all(row["ratio"] == row["drawn"] / row["trained"] > 0 for row in rows)
 
 
 def test_laws_are_measured_for_scripts(capsys) -> None:

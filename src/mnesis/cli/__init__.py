@@ -19,13 +19,14 @@ COMMANDS = {
     "claim": "run a paper's claim as an experiment",
     "laws": "measure how far a memory is from obeying the laws",
     "bench": "speed and memory of every memory beside torch's own",
+    "bench-tasks": "how fast tasks are drawn, beside the training that reads them",
     "report": "one page for a run, or several side by side",
     "fetch": "download a collection of pictures, with checksums",
     "list": "what there is: memories, tasks, claims",
     "pages": "write a page for each memory",
 }
 
-MODULES = {"list": "listing"}
+MODULES = {"list": "listing", "bench-tasks": "bench_tasks"}
 """Commands whose file has another name: a module called list would take the place of Python's own in this one."""
 
 

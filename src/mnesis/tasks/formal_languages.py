@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from ..core.task import Episode, Task
@@ -101,7 +102,14 @@ class FormalLanguage(Task):
         self.sets = ["".join(c for c, may in zip(f"{machine.symbols}*", each, strict=True) if may) for each in follow]
         """For every state what may follow, * being the end."""
         known = list(dict.fromkeys(self.sets))
-        self.step, self.follow = torch.tensor(machine.step), torch.tensor(follow)[:, :-1]
+        allowed = [[symbol for symbol, may in enumerate(each[:-1]) if may] for each in follow]
+        most = max(map(len, allowed))
+        self._count = np.array([len(each) for each in allowed])
+        self._symbol = np.array([each + each[:1] * (most - len(each)) for each in allowed])
+        """By state, the symbols that may come next."""
+        self._after = np.array(
+            [[machine.step[state][symbol] for symbol in row] for state, row in enumerate(self._symbol)]
+        )
         self.answer = torch.tensor([len(machine.symbols) + known.index(each) for each in self.sets])
         self.vocabulary, self.chance = len(machine.symbols) + len(known), 1 / len(known)
 
@@ -114,16 +122,15 @@ class FormalLanguage(Task):
         if batch < 1 or length < 1:
             raise ValueError(f"batch = {batch}, length = {length}: both count something; give 1 or more")
         device = generator.device
-        follow, step = self.follow.to(device).double(), self.step.to(device)
-        state = torch.zeros(batch, dtype=torch.long, device=device)
-        symbols, states = [], []
-        for _ in range(length):
-            symbol = torch.multinomial(follow[state], 1, generator=generator)[:, 0]
-            state = step[state, symbol]
-            symbols.append(symbol)
-            states.append(state)
-        targets = self.answer.to(device)[torch.stack(states, 1)]
-        return Episode(torch.stack(symbols, 1), targets, torch.ones(batch, length, device=device))
+        uniform = torch.rand(length, batch, generator=generator, device=device, dtype=torch.float64).cpu().numpy()
+        symbols, states = np.empty((length, batch), np.int64), np.empty((length, batch), np.int64)
+        state = np.zeros(batch, np.int64)
+        for t in range(length):  # NumPy, since so short rows take longest in being called
+            which = (uniform[t] * self._count[state]).astype(np.int64)
+            symbols[t], state = self._symbol[state, which], self._after[state, which]
+            states[t] = state
+        inputs, states = (torch.from_numpy(part.T.copy()).to(device) for part in (symbols, states))
+        return Episode(inputs, self.answer.to(device)[states], torch.ones(batch, length, device=device))
 
 
 def _machine(symbols: str, step: list[list[int]], accepts: set[int]) -> Callable[[int], Automaton]:

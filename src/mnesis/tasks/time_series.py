@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -135,12 +136,15 @@ class NARMA(Task):
         return Episode(u[..., None], y[..., None], weight)
 
     def _filtered(self, u: Float[Tensor, "B T"]) -> Float[Tensor, "B T"]:
-        zero = torch.zeros_like(u[:, 0])
-        y, older = [zero] * self.order, [zero] * (self.order - 1) + list(u.unbind(1))
-        total = zero  # of the last outputs
-        for t, now in enumerate(u.unbind(1)):
-            following = 0.3 * y[-1] + 0.05 * y[-1] * total + 1.5 * older[t] * now
-            following = following + 0.1 if self.order <= 10 else (following + 0.01).tanh()
-            total = total + following - y[-self.order]
-            y.append(following)
-        return torch.stack(y[self.order :], 1)
+        """In NumPy, since so short rows take longest in being called."""
+        x, before = u.double().cpu().numpy().T, self.order
+        driven = 1.5 * x * np.concatenate([np.zeros_like(x[: before - 1]), x])[: len(x)]
+        y = np.zeros((len(x) + before, x.shape[1]))
+        total = y[0]  # of the last outputs
+        for t, drive in enumerate(driven, before):
+            last = y[t - 1]
+            following = last * (0.3 + 0.05 * total) + drive
+            following = following + 0.1 if before <= 10 else np.tanh(following + 0.01)
+            total = total + following - y[t - before]
+            y[t] = following
+        return torch.from_numpy(y[before:].T.copy()).to(u)

@@ -1,0 +1,108 @@
+"""How fast tasks are drawn, beside the training that reads them.
+
+    mnesis bench-tasks
+    mnesis bench-tasks needle babi --batch 64
+    mnesis bench-tasks my_task.py:MyTask --length 100
+
+Rates are units for every CPU second of one thread, at the longest length of a comparison's training; what trains is the
+comparison's own network around a minGRU, one of the fastest, so that the ratio is about the least there is.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import torch
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from ..compare.design import Size, build
+from ..compare.setting import Budget, Setting
+from ..core.catalog import card, list_tasks
+from ..core.task import Episode, Task
+from ..learn.loss import Learner
+from ..measure.progress import Bar
+
+MEMORY, LEAST = "min-gru", 0.5
+"""What trains, and for how many CPU seconds both are measured at least."""
+
+
+def run(
+    tasks: tyro.conf.Positional[tuple[str, ...]] = (),
+    /,
+    batch: int = 32,
+    length: int | None = None,
+    quiet: bool = False,
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+) -> None:
+    """Measure.
+
+    Args:
+        tasks: of the catalog, or your own (path/to/file.py:MyTask); all that comparisons know lengths of if none is
+            named.
+        batch: rows of an episode.
+        length: of episodes, in a task's own unit; the catalog's if not given.
+        quiet: no progress bar.
+        as_json: a list of {task, length, drawn, trained, ratio}.
+    """
+    chosen = tasks or [entry.name for entry in list_tasks() if entry.lengths is not None]
+    torch.set_num_threads(1)
+    rows = []
+    with Bar(len(chosen), not quiet) as bar:
+        for name in chosen:
+            bar.describe(name)
+            rows.append(_measured(name, batch, _length(name, length)))
+            bar.advance(1)
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    table = Table("task", "length", "drawn, units/s", "trained, units/s", "ratio")
+    for row in rows:
+        drawn, trained = f"{row['drawn']:,.0f}", f"{row['trained']:,.0f}"
+        table.add_row(row["task"], str(row["length"]), drawn, trained, f"{row['ratio']:.0f}")
+    Console().print(table)
+
+
+def _length(name: str, given: int | None) -> int:
+    known = card("tasks", name).lengths
+    if given is None and known is None:
+        raise ValueError(f"the catalog has no lengths for {name}; give --length, such as --length 16")
+    return given or (known if isinstance(known, int) else (known or (0, 0))[1])
+
+
+def _measured(name: str, batch: int, length: int) -> dict[str, Any]:
+    setting = Setting(name, length, (length,), Budget("tokens", 1), dict(card("tasks", name).example), batch=batch)
+    task, generator = setting.create_task(), torch.Generator().manual_seed(0)
+    drawn = _rate(lambda: task.episodes(batch, length, generator))
+    trained = _rate(_training(setting, task, task.episodes(batch, length, generator)))
+    return {"task": name, "length": length, "drawn": drawn, "trained": trained, "ratio": drawn / trained}
+
+
+def _training(setting: Setting, task: Task, episode: Episode) -> Callable[[], Episode]:
+    """An update of the comparison's network."""
+    torch.manual_seed(0)
+    learner = Learner(build(setting, task, MEMORY, Size(setting.dim, None, {})))
+    optimizer = torch.optim.AdamW(learner.parameters(), lr=0.0)
+
+    def update() -> Episode:
+        optimizer.zero_grad()
+        read = (episode.inputs, None, episode.reset, episode.length, episode.targets, episode.weight)
+        learner(*read).answers.backward()
+        optimizer.step()
+        return episode
+
+    return update
+
+
+def _rate(once: Callable[[], Episode]) -> float:
+    """Units for each CPU second, after one call that warms up."""
+    once()
+    began, units = time.process_time(), 0
+    while (spent := time.process_time() - began) < LEAST:
+        episode = once()
+        units += episode.weight.numel() if episode.length is None else int(episode.length.sum())
+    return units / spent
