@@ -141,10 +141,11 @@ class NARMA(Task):
         driven = 1.5 * x * np.concatenate([np.zeros_like(x[: before - 1]), x])[: len(x)]
         y = np.zeros((len(x) + before, x.shape[1]))
         total = y[0]  # of the last outputs
-        for t, drive in enumerate(driven, before):
-            last = y[t - 1]
-            following = last * (0.3 + 0.05 * total) + drive
-            following = following + 0.1 if before <= 10 else np.tanh(following + 0.01)
-            total = total + following - y[t - before]
-            y[t] = following
+        with np.errstate(over="ignore", invalid="ignore"):  # rows that run away are drawn anew
+            for t, drive in enumerate(driven, before):
+                last = y[t - 1]
+                following = last * (0.3 + 0.05 * total) + drive
+                following = following + 0.1 if before <= 10 else np.tanh(following + 0.01)
+                total = total + following - y[t - before]
+                y[t] = following
         return torch.from_numpy(y[before:].T.copy()).to(u)
