@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-slow lint format docs wheel clean
+.PHONY: demo test test-slow lint format docs leaderboard wheel clean
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -30,6 +30,13 @@ docs: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	$(BIN)/mnesis pages docs --overwrite
 	$(BIN)/mkdocs build --quiet
+
+# Some hours on two cores; Ctrl-C saves, and the same command goes on.
+LEADERBOARD := $(BIN)/mnesis compare --batch 16 --budget tokens=500k --threads 2 --folder docs/results/leaderboard
+leaderboard: $(INSTALLED)
+	$(LEADERBOARD) multi-query-recall parity
+	$(LEADERBOARD) associative-retrieval state-tracking selective-copy piecewise-stationary memory-capacity babi \
+	  --memories gru,lstm,echo-state,window,armt,transformer-xl,linear-attention,gla,mamba2,min-gru,delta-rule,gated-delta-rule,tcn
 
 wheel: $(INSTALLED)
 	$(BIN)/python -m build

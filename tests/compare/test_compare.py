@@ -20,8 +20,8 @@ from mnesis.compare import cell as cells
 from mnesis.compare import grid
 from mnesis.compare.cell import run_cell
 from mnesis.compare.design import Size, Unfit, build, count_parameters, count_state, matched
-from mnesis.compare.grid import Place, run_grid
-from mnesis.compare.leaderboard import leaderboard, line, markdown
+from mnesis.compare.grid import Place, run_grid, standing
+from mnesis.compare.leaderboard import effort, leaderboard, line, markdown
 from mnesis.compare.setting import Budget, Match, Setting
 from mnesis.core.catalog import card, list_tasks
 from mnesis.nets import Classifier, LanguageModel
@@ -312,3 +312,13 @@ def test_classes_that_are_none(name, message, tmp_path) -> None:
     (tmp_path / "broken.py").write_text("class Mine(", encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         card("memories", f"{tmp_path}/{name}")
+
+
+def test_cells_of_earlier_commands_are_shown_too(tmp_path) -> None:
+    run_grid([SMALL], {"gru": {}}, tmp_path, progress=False)
+    found = run_grid([SMALL], {"elman": {}}, tmp_path, progress=False)
+    both = found + standing(tmp_path, found)
+    assert [cell["memory"] for cell in both] == ["elman", "gru"]
+    assert both[1]["machine"].endswith(f"torch {torch.__version__}")
+    text = markdown(leaderboard(both), effort(both))
+    assert text.startswith("2 of 2 cells are done: 0.0 hours of training")

@@ -6,9 +6,10 @@
     mnesis compare copy --memories lstm,window --options window:window=64 --length 4-16 --tests 16,32,64
 
 Every training stands in a run folder below FOLDER/TASK/MEMORY; Ctrl-C saves, and the same command goes on. In the end
-the folder holds leaderboard.html, .json and .md. Figures are medians over seeds, at the longest trained length:
-right answers in %, bits an answer, bits of all stored items together (held), bytes of a sequence's state, held bits for
-each of them, weights of the network, and units trained a second.
+the folder holds leaderboard.html, .json and .md of all cells that stand in it, those of earlier commands too. Figures
+are medians over seeds, at the longest trained length: right answers in %, bits an answer, bits of all stored items
+together (held), bytes of a sequence's state, held bits for each of them, weights of the network, multiply-adds of
+reading a unit, and units trained a second.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ..compare.cell import Interrupted
-from ..compare.grid import run_grid
-from ..compare.leaderboard import HEADER, Line, leaderboard, markdown, table
+from ..compare.grid import run_grid, standing
+from ..compare.leaderboard import HEADER, Line, effort, leaderboard, markdown, table
 from ..compare.page import write_page
 from ..compare.setting import Budget, Match, Setting
 from ..core.catalog import card, create_task, list_memories
@@ -119,9 +120,10 @@ def run(
     except Interrupted as stop:
         Console(stderr=True).print("stopped; the same command goes on from there")
         return 128 + stop.number
+    cells += standing(folder, cells)
     lines = leaderboard(cells)
     text = json.dumps([each.as_json() for each in lines], indent=2) + "\n"
-    for name, content in (("leaderboard.json", text), ("leaderboard.md", markdown(lines))):
+    for name, content in (("leaderboard.json", text), ("leaderboard.md", markdown(lines, effort(cells)))):
         with atomic_path(folder / name) as path:
             path.write_text(content, encoding="utf-8")
     page = write_page(folder, cells)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import platform
 import statistics
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +56,7 @@ def run_cell(setting: Setting, memory: str, options: Options, folder: Path, *, p
     - ``search``: ``{rate, bits, folder}`` for every rate tried, ``bits`` None where it broke down; of a memory
       that is not trained by gradient ``options`` in place of the rate; ``rate``: the best, else None;
     - ``trainings``: one a seed, with ``seed``, ``folder``, ``seconds``, ``units`` and ``scores``, one a tested length;
-    - ``search_seconds``: what the search took.
+    - ``search_seconds``: what the search took; ``machine``: on which.
 
     Args:
         setting: what is equal for all.
@@ -78,11 +80,21 @@ def run_cell(setting: Setting, memory: str, options: Options, folder: Path, *, p
         measured = _measure(setting, task, memory, options, folder, progress)
     except Unfit as reason:
         measured = {"status": "unfit", "reason": str(reason)}
-    text = json.dumps({"asked": asked, "task": setting.task, "memory": memory, **measured}, indent=2)
+    about = {"asked": asked, "task": setting.task, "memory": memory, "machine": _machine()}
+    text = json.dumps({**about, **measured}, indent=2)
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / RESULT) as path:
         path.write_text(text + "\n", encoding="utf-8")
     return json.loads(text)
+
+
+def _machine() -> str:
+    """The processor, and torch."""
+    name = platform.processor() or platform.machine()
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return f"{name}, torch {torch.__version__}"
 
 
 def _measure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import shutil
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ..measure.progress import Bar
-from .cell import Cell, Interrupted, run_cell
+from .cell import RESULT, Cell, Interrupted, run_cell
 from .design import Options
 from .setting import Setting
 
@@ -49,6 +50,13 @@ def places(settings: Sequence[Setting], memories: Mapping[str, Options], folder:
 def short(name: str) -> str:
     """Of a class in a file, its name; of the catalog's, the same."""
     return name.rpartition(":")[2]
+
+
+def standing(folder: Path, but: Sequence[Cell] = ()) -> list[Cell]:
+    """Cells that stand filled in a folder, by whatever command, in the order of their names."""
+    known = {(cell["task"], cell["memory"]) for cell in but}
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"*/*/{RESULT}"))]
+    return [cell for cell in found if (cell["task"], cell["memory"]) not in known]
 
 
 def run_grid(

@@ -127,6 +127,18 @@ def _trained(cell: Cell, lengths: Sequence[int]) -> int:
     return max((length for length in lengths if length <= longest), default=min(lengths))
 
 
+def effort(cells: Sequence[Cell]) -> str:
+    """What filling cells took, and on which machines."""
+    done = [cell for cell in cells if cell["status"] == "done"]
+    trained = sum(training["seconds"] for cell in done for training in cell["trainings"])
+    searched = sum(cell["search_seconds"] for cell in done)
+    machines = ", and ".join(dict.fromkeys(cell["machine"] for cell in done if "machine" in cell))
+    return (
+        f"{len(done)} of {len(cells)} cells are done: {trained / 3600:.1f} hours of training and "
+        f"{searched / 3600:.1f} of searching{f' on {machines}' if machines else ''}, one thread a cell."
+    )
+
+
 HEADER = ("memory", "%", "bits", "held", "state B", "bits/B", "weights", "mult-adds", "units/s")
 
 
@@ -159,9 +171,9 @@ def _written(value: Spread, ranges: bool, write: Callable[[float], str]) -> str:
     return f"{write(value.median)} ({write(value.low)} to {write(value.high)})"
 
 
-def markdown(lines: Sequence[Line]) -> str:
-    """A table a task."""
-    parts = []
+def markdown(lines: Sequence[Line], about: str = "") -> str:
+    """A table a task, below what is to be said of all."""
+    parts = [about, "\n\n"] if about else []
     for task in dict.fromkeys(each.task for each in lines):
         rows = table([each for each in lines if each.task == task])
         parts.append(f"## {task}\n\n| {' | '.join(HEADER)} |\n|---|{'---:|' * (len(HEADER) - 1)}\n")

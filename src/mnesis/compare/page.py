@@ -16,7 +16,7 @@ from ..core.state import atomic_path
 from ..measure import page
 from .cell import Cell
 from .grid import short
-from .leaderboard import Line, leaderboard
+from .leaderboard import Line, effort, leaderboard
 from .pictures import by_distance, by_length, pareto
 
 
@@ -58,6 +58,7 @@ def write_page(folder: Path, cells: Sequence[Cell]) -> Path:
         package="mnesis.compare",
         short=short,
         sections=sections,
+        effort=effort(cells),
         memories=[(name, [_of(section, name) for section in sections]) for name in memories],
         best=[(section.card, next((row for row in section.rows if row.line.bits), None)) for section in sections],
         download=page.data_address("application/json", content),
