@@ -24,6 +24,7 @@ from mnesis.compare.grid import Place, run_grid, standing
 from mnesis.compare.leaderboard import effort, leaderboard, line, markdown
 from mnesis.compare.setting import Budget, Match, Setting
 from mnesis.core.catalog import card, list_tasks
+from mnesis.layers.short_convolution import ShortConvolution
 from mnesis.nets import Classifier, LanguageModel
 
 SMALL = Setting(
@@ -123,6 +124,14 @@ def test_states_match(memory, limit, dim, options) -> None:
     assert 0.95 * limit <= count_state(build(setting, task, memory, size)) <= limit
     assert size.dim == dim
     assert {key: value for key, value in options.items() if key != "heads"}.items() <= size.options.items()
+
+
+@pytest.mark.parametrize("memory", ["gru", "transformer-xl", "lmuformer", "rmt"])
+def test_whole_stacks_go_without_what_they_have_no_place_for(memory) -> None:
+    task, setting = SMALL.create_task(), replace(SMALL, convolution=4)
+    network = build(setting, task, memory, matched(setting, task, memory, {}))
+    found = [part for part in network.modules() if isinstance(part, ShortConvolution)]
+    assert bool(found) is (memory in ("gru", "rmt"))
 
 
 def test_what_does_not_match_says_why(tmp_path) -> None:

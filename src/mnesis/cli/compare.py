@@ -74,7 +74,8 @@ def run(
         options: constructor arguments of memories, as MEMORY:key=value.
         dim: width.
         depth: blocks.
-        convolution: width of the causal convolution before every memory; 0 = without.
+        convolution: width of the causal convolution before every memory; 0 = without. Whole stacks that have no place
+            for one go without.
         batch: rows of an update.
         rates: learning rates to search; the search goes on once beyond an end that is best.
         seeds: trainings with the best rate.

@@ -49,13 +49,19 @@ def build(setting: Setting, task: Task, memory: str, size: Size) -> Memory[Any]:
         "hidden": size.hidden,
         "memory": memory,
         "depth": setting.depth,
-        "convolution": setting.convolution,
+        "convolution": setting.convolution if _takes_convolution(memory) else None,
         "options": dict(size.options),
         "mlp": None if card("memories", memory).search else "gelu",
     }
     if not task.features:
         return LanguageModel(task.vocabulary, **around)
     return Classifier(task.features, task.target_features or task.vocabulary, **around)
+
+
+def _takes_convolution(memory: str) -> bool:
+    """Whether it stands in our blocks, or is a whole stack that has a place for one."""
+    known = card("memories", memory)
+    return not known.whole or "convolution" in inspect.signature(known.load().__init__).parameters
 
 
 def matched(setting: Setting, task: Task, memory: str, options: Options) -> Size:

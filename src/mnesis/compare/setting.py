@@ -89,7 +89,8 @@ class Setting:
         match: what else is made equal; None = ``dim`` for all.
         dim: width.
         depth: blocks.
-        convolution: width of the causal convolution before every memory; None = without.
+        convolution: width of the causal convolution before every memory; None = without. Whole stacks that have no
+            place for one go without.
         batch: rows of an update.
         rates: learning rates tried with one seed; the search goes on once beyond the best if that is at an end.
         seeds: trainings with the best rate.
