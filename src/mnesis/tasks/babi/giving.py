@@ -1,4 +1,4 @@
-"""The world of bAbI qa5 to qa8: people who carry objects and, in qa5 and qa7, give them (rules in `babi_people`)."""
+"""The world of bAbI qa5 to qa8: people who carry objects and, in qa5 and qa7, give them (rules in `people.py`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The answers to the questions of bAbI qa5 to qa14, read off the text alone (see `babi_people` for the tasks)."""
+"""The answers to the questions of bAbI qa5 to qa14, read off the text alone (see `people.py` for the tasks)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What the simulators of bAbI qa5 to qa14 share: words, people in hidden rooms, and what was mentioned lately.
 
-The rules are written down in `babi_people`.
+The rules are written down in `people.py`.
 """
 
 from __future__ import annotations
