@@ -87,7 +87,11 @@ def test_windowed_holds_the_last_units(form, window, channels) -> None:
     assert [part.shape[1] for part in beside[1:]] == [window] * 3
 
 
-CASES = [(name, remedy) for name in NAMES for remedy in (Scaled(0.9, 0.5), Clipped(0.5), Windowed(5))]
+CASES = [
+    pytest.param(name, remedy, marks=() if name == "gla" else pytest.mark.slow)
+    for name in NAMES
+    for remedy in (Scaled(0.9, 0.5), Clipped(0.5), Windowed(5))
+]
 
 
 @pytest.mark.usefixtures("without_type_checks")
