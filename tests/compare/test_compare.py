@@ -20,8 +20,9 @@ from mnesis.compare import cell as cells
 from mnesis.compare import grid
 from mnesis.compare.cell import run_cell
 from mnesis.compare.design import Size, Unfit, build, count_parameters, count_state, matched
-from mnesis.compare.grid import Place, run_grid, standing
+from mnesis.compare.grid import run_grid, standing
 from mnesis.compare.leaderboard import effort, leaderboard, line, markdown
+from mnesis.compare.place import Place
 from mnesis.compare.setting import Budget, Match, Setting
 from mnesis.core.catalog import card, list_tasks
 from mnesis.layers.short_convolution import ShortConvolution

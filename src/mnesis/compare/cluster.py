@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from .cell import Cell, Interrupted, run_cell
-from .grid import Filled, Place, failed
+from .place import Filled, Place, failed
 
 
 def by_ray(places: Sequence[Place], address: str) -> Generator[Filled]:

@@ -12,30 +12,16 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from ..measure.progress import Bar
 from .cell import RESULT, Cell, Interrupted, run_cell
+from .cluster import by_ray
 from .design import Options
+from .place import Filled, Place, failed
 from .setting import Setting
-
-
-class Place(NamedTuple):
-    """A cell to be filled."""
-
-    setting: Setting
-    memory: str
-    options: Options
-    folder: Path
-
-
-class Filled(NamedTuple):
-    """A cell, and what it holds."""
-
-    place: Place
-    cell: Cell
 
 
 def places(settings: Sequence[Setting], memories: Mapping[str, Options], folder: Path) -> list[Place]:
@@ -102,18 +88,12 @@ def run_grid(
             shutil.rmtree(path, ignore_errors=True)
     cells: dict[Path, Cell] = {}
     with Bar(len(order), progress) as bar:
-        filled = by_processes(waiting, workers, bar.describe) if ray is None else _by_ray(waiting, ray)
+        filled = by_processes(waiting, workers, bar.describe) if ray is None else by_ray(waiting, ray)
         with closing(filled):
             for place, cell in filled:
                 cells[place.folder] = cell
                 bar.advance(1)
     return [cells[path] for path in order]
-
-
-def _by_ray(waiting: list[Place], address: str) -> Generator[Filled]:
-    from .cluster import by_ray  # late: it stands on this file, and few need it
-
-    yield from by_ray(waiting, address)
 
 
 def by_processes(places: Sequence[Place], workers: int, describe: Callable[[str], object]) -> Generator[Filled]:
@@ -147,11 +127,6 @@ def by_processes(places: Sequence[Place], workers: int, describe: Callable[[str]
             process.terminate()  # ends its training after the present update, with a checkpoint
         for _, process in running.values():
             process.join()
-
-
-def failed(place: Place, reason: str) -> Cell:
-    """A cell that could not be filled."""
-    return {"task": place.setting.task, "memory": place.memory, "status": "failed", "reason": reason}
 
 
 def _received(place: Place, process: Any, ours: Connection) -> Cell:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -12,9 +12,6 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ..core.task import Episode
-
-if TYPE_CHECKING:
-    from .working_memory import WorkingMemory
 
 CELLS, SLOTS = 36, 9
 """Of a pattern, half of which are filled; and places in which serial recall shows all patterns of a list."""
@@ -30,6 +27,14 @@ FEATURES = ("color", "orientation", "size", "gap")
 DOMAINS = ("visual-visual", "visual-spatial", "spatial-visual", "spatial-spatial")
 CHOICES, JUDGED_DOTS, SHADES = 8, 10, 7
 """Of complex span: what there is to pick from, dots in a judged field, and shades of red and of blue."""
+
+
+class Chosen(Protocol):
+    """What a task has chosen of its family."""
+
+    delay: int
+    difference: int
+    variant: str
 
 
 class Dice:
@@ -87,7 +92,7 @@ def _beside(item: Tensor, other: Tensor, side: Int[Tensor, "*S"]) -> Float[Tenso
     return torch.cat([torch.where(left, item, other), torch.where(left, other, item)], -1).float()
 
 
-def _item_recognition(task: WorkingMemory, length: int, dice: Dice) -> Episode:
+def _item_recognition(task: Chosen, length: int, dice: Dice) -> Episode:
     item, other = _patterns(dice, length, task.difference)
     asked, side = dice.below(length), dice.below(2)
     row = torch.arange(dice.batch, device=dice.device)
@@ -95,20 +100,20 @@ def _item_recognition(task: WorkingMemory, length: int, dice: Dice) -> Episode:
     return _asked([pad(item.float(), (0, CELLS)), dice.blank(task.delay, 2 * CELLS), probe[:, None]], side[:, None])
 
 
-def _serial_recognition(task: WorkingMemory, length: int, dice: Dice) -> Episode:
+def _serial_recognition(task: Chosen, length: int, dice: Dice) -> Episode:
     item, other = _patterns(dice, length, task.difference)
     side = dice.below(2, length)
     return _asked([pad(item.float(), (0, CELLS)), _beside(item, other, side)], side)
 
 
-def _serial_recall(task: WorkingMemory, length: int, dice: Dice) -> Episode:
+def _serial_recall(task: Chosen, length: int, dice: Dice) -> Episode:
     item = _patterns(dice, length, 0)[0].float()
     slot = dice.order(SLOTS)[:, :length]
     probe = dice.blank(SLOTS, CELLS).scatter_(1, slot[..., None].expand_as(item), item).flatten(1)
     return _asked([pad(item, (0, (SLOTS - 1) * CELLS)), probe[:, None].expand(-1, length, -1)], slot)
 
 
-def _free_recall(task: WorkingMemory, length: int, dice: Dice) -> Episode:
+def _free_recall(task: Chosen, length: int, dice: Dice) -> Episode:
     square = dice.order(GRID**2)[:, :VISIBLE]
     lit, visible = _lit(square[:, :length], GRID**2), _all_lit(square, GRID**2)
     inputs = pad(torch.cat([visible[:, None].expand_as(lit), lit], 2), (0, 0, 0, 1))
@@ -117,7 +122,7 @@ def _free_recall(task: WorkingMemory, length: int, dice: Dice) -> Episode:
     return Episode(inputs, targets, weight)
 
 
-def _memory_updating(task: WorkingMemory, length: int, dice: Dice) -> Episode:
+def _memory_updating(task: Chosen, length: int, dice: Dice) -> Episode:
     following, allowed = FOLLOWING.to(dice.device), ALLOWED.to(dice.device)
     cell, draw, box = dice.below(9, length), dice.below(120, task.delay), torch.arange(task.delay) % length
     markers = pad(_lit(cell, 9).flatten(1), (0, 9 * (BOXES - length) + BOXES + 8))
@@ -142,7 +147,7 @@ def _dots(dice: Dice, count: int, symmetric: Int[Tensor, "*S"], difference: int)
     return cells.gather(-1, dice.order(*cells.shape[1:]))
 
 
-def _coordination(task: WorkingMemory, length: int, dice: Dice) -> Episode:
+def _coordination(task: Chosen, length: int, dice: Dice) -> Episode:
     symmetric = dice.below(2)
     dots = _lit(_dots(dice, length, symmetric, task.difference), GRID**2)
     return _asked([dots, dice.blank(1, GRID**2)], symmetric[:, None])
@@ -176,7 +181,7 @@ def _figures(dice: Dice, difference: int) -> Int[Tensor, "B 2 P"]:
     return torch.cat(found)[: dice.batch]
 
 
-def _integration(task: WorkingMemory, length: int, dice: Dice) -> Episode:
+def _integration(task: Chosen, length: int, dice: Dice) -> Episode:
     points = _figures(dice, task.difference)
     segment = SEGMENT.to(dice.device)[points[..., :-1], points[..., 1:]]
     row, shown, same = torch.arange(dice.batch, device=dice.device), dice.below(2), dice.below(2)
@@ -185,7 +190,7 @@ def _integration(task: WorkingMemory, length: int, dice: Dice) -> Episode:
     return _asked([_all_lit(parts, SEGMENT_COUNT), _all_lit(probe[:, None], SEGMENT_COUNT)], same[:, None])
 
 
-def _task_switching(task: WorkingMemory, length: int, dice: Dice) -> Episode:
+def _task_switching(task: Chosen, length: int, dice: Dice) -> Episode:
     time = torch.arange(length, device=dice.device)
     if task.variant == "cued":
         # A rule is used before the next is given, so that of cues in a row every second one is none.
@@ -200,7 +205,7 @@ def _task_switching(task: WorkingMemory, length: int, dice: Dice) -> Episode:
     return Episode(shown, torch.where(rule == 0, marker // 2, marker % 2), (~cue).float())
 
 
-def _change_detection(task: WorkingMemory, length: int, dice: Dice) -> Episode:
+def _change_detection(task: Chosen, length: int, dice: Dice) -> Episode:
     rank, changed, kinds = dice.order(PLACES), dice.below(2), len(FEATURES)
     feature = dice.below(kinds)
     if task.variant != "conjunction":
@@ -220,7 +225,7 @@ def _three(dice: Dice, count: int, *shape: int) -> Int[Tensor, "*S 3"]:
     return torch.stack([a, b, c + (c >= torch.maximum(a, b))], -1)
 
 
-def _complex_span(task: WorkingMemory, length: int, dice: Dice) -> Episode:
+def _complex_span(task: Chosen, length: int, dice: Dice) -> Episode:
     stored, judged = task.variant.split("-")
     if stored == "visual":
         rank, place = dice.order(length, 1, CELLS).expand(-1, -1, CHOICES, -1), dice.below(CHOICES, length)
@@ -257,26 +262,26 @@ def _marker_shares(moves: int) -> Float[Tensor, "M 9"]:
     return torch.stack(shares)
 
 
-def _even(task: WorkingMemory, episode: Episode) -> Tensor:
+def _even(task: Chosen, episode: Episode) -> Tensor:
     return torch.full_like(episode.weight, 1 / 2)
 
 
-def _blind_recall(task: WorkingMemory, episode: Episode) -> Tensor:
+def _blind_recall(task: Chosen, episode: Episode) -> Tensor:
     return torch.full_like(episode.weight, 2 / episode.weight.shape[1])
 
 
-def _blind_updating(task: WorkingMemory, episode: Episode) -> Tensor:
+def _blind_updating(task: Chosen, episode: Episode) -> Tensor:
     named = episode.inputs[..., 9 * BOXES : 10 * BOXES]
     moves = (named * named[:, 1 : 1 + task.delay].sum(1, keepdim=True)).sum(2).long()
     return _marker_shares(task.delay).to(named)[moves, episode.targets]
 
 
-def _blind_switching(task: WorkingMemory, episode: Episode) -> Tensor:
+def _blind_switching(task: Chosen, episode: Episode) -> Tensor:
     """Up is left and down is right in two of four cells."""
     return 1 - episode.inputs[..., 1:3].sum(2) / 2
 
 
-def _blind_span(task: WorkingMemory, episode: Episode) -> Tensor:
+def _blind_span(task: Chosen, episode: Episode) -> Tensor:
     """Judgements need no memory; of directions, those along the grid have three lines and those across have one."""
     choices = episode.inputs[..., -CHOICES * CELLS :]
     share = torch.full_like(episode.weight, 1 / CHOICES)
@@ -326,7 +331,7 @@ LINES, DIRECTIONS = _lines()
 class Family(NamedTuple):
     """What a family draws, and what it can be asked to."""
 
-    draw: Callable[[WorkingMemory, int, Dice], Episode]
+    draw: Callable[[Chosen, int, Dice], Episode]
     features: int
     answers: int
     """0 = numbers."""
@@ -337,8 +342,8 @@ class Family(NamedTuple):
     difference: int = 0
     differences: Sequence[int] = ()
     variants: tuple[str, ...] = ()
-    chance: Callable[[WorkingMemory], float] = lambda task: 0.5
-    blind: Callable[[WorkingMemory, Episode], Tensor] = _even
+    chance: Callable[[Chosen], float] = lambda task: 0.5
+    blind: Callable[[Chosen, Episode], Tensor] = _even
     """Probabilities of the targets."""
     listed: bool = False
     """Whether each of what is counted is asked for with the same probability."""
