@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ CHOICES, JUDGED_DOTS, SHADES = 8, 10, 7
 """Of complex span: what there is to pick from, dots in a judged field, and shades of red and of blue."""
 
 
+@runtime_checkable
 class Chosen(Protocol):
     """What a task has chosen of its family."""
 
