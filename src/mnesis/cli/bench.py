@@ -38,6 +38,7 @@ def run(
     batch: int = 4,
     lengths: tuple[int, ...] = (512, 2048, 8192),
     repeats: int = 5,
+    budget: float = 20.0,
     quick: bool = False,
     long: bool = False,
     peers: bool = False,
@@ -57,6 +58,8 @@ def run(
         batch: rows in training.
         lengths: of the trained sequences.
         repeats: of which the median is shown.
+        budget: seconds after which no further repeat begins and no stream goes on; lengths that would take four times
+            as long are left out.
         quick: fewer repeats and shorter streams.
         long: how cost and memory follow the length: training memory, streams of a million units, 64k single steps.
         peers: the best public implementation of each mechanism beside ours; all that are needed must be installed.
@@ -79,6 +82,7 @@ def run(
         batch=batch,
         lengths=lengths,
         repeats=repeats,
+        budget=budget,
         quick=quick,
         long=long,
         peers=beside,
