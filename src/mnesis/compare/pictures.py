@@ -11,9 +11,12 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from ..measure import figures as style
 from ..measure.drawing import axes, curve, styled, tick_places
+from ..measure.lengths import format_length
 from .cell import Cell
 from .leaderboard import Line
 
+WIDE = 50
+"""From a cost to so many times it there is room for ticks at 2 and 5."""
 CURVES = 6
 """Lines in one picture at most: the best."""
 
@@ -57,8 +60,9 @@ def pareto(
             )
         ax.set_xscale("log")
         ax.margins(0.12, 0.16)
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        wide = max(x for x, _, _ in points) > WIDE * min(x for x, _, _ in points)
+        ax.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_length(round(value))))
         ax.xaxis.set_minor_locator(NullLocator())
         ax.set_xlabel(label)
         ax.set_ylabel("bits an answer")
