@@ -137,10 +137,13 @@ def run(
 
 def _show(lines: list[Line], page: Path) -> None:
     console = Console()
+    told = [at for at, heading in enumerate(HEADER) if console.width >= 100 or heading not in ("weights", "mult-adds")]
     for task in dict.fromkeys(each.task for each in lines):
-        shown = Table(*HEADER, title=task)
+        shown = Table(title=task)
+        for at in told:
+            shown.add_column(HEADER[at], no_wrap=not at, justify="right" if at else "left")
         for row in table([each for each in lines if each.task == task], ranges=False):
-            shown.add_row(*row)
+            shown.add_row(*(row[at] for at in told))
         console.print(shown)
     console.print(f"page: {page}")
 
