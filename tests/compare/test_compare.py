@@ -330,5 +330,10 @@ def test_cells_of_earlier_commands_are_shown_too(tmp_path) -> None:
     both = found + standing(tmp_path, found)
     assert [cell["memory"] for cell in both] == ["elman", "gru"]
     assert both[1]["machine"].endswith(f"torch {torch.__version__}")
+    moved = tmp_path / "copy" / "Mine"
+    moved.mkdir()
+    text = json.dumps({**found[0], "memory": "gone.py:Mine"})
+    (moved / "cell.json").write_text(text, encoding="utf-8")
+    assert [cell["memory"] for cell in standing(tmp_path)] == ["elman", "gru"], "of no file that is gone"
     text = markdown(leaderboard(both), effort(both))
     assert text.startswith("2 of 2 cells are done: 0.0 hours of training")

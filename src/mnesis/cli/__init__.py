@@ -27,7 +27,8 @@ COMMANDS = {
 }
 
 MODULES = {"list": "listing", "bench-tasks": "bench_tasks"}
-"""Commands whose file has another name: a module called list would take the place of Python's own in this one."""
+"""Commands whose file has another name: a module called list would take the place of Python's own in this one, and none
+can be called by a hyphen."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -3,6 +3,7 @@
     mnesis bench-tasks
     mnesis bench-tasks needle babi --batch 64
     mnesis bench-tasks my_task.py:MyTask --length 100
+    mnesis bench-tasks working-memory --task-options family=integration --length 4
 
 Rates are units for every CPU second of one thread, at the longest length of a comparison's training; what trains is the
 comparison's own network around a minGRU, one of the fastest, so that the ratio is about the least there is.
@@ -26,6 +27,7 @@ from ..core.catalog import card, list_tasks
 from ..core.task import Episode, Task
 from ..learn.loss import Learner
 from ..measure.progress import Bar
+from .options import parse_options
 
 MEMORY, LEAST = "min-gru", 0.5
 """What trains, and for how many CPU seconds both are measured at least."""
@@ -36,6 +38,7 @@ def run(
     /,
     batch: int = 32,
     length: int | None = None,
+    task_options: tuple[str, ...] = (),
     quiet: bool = False,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> None:
@@ -46,6 +49,7 @@ def run(
             named.
         batch: rows of an episode.
         length: of episodes, in a task's own unit; the catalog's if not given.
+        task_options: constructor arguments of the tasks as key=value; the catalog's if none is given.
         quiet: no progress bar.
         as_json: a list of {task, length, drawn, trained, ratio}.
     """
@@ -55,7 +59,8 @@ def run(
     with Bar(len(chosen), not quiet) as bar:
         for name in chosen:
             bar.describe(name)
-            rows.append(_measured(name, batch, _length(name, length)))
+            options = parse_options(task_options) or dict(card("tasks", name).example)
+            rows.append(_measured(name, batch, _length(name, length), options))
             bar.advance(1)
     if as_json:
         print(json.dumps(rows, indent=2))
@@ -74,8 +79,8 @@ def _length(name: str, given: int | None) -> int:
     return given or (known if isinstance(known, int) else (known or (0, 0))[1])
 
 
-def _measured(name: str, batch: int, length: int) -> dict[str, Any]:
-    setting = Setting(name, length, (length,), Budget("tokens", 1), dict(card("tasks", name).example), batch=batch)
+def _measured(name: str, batch: int, length: int, options: dict[str, Any]) -> dict[str, Any]:
+    setting = Setting(name, length, (length,), Budget("tokens", 1), options, batch=batch)
     task, generator = setting.create_task(), torch.Generator().manual_seed(0)
     drawn = _rate(lambda: task.episodes(batch, length, generator))
     trained = _rate(_training(setting, task, task.episodes(batch, length, generator)))
@@ -103,6 +108,5 @@ def _rate(once: Callable[[], Episode]) -> float:
     once()
     began, units = time.process_time(), 0
     while (spent := time.process_time() - began) < LEAST:
-        episode = once()
-        units += episode.weight.numel() if episode.length is None else int(episode.length.sum())
+        units += once().units
     return units / spent

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from ..core.catalog import card
 from ..measure.progress import Bar
 from .cell import RESULT, Cell, Interrupted, run_cell
 from .cluster import by_ray
@@ -39,10 +40,22 @@ def short(name: str) -> str:
 
 
 def standing(folder: Path, but: Sequence[Cell] = ()) -> list[Cell]:
-    """Cells that stand filled in a folder, by whatever command, in the order of their names."""
+    """Cells that stand filled in a folder, by whatever command, in the order of their names.
+
+    Those of classes that cannot be found any more, such as of a file that was moved, are left out.
+    """
     known = {(cell["task"], cell["memory"]) for cell in but}
     found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"*/*/{RESULT}"))]
-    return [cell for cell in found if (cell["task"], cell["memory"]) not in known]
+    return [cell for cell in found if (cell["task"], cell["memory"]) not in known and _is_known(cell)]
+
+
+def _is_known(cell: Cell) -> bool:
+    try:
+        card("tasks", cell["task"])
+        card("memories", cell["memory"])
+    except ValueError:
+        return False
+    return True
 
 
 def run_grid(

@@ -141,9 +141,7 @@ class Setting:
         low, high = self.lengths
         counted = []
         for length in sorted({low + (high - low) * step // 15 for step in range(16)}):
-            episode = task.episodes(self.batch, length, torch.Generator().manual_seed(0))
-            real = episode.weight.numel() if episode.length is None else int(episode.length.sum())
-            counted.append(real)
+            counted.append(task.episodes(self.batch, length, torch.Generator().manual_seed(0)).units)
         return sum(counted) / len(counted)
 
     def as_json(self) -> dict[str, Any]:

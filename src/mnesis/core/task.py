@@ -42,6 +42,11 @@ class Episode(NamedTuple):
     """Units of each row that are real; None = all."""
     forks: Forks | None = None
 
+    @property
+    def units(self) -> int:
+        """Real ones of all rows together."""
+        return self.weight.numel() if self.length is None else int(self.length.sum())
+
 
 @dataclass(frozen=True)
 class Question:

@@ -78,7 +78,7 @@ def fit_readout(
                 wanted = targets if targets.is_floating_point() else F.one_hot(targets, readout.out_features)
                 gram += features.T @ features
                 moment += features.T @ wanted.double().view(len(targets), -1)
-                units += episode.weight.numel() if episode.length is None else int(episode.length.sum())
+                units += episode.units
         weight = _solve(gram, moment, ridge)
         if not targets.is_floating_point():
             weight = weight * _scale(features @ weight, targets)
