@@ -96,6 +96,8 @@ def test_bad_input() -> None:
         Babi(21)
     with pytest.raises(ValueError, match="task = 0: bAbI has"):
         simulate_story(0, torch.Generator())
+    with pytest.raises(ValueError, match="task = 21: bAbI has"):
+        prove_question(21, (), "Where is Mary?")
     with pytest.raises(ValueError, match="part = 'all' is unknown"):
         Babi(1, part="all")
     with pytest.raises(ValueError, match="length = 9 holds hardly any story of task 1"):

@@ -45,14 +45,10 @@ def simulate_story(task: int, generator: torch.Generator) -> Story:
     """
     if task in (1, 2, 3):
         return simulate(task, generator)
+    if task not in TASK_NAMES:
+        raise ValueError(f"task = {task}: bAbI has the tasks 1 to {len(TASK_NAMES)}; choose one of them")
     random = Random(int(torch.randint(2**62, (), generator=generator, device=generator.device)))
-    if task in (4, 17, 18, 19):
-        return simulate_places(task, random)
-    if task in (15, 16, 20):
-        return simulate_reasons(task, random)
-    if task in range(5, 15):
-        return simulate_people(task, random)
-    raise ValueError(f"task = {task}: bAbI has the tasks 1 to {len(TASK_NAMES)}; choose one of them")
+    return _OTHERS[task][0](task, random)
 
 
 def prove_question(task: int, sentences: Sequence[str], question: str) -> tuple[str, tuple[int, ...]]:
@@ -63,11 +59,16 @@ def prove_question(task: int, sentences: Sequence[str], question: str) -> tuple[
     """
     if task in (1, 2, 3):
         return prove(sentences, question)
-    if task in (4, 17, 18, 19):
-        return prove_places(task, sentences, question)
-    if task in (15, 16, 20):
-        return prove_reasons(task, sentences, question)
-    return prove_people(task, sentences, question)
+    if task not in TASK_NAMES:
+        raise ValueError(f"task = {task}: bAbI has the tasks 1 to {len(TASK_NAMES)}; choose one of them")
+    return _OTHERS[task][1](task, sentences, question)
+
+
+_OTHERS = {
+    **dict.fromkeys((4, 17, 18, 19), (simulate_places, prove_places)),
+    **dict.fromkeys(range(5, 15), (simulate_people, prove_people)),
+    **dict.fromkeys((15, 16, 20), (simulate_reasons, prove_reasons)),
+}
 
 
 class Babi(Task):
