@@ -16,8 +16,15 @@ from mnesis.ops.exponential_gating import exponential_gating
 from mnesis.ops.gated_linear_attention import gated_linear_attention
 from mnesis.ops.recurrence import FORMS, Recurrence
 from mnesis.ops.state_space import LinearSystem, state_space
+from mnesis.ops.two_sided_gates import joint_gates, separate_gates
 
-from . import test_delta_rule, test_diagonal, test_exponential_gating, test_gated_linear_attention
+from . import (
+    test_delta_rule,
+    test_diagonal,
+    test_exponential_gating,
+    test_gated_linear_attention,
+    test_two_sided_gates,
+)
 from .forms import backward_bytes, gap
 
 
@@ -29,6 +36,12 @@ class Operation(NamedTuple):
     """Which sequence says what is kept."""
     constant: tuple[int, ...] = ()
     """Parts without a gradient."""
+    of_log: Callable[[Tensor], Tensor] = torch.Tensor.clone
+    """What says so of the logarithm of a decay."""
+
+    def reset(self, parts: list[Tensor], unit: int) -> None:
+        """Make the first row forget everything there."""
+        parts[self.decay][0, unit] = self.of_log(torch.tensor(-torch.inf))
 
     def run(self, form: str, chunk: int | None = 7) -> Callable[..., tuple[Tensor, ...]]:
         return partial(self.recurrence, form, chunk=chunk)
@@ -45,7 +58,9 @@ OPERATIONS = {
     "delta rule": Operation(delta_rule, test_delta_rule.inputs, 4),
     "delta rule by channels": Operation(delta_rule, partial(test_delta_rule.inputs, channels=True), 4),
     "exponential gating": Operation(exponential_gating, test_exponential_gating.inputs, 4, constant=(6,)),
-    "diagonal": Operation(diagonal, test_diagonal.inputs, 0),
+    "diagonal": Operation(diagonal, test_diagonal.inputs, 0, of_log=torch.exp),
+    "separate gates": Operation(separate_gates, test_two_sided_gates.inputs, 2, of_log=lambda log: -log.expm1()),
+    "joint gates": Operation(joint_gates, test_two_sided_gates.inputs, 2, of_log=lambda log: -log.expm1()),
 }
 every_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
 every_form = pytest.mark.parametrize("form", FORMS)
@@ -56,7 +71,7 @@ every_form = pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("time", [1, 2, 63, 100])
 def test_forms_agree(operation, form, time) -> None:
     parts = operation.inputs(time)
-    parts[operation.decay][0, time // 2] = -torch.inf if operation.recurrence is not diagonal else 0.0  # a reset
+    operation.reset(parts, time // 2)
     parts = operation.learned(parts)
     wanted = [part for part in parts if part.requires_grad]
     exact = operation.run("naive")(*parts)
@@ -123,7 +138,7 @@ def test_extreme_gates(operation, chunk) -> None:
     generator = torch.Generator().manual_seed(1)
     gate = parts[operation.decay]
     log_decay = torch.where(torch.rand(gate.shape, generator=generator) < 0.1, -200.0, -1e-3).double()
-    parts[operation.decay] = log_decay.exp() if operation.recurrence is diagonal else log_decay
+    parts[operation.decay] = operation.of_log(log_decay)
     exact = operation.run("naive")(*parts)
     found = operation.run("chunk", chunk)(*(part.float() for part in parts))
     for a, b in zip(exact, found, strict=True):
@@ -136,7 +151,7 @@ def test_extreme_gates(operation, chunk) -> None:
 def test_a_piece_is_summed_up(operation, form) -> None:
     """What the rest of a sequence makes of a state follows from its summary, whatever was carried where it was made."""
     recurrence, parts = operation.recurrence, operation.inputs(63)
-    parts[operation.decay][0, 40] = -torch.inf if recurrence is not diagonal else 0.0  # a reset
+    operation.reset(parts, 40)
     sequences, carried = parts[: recurrence.sequences], parts[recurrence.sequences :]
     first, rest = ([part[:, piece] for part in sequences] for piece in (slice(26), slice(26, None)))
     between = recurrence("naive", *first, *carried)[recurrence.outputs :]
@@ -167,7 +182,7 @@ def test_bad_input_is_one_sentence(operation) -> None:
 
 
 @every_form
-@pytest.mark.parametrize("name", [name for name in OPERATIONS if name != "diagonal"])
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name != "diagonal" and "gates" not in name])
 @pytest.mark.parametrize("value", [0.25, float("nan")])
 def test_a_decay_above_one_is_refused(name, form, value) -> None:
     operation = OPERATIONS[name]

@@ -75,10 +75,10 @@ def _by_halves(
     after = torch.zeros_like(up_to)
     scores = (q * k).sum(-1, keepdim=True)  # N blocks m m
     while up_to.shape[1] > 1:
-        (_, q_late), (k_early, _) = _halves(q), _halves(k)
-        (up_early, up_late), (after_early, after_late) = _halves(up_to), _halves(after)
+        (_, q_late), (k_early, _) = halves(q), halves(k)
+        (up_early, up_late), (after_early, after_late) = halves(up_to), halves(after)
         crossing = (q_late * up_late.exp()) @ (k_early * after_early.exp()).mT
-        early, late = _halves(scores)
+        early, late = halves(scores)
         scores = torch.cat([F.pad(early, (0, crossing.shape[-1])), torch.cat([crossing, late], -1)], -2)
         whole_early, whole_late = up_early[:, :, -1:], up_late[:, :, -1:]
         up_to = torch.cat([up_early, up_late + whole_early], 2)
@@ -87,6 +87,6 @@ def _by_halves(
     return scores[:, 0, :size, :size], up_to[:, 0, :size].exp(), after[:, 0, :size].exp()
 
 
-def _halves(x: Tensor) -> tuple[Tensor, ...]:
+def halves(x: Tensor) -> tuple[Tensor, ...]:
     """Earlier and later of every two blocks."""
     return x.unflatten(1, (-1, 2)).unbind(2)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from ...core.record import record
-from ...ops.diagonal import diagonal, diagonal_chunk
-from ...ops.recurrence import Passage, Recurrence
+from ...ops.diagonal import diagonal
 from ...ops.sequence_split import count_on
+from ...ops.two_sided_gates import joint_gates, separate_gates
 from ..in_forms import MemoryInForms
 
 EPSILON = 1e-5
@@ -121,7 +119,7 @@ class GaLiTe(MemoryInForms[GaLiTeState]):
         query, key, gamma, value, beta = self.features(x, state.matrix.dtype)
         # The column of s holds the value 1, which no gate of values touches.
         value, beta = F.pad(value, (0, 1), value=1.0), F.pad(beta, (0, 1), value=float(self.joint))
-        recurrence = JOINT if self.joint else SEPARATE
+        recurrence = joint_gates if self.joint else separate_gates
         y, matrix = self.run(recurrence, form, query, key, gamma, value, beta, state.matrix)
         y = y[..., :-1] / (y[..., -1:] + EPSILON)
         return self.features.output(y.flatten(2).to(x.dtype)), GaLiTeState(matrix)
@@ -198,54 +196,3 @@ class AGaLiTe(MemoryInForms[AGaLiTeState]):
 
 def _outer(a: Float[Tensor, "... M"], b: Float[Tensor, "... N"]) -> Float[Tensor, "... M*N"]:
     return (a[..., None] * b[..., None, :]).flatten(-2)
-
-
-def _kept(
-    joint: bool, key_gate: Float[Tensor, "... K"], value_gate: Float[Tensor, "... V"]
-) -> Float[Tensor, "... K V"]:
-    if joint:
-        return 1 - key_gate[..., None] * value_gate[..., None, :]
-    return (1 - key_gate)[..., None] * (1 - value_gate)[..., None, :]
-
-
-def _step(
-    joint: bool, query: Tensor, key: Tensor, key_gate: Tensor, value: Tensor, value_gate: Tensor, matrix: Tensor
-) -> tuple[Float[Tensor, "B H V"], Float[Tensor, "B H K V"]]:
-    with torch.autocast(matrix.device.type, enabled=False):
-        kept = _kept(joint, key_gate, value_gate)
-        matrix = torch.addcmul(kept * matrix, key[..., None], value[..., None, :])
-        return (query[..., None, :] @ matrix).squeeze(-2), matrix
-
-
-def _piece(
-    joint: bool, query: Tensor, key: Tensor, key_gate: Tensor, value: Tensor, value_gate: Tensor, matrix: Tensor
-) -> tuple[Float[Tensor, "B C H V"], Float[Tensor, "B H K V"]]:
-    written, kept = key[..., None] * value[..., None, :], _kept(joint, key_gate, value_gate)
-    held, matrix = diagonal_chunk(kept, written, matrix, chunk=key.shape[1])
-    return (query[..., None, :] @ held).squeeze(-2), matrix
-
-
-def _chunks(joint: bool, *parts: Tensor, chunk: int = 16) -> tuple[Float[Tensor, "B T H V"], Float[Tensor, "B H K V"]]:
-    """A matrix for each unit is too much to keep: a chunk keeps the one that it started from."""
-    *sequences, matrix = parts
-    outputs, again, one = [], torch.is_grad_enabled(), partial(_piece, joint)
-    with torch.autocast(matrix.device.type, enabled=False):
-        for piece in zip(*(part.split(chunk, 1) for part in sequences), strict=True):
-            piece = [*piece, matrix]
-            y, matrix = checkpoint(one, *piece, use_reentrant=False) if again else one(*piece)
-            outputs.append(y)
-        return torch.cat(outputs, 1), matrix
-
-
-def _decay(
-    joint: bool, query: Tensor, key: Tensor, key_gate: Tensor, value: Tensor, value_gate: Tensor, matrix: Tensor
-) -> Float[Tensor, "B H K V"]:
-    if joint:
-        return _kept(joint, key_gate, value_gate).prod(1)
-    return (1 - key_gate).prod(1)[..., None] * (1 - value_gate).prod(1)[..., None, :]
-
-
-SEPARATE, JOINT = (
-    Recurrence(partial(_step, joint), partial(_chunks, joint), sequences=5, passage=Passage(partial(_decay, joint)))
-    for joint in (False, True)
-)
