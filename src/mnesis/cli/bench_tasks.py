@@ -60,7 +60,7 @@ def run(
         for name in chosen:
             bar.describe(name)
             options = parse_options(task_options) or dict(card("tasks", name).example)
-            rows.append(_measured(name, batch, _length(name, length), options))
+            rows.append(_measured(name, batch, length or card("tasks", name).training_lengths[1], options))
             bar.advance(1)
     if as_json:
         print(json.dumps(rows, indent=2))
@@ -70,13 +70,6 @@ def run(
         drawn, trained = f"{row['drawn']:,.0f}", f"{row['trained']:,.0f}"
         table.add_row(row["task"], str(row["length"]), drawn, trained, f"{row['ratio']:.0f}")
     Console().print(table)
-
-
-def _length(name: str, given: int | None) -> int:
-    known = card("tasks", name).lengths
-    if given is None and known is None:
-        raise ValueError(f"the catalog has no lengths for {name}; give --length, such as --length 16")
-    return given or (known if isinstance(known, int) else (known or (0, 0))[1])
 
 
 def _measured(name: str, batch: int, length: int, options: dict[str, Any]) -> dict[str, Any]:

@@ -164,13 +164,11 @@ def _options(options: tuple[str, ...], memories: list[str]) -> dict[str, dict[st
 
 
 def _trained(task: str, length: str) -> int | tuple[int, int]:
-    known = card("tasks", task)
     if length:
         ends = parse_lengths(length.replace("-", ","))
         return ends[0] if len(ends) == 1 else (ends[0], ends[-1])
-    if known.lengths is None:
-        raise ValueError(f"the catalog has no lengths for {task}; give --length, such as --length 4-16")
-    return known.lengths
+    low, high = card("tasks", task).training_lengths
+    return low if low == high else (low, high)
 
 
 def _tests(task: str, trained: int | tuple[int, int], options: dict[str, Any], tests: str) -> tuple[int, ...]:

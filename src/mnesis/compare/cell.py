@@ -7,6 +7,7 @@ import math
 import platform
 import statistics
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -162,24 +163,29 @@ def _best(search: list[dict[str, Any]]) -> dict[str, Any] | None:
     return max((entry for entry in search if entry["bits"] is not None), key=lambda entry: entry["bits"], default=None)
 
 
-class _Gradient:
-    """Training by gradient; learning rates are searched."""
+class _Way(ABC):
+    """How networks are trained, and what is searched for that."""
 
     def __init__(self, setting: Setting, task: Task, memory: str, size: Size) -> None:
         self.setting, self.task, self.memory, self.size = setting, task, memory, size
 
+    @abstractmethod
     def choices(self) -> list[Choice]:
-        return [{"rate": rate} for rate in self.setting.rates]
+        """What the search tries."""
 
+    @abstractmethod
     def name(self, choice: Choice) -> str:
-        return f"{choice['rate']:.0e}"
+        """Of its run's folder."""
 
     def beyond(self, best: Choice) -> Choice | None:
-        """One more, where the best is at an end."""
-        rates = self.setting.rates
-        if len(rates) == 1 or min(rates) < best["rate"] < max(rates):
-            return None
-        return {"rate": best["rate"] * BEYOND if best["rate"] == max(rates) else best["rate"] / BEYOND}
+        """One more, where the best is at an end; None = the search is over."""
+        return None
+
+    @abstractmethod
+    def trained(
+        self, choice: Choice, steps: int, seed: int, folder: Path, progress: bool
+    ) -> tuple[Memory[Any], Training]:
+        """A network of that seed, and how it came to be."""
 
     def network(self, seed: int, choice: Choice | None = None) -> Memory[Any]:
         torch.manual_seed(seed)
@@ -194,6 +200,22 @@ class _Gradient:
         """What configurations of runs say besides."""
         return {"task": self.setting.task, "task_options": dict(self.setting.task_options)}
 
+
+class _Gradient(_Way):
+    """By gradient; learning rates are searched."""
+
+    def choices(self) -> list[Choice]:
+        return [{"rate": rate} for rate in self.setting.rates]
+
+    def name(self, choice: Choice) -> str:
+        return f"{choice['rate']:.0e}"
+
+    def beyond(self, best: Choice) -> Choice | None:
+        rates = self.setting.rates
+        if len(rates) == 1 or min(rates) < best["rate"] < max(rates):
+            return None
+        return {"rate": best["rate"] * BEYOND if best["rate"] == max(rates) else best["rate"] / BEYOND}
+
     def trained(
         self, choice: Choice, steps: int, seed: int, folder: Path, progress: bool
     ) -> tuple[Memory[Any], Training]:
@@ -205,8 +227,8 @@ class _Gradient:
         return network, result
 
 
-class _LeastSquares(_Gradient):
-    """Solving for the readout alone; what the catalog names is searched, as many as there are rates and one."""
+class _LeastSquares(_Way):
+    """By solving for the readout alone; what the catalog names is searched, as many as there are rates and one."""
 
     def choices(self) -> list[Choice]:
         points = card("memories", self.memory).search[: len(self.setting.rates) + 1]
@@ -214,9 +236,6 @@ class _LeastSquares(_Gradient):
 
     def name(self, choice: Choice) -> str:
         return "-".join(f"{key}-{value}" for key, value in choice["options"].items())
-
-    def beyond(self, best: Choice) -> Choice | None:
-        return None
 
     def trained(
         self, choice: Choice, steps: int, seed: int, folder: Path, progress: bool

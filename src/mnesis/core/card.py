@@ -66,6 +66,17 @@ class Card:
         """Of a memory: whether all units of a sequence can be trained at once, not one after the other."""
         return bool(self.forms) or self.family == "convolution"
 
+    @property
+    def training_lengths(self) -> tuple[int, int]:
+        """Of a task: shortest and longest training episode of a comparison.
+
+        Raises:
+            ValueError: the catalog has none.
+        """
+        if self.lengths is None:
+            raise ValueError(f"the catalog has no lengths for {self.name}; give --length, such as --length 16")
+        return (self.lengths, self.lengths) if isinstance(self.lengths, int) else self.lengths
+
     def load(self) -> type:
         module, _, name = self.target.rpartition(":")
         if self.family == OWN:

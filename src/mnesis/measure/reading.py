@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import Any
 
-import psutil
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -20,6 +19,7 @@ from ..core.task import Question, Stream, Task
 from .asking import Reply, ask, bits
 from .progress import Bar
 from .records import Judged, QuestionRecord, StreamRecord
+from .resident import own_bytes
 
 Scorer = Callable[[str, str, str, Sequence[str]], bool]
 """(output text, question text, answer text, choices) -> right or wrong."""
@@ -45,7 +45,7 @@ class Reader:
         self.decode, self.scorers, self.autocast = decode, scorers, autocast
         self.body, _ = memory.parts()
         self.device = next((p.device for p in memory.parameters()), torch.device("cpu"))
-        self.process, self.warm_bytes, self.peak_bytes = psutil.Process(), 0, 0
+        self.warm_bytes, self.peak_bytes = 0, 0
 
     def warm(self, streams: list[Stream]) -> None:
         """Read a little of some streams and ask, so that caches, kernels and allocators have what they need."""
@@ -134,7 +134,7 @@ class Reader:
         return time.perf_counter()
 
     def _resident(self) -> int:
-        resident = self.process.memory_info().rss
+        resident = own_bytes()
         self.peak_bytes = max(self.peak_bytes, resident)
         return resident
 

@@ -52,9 +52,9 @@ class StreamRecord:
     """This row's share of the time that its batch was read in; generating the stream is not counted."""
     state_bytes: int
     peak_bytes: int
-    """Largest resident memory of the process while the batch was read and asked."""
+    """Most memory of its own that the process held while the batch was read and asked (libraries' pages left out)."""
     growth_bytes: int
-    """The same, less the resident memory of the warm process."""
+    """The same, less what the warm process held."""
     device_bytes: int
     """Most memory that tensors took on the accelerator; 0 without one."""
     questions: tuple[QuestionRecord, ...]

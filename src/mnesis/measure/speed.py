@@ -24,6 +24,7 @@ from ..core.state import nbytes
 from .baselines import CausalAttention, TorchLSTM
 from .lengths import format_length
 from .progress import Bar
+from .resident import own_bytes
 
 BASELINE = "torch.nn.LSTM"
 ATTENTION = "causal attention"
@@ -63,8 +64,8 @@ def bench(
     - ``streaming``: units/s of one row read in chunks of 512 (``length`` = 512), without gradients.
     - ``streaming over host``: of a memory around a host, the same beside the host alone, segment by segment.
     - ``stepping``: units/s of one row read unit by unit (``length`` = 1).
-    - ``memory growth``: bytes of resident memory that the process gains between 8k and 256k units of one row (32k where
-      the memory grows with the stream); ``length`` is where it ended: less where the budget was spent.
+    - ``memory growth``: bytes of memory of its own that the process gains between 8k and 256k units of one row (32k
+      where the memory grows with the stream); ``length`` is where it ended: less where the budget was spent.
     - ``state growth``: bytes of one row's state, at the same two places.
     - ``ragged``: 64 rows of 256 units with a reset every 32 units on average, forward only: seconds; the baseline is
       the same without resets.
@@ -326,16 +327,15 @@ class _Bench:
 
     def _grown(self, read: Callable[[Any], Any], units: int, begin: int, end: int) -> tuple[int, int, int]:
         """Units read, and the bytes that process and state gained since ``begin`` of them."""
-        state, process = None, psutil.Process()
-        began, length, resident, held = time.monotonic(), 0, 0, 0
+        state, began, length, resident, held = None, time.monotonic(), 0, 0, 0
         while length < end and (length <= begin or time.monotonic() - began < self.budget):
             state = read(state)
             length += units
             if length == begin:
                 gc.collect()
-                resident, held = process.memory_info().rss, nbytes(state)
+                resident, held = own_bytes(), nbytes(state)
         gc.collect()
-        return length, process.memory_info().rss - resident, nbytes(state) - held
+        return length, own_bytes() - resident, nbytes(state) - held
 
     def _ragged(self, memory: Memory) -> list[Row]:
         rows, length = 8 if self.quick else 64, 256
