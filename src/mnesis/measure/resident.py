@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
+
 import psutil
 
 
@@ -13,3 +16,13 @@ def own_bytes() -> int:
     """
     found = psutil.Process().memory_info()
     return found.rss - getattr(found, "shared", 0)
+
+
+def give_back() -> None:
+    """Hand what is not in use any more back to the system, as far as that is possible (glibc).
+
+    What the allocator keeps for later would serve some calls unseen, and be touched little by little by others.
+    """
+    gc.collect()
+    if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)

@@ -7,8 +7,6 @@ caller's (``torch.set_num_threads``).
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +22,7 @@ from ..core.state import nbytes
 from .baselines import CausalAttention, TorchLSTM
 from .lengths import format_length
 from .progress import Bar
-from .resident import own_bytes
+from .resident import give_back, own_bytes
 
 BASELINE = "torch.nn.LSTM"
 ATTENTION = "causal attention"
@@ -332,9 +330,9 @@ class _Bench:
             state = read(state)
             length += units
             if length == begin:
-                gc.collect()
+                give_back()
                 resident, held = own_bytes(), nbytes(state)
-        gc.collect()
+        give_back()
         return length, own_bytes() - resident, nbytes(state) - held
 
     def _ragged(self, memory: Memory) -> list[Row]:
@@ -366,10 +364,7 @@ class _Bench:
 def peak_bytes(once: Callable[[], Any]) -> int | None:
     """How far a call raises the most memory that the process has held (Linux); None where it cannot be told."""
     process, reset = psutil.Process(), Path("/proc/self/clear_refs")
-    gc.collect()
-    # What the allocator keeps for later would serve the call unseen.
-    if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
-        trim(0)
+    give_back()
     try:
         reset.write_text("5")  # the peak begins anew from here
     except OSError:
