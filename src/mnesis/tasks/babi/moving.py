@@ -40,6 +40,7 @@ from typing import NamedTuple, TypeVar
 import torch
 
 from ..story import Story, StoryQuestion
+from .proof import Proof
 
 PEOPLE = ("Daniel", "John", "Mary", "Sandra")
 ROOMS = ("bathroom", "bedroom", "garden", "hallway", "kitchen", "office")
@@ -119,7 +120,7 @@ class _Stay(NamedTuple):
     move: int | None
 
 
-def prove(sentences: Sequence[str], question: str) -> tuple[str, tuple[int, ...]]:
+def prove(sentences: Sequence[str], question: str) -> Proof:
     """The answer to a question of qa1, qa2 or qa3, and the indices of the sentences that prove it.
 
     Reads the text alone and knows nothing of the simulator. Sentences of any other shape are passed over, so that it

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache, partial
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
 from .moving import DROP, GET, GO, OBJECTS, PEOPLE, ROOMS
 from .people_world import CASTS, DENY, GIFT_QUESTIONS, GIVE, NUMBERS, THEN, TOWN, WHEN
-
-Proof = tuple[str, tuple[int, ...]]
-"""An answer, and the indices of the sentences that prove it."""
+from .proof import Proof, Prover, proved
 
 
 def prove_people(task: int, sentences: Sequence[str], question: str) -> Proof:
@@ -23,21 +21,11 @@ def prove_people(task: int, sentences: Sequence[str], question: str) -> Proof:
     that the original files name, in their order. Of several gifts that a question could mean it takes the last.
 
     Raises:
-        ValueError: another task, a question of a shape that the task does not ask, or one that the sentences do not
-            settle.
+        ValueError: another task, a question of another shape, or one that the sentences do not settle.
     """
     if task not in _QUESTIONS:
         raise ValueError(f"task {task} is not set among people who move between rooms; choose one of 5 to 14")
-    for shape, prove in _QUESTIONS[task].items():
-        if asked := _pattern(shape).fullmatch(question.strip()):
-            proof = prove(_Text(sentences), **asked.groupdict())
-            if proof is None:
-                raise ValueError(
-                    f"{len(sentences)} sentences do not tell the answer to {question!r}; ask about what is told"
-                )
-            return proof
-    shapes = " or ".join(repr(shape) for shape in _QUESTIONS[task])
-    raise ValueError(f"question {question!r} is none that task {task} asks; ask {shapes}")
+    return proved(task, sentences, question, _QUESTIONS[task])
 
 
 class _Place(NamedTuple):
@@ -59,7 +47,7 @@ class _Text:
         self.diary: dict[str, dict[int, tuple[str, int]]] = {}  # person -> time -> (room, sentence)
         movers: tuple[str, ...] = ()
         named = 0  # the sentence that names the movers
-        for index, sentence in enumerate(map(str.strip, sentences)):
+        for index, sentence in enumerate(sentences):
             if move := _MOVE.fullmatch(sentence):
                 person, other, room = move.groups()
                 if person is not None:
@@ -147,18 +135,21 @@ _ENTRY = re.compile(
 )
 _ACT = re.compile(rf"({_NAME}) ({_any(GET + DROP + GIVE)}) the ({_ITEM})(?: there| to ({_NAME}))?\.")
 
-_QUESTIONS: dict[int, dict[str, Callable[..., Proof | None]]] = {
-    5: {text: partial(_gift, answer) for text, answer in GIFT_QUESTIONS},
-    **{task: {"Is {person} in the {room}?": _whether} for task in (6, 9, 10)},
-    7: {"How many objects is {person} carrying?": _how_many},
-    8: {"What is {person} carrying?": _what},
-    **{task: {"Where is {person}?": _where} for task in (11, 12, 13)},
-    14: {"Where was {person} before the {room}?": _before},
+
+def _asks(shape: str, prove: Callable[..., Proof | None]) -> tuple[re.Pattern[str], Prover]:
+    """A shape with names of groups, and what proves an answer from the text and them."""
+    people = {name: f"(?P<{name}>{_NAME})" for name in ("person", "giver", "receiver")}
+    groups = {**people, "room": f"(?P<room>{_ROOM})", "item": f"(?P<item>{_ITEM})"}
+    pattern = re.compile(shape.replace("?", r"\?").format(**groups))
+    return pattern, lambda sentences, asked: prove(_Text(sentences), **asked.groupdict())
+
+
+_QUESTIONS: dict[int, dict[re.Pattern[str], Prover]] = {
+    5: dict(_asks(text, partial(_gift, answer)) for text, answer in GIFT_QUESTIONS),
+    **{task: dict([_asks("Is {person} in the {room}?", _whether)]) for task in (6, 9, 10)},
+    7: dict([_asks("How many objects is {person} carrying?", _how_many)]),
+    8: dict([_asks("What is {person} carrying?", _what)]),
+    **{task: dict([_asks("Where is {person}?", _where)]) for task in (11, 12, 13)},
+    14: dict([_asks("Where was {person} before the {room}?", _before)]),
 }
 """Task -> the shapes of its questions, and what proves an answer."""
-
-
-@cache
-def _pattern(shape: str) -> re.Pattern[str]:
-    people = {name: f"(?P<{name}>{_NAME})" for name in ("person", "giver", "receiver")}
-    return re.compile(shape.replace("?", r"\?").format(**people, room=f"(?P<room>{_ROOM})", item=f"(?P<item>{_ITEM})"))

@@ -39,6 +39,7 @@ from random import Random
 
 from ..story import Story, StoryQuestion
 from .moving import ROOMS
+from .proof import Proof, Prover, proved
 
 STEPS = {"north": (0, 1), "south": (0, -1), "east": (1, 0), "west": (-1, 0)}
 BACK = {"north": "south", "south": "north", "east": "west", "west": "east"}
@@ -59,8 +60,6 @@ Layout = dict[str, dict[str, str]]
 """Thing -> direction -> the thing there."""
 Links = dict[str, dict[str, tuple[str, int]]]
 """Thing -> direction -> the thing there, and the sentence that tells so."""
-Proof = tuple[str, tuple[int, ...]]
-"""An answer, and the sentences that prove it."""
 
 
 def simulate_places(task: int, random: Random) -> Story:
@@ -91,24 +90,18 @@ def prove_places(task: int, sentences: Sequence[str], question: str) -> Proof:
     """
     if task not in _ASKED:
         raise ValueError(f"task {task} is not about places or sizes; choose 4, 17, 18 or 19")
-    asked = _ASKED[task].fullmatch(question.strip())
-    if asked is None:
-        raise ValueError(f"question {question!r} is of another shape than those of qa{task}; ask as its files do")
-    proof = _PROVERS[task]([sentence.strip() for sentence in sentences], *asked.groups())
-    if proof is None:
-        raise ValueError(f"{len(sentences)} sentences do not tell the answer to {question!r}; ask about what is told")
-    return proof
+    return proved(task, sentences, question, _ASKED[task])
 
 
-def _prove_relation(
-    sentences: Sequence[str], there: str | None, room: str | None, asked_room: str | None, back: str | None
-) -> Proof | None:
+def _prove_relation(sentences: Sequence[str], asked: re.Match[str]) -> Proof | None:
+    there, room, asked_room, back = asked.groups()
     links = _read_links(sentences)
     found = links.get(room or asked_room or "", {}).get(there or BACK[back or ""])
     return None if found is None else (found[0], (found[1],))
 
 
-def _prove_position(sentences: Sequence[str], thing: str, said: str, other: str) -> Proof | None:
+def _prove_position(sentences: Sequence[str], asked: re.Match[str]) -> Proof | None:
+    thing, said, other = asked.groups()
     way = _way(_read_links(sentences), other, thing)
     if not way:
         return None
@@ -117,14 +110,15 @@ def _prove_position(sentences: Sequence[str], thing: str, said: str, other: str)
     return ("yes" if ahead > 0 else "no"), tuple(index for _, index in reversed(way))
 
 
-def _prove_way(sentences: Sequence[str], start: str, end: str) -> Proof | None:
-    way = _way(_read_links(sentences), start, end)
+def _prove_way(sentences: Sequence[str], asked: re.Match[str]) -> Proof | None:
+    way = _way(_read_links(sentences), *asked.groups())
     if not way:
         return None
     return ",".join(step[0] for step, _ in way), tuple(index for _, index in way)
 
 
-def _prove_size(sentences: Sequence[str], held: str | None, bigger: str | None, last: str) -> Proof | None:
+def _prove_size(sentences: Sequence[str], asked: re.Match[str]) -> Proof | None:
+    held, bigger, last = asked.groups()
     large, small = (last, held) if bigger is None else (bigger, last)
     told: dict[int, tuple[str, str]] = {}  # sentence -> the smaller and the bigger
     for index, sentence in enumerate(sentences):
@@ -281,11 +275,10 @@ _COMPASS, _ROOM, _THING, _SIZED = _any(_DIRECTIONS), _any(ROOMS), _any(THINGS), 
 _LINK = re.compile(rf"The {_any(ROOMS + THINGS)} is {_any(tuple(_DIRECTION))} the {_any(ROOMS + THINGS)}\.")
 _FITS = re.compile(rf"The {_SIZED} fits inside the {_SIZED}\.")
 _BIGGER = re.compile(rf"The {_SIZED} is bigger than the {_SIZED}\.")
-_ASKED = {
-    4: re.compile(rf"What is (?:{_COMPASS} of the {_ROOM}|the {_ROOM} {_COMPASS} of)\?"),
-    17: re.compile(rf"Is the {_THING} {_any(tuple(BESIDE.values()))} the {_THING}\?"),
-    18: re.compile(rf"(?:Does the {_SIZED} fit in|Is the {_SIZED} bigger than) the {_SIZED}\?"),
-    19: re.compile(rf"How do you go from the {_ROOM} to the {_ROOM}\?"),
+_ASKED: dict[int, dict[re.Pattern[str], Prover]] = {
+    4: {re.compile(rf"What is (?:{_COMPASS} of the {_ROOM}|the {_ROOM} {_COMPASS} of)\?"): _prove_relation},
+    17: {re.compile(rf"Is the {_THING} {_any(tuple(BESIDE.values()))} the {_THING}\?"): _prove_position},
+    18: {re.compile(rf"(?:Does the {_SIZED} fit in|Is the {_SIZED} bigger than) the {_SIZED}\?"): _prove_size},
+    19: {re.compile(rf"How do you go from the {_ROOM} to the {_ROOM}\?"): _prove_way},
 }
-_PROVERS = {4: _prove_relation, 17: _prove_position, 18: _prove_size, 19: _prove_way}
 _SIMULATORS = {4: _simulate_relation, 17: _simulate_position, 18: _simulate_size, 19: _simulate_way}

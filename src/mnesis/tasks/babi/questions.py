@@ -20,6 +20,7 @@ from .moving import prove, simulate
 from .people import simulate_people
 from .people_oracle import prove_people
 from .places import prove_places, simulate_places
+from .proof import Proof
 from .reasons import prove_reasons, simulate_reasons
 
 UNKNOWN, END = 0, 1
@@ -51,7 +52,7 @@ def simulate_story(task: int, generator: torch.Generator) -> Story:
     return _OTHERS[task][0](task, random)
 
 
-def prove_question(task: int, sentences: Sequence[str], question: str) -> tuple[str, tuple[int, ...]]:
+def prove_question(task: int, sentences: Sequence[str], question: str) -> Proof:
     """The answer to a question of any of the twenty tasks, and the sentences that prove it, read off the text alone.
 
     Raises:

@@ -35,6 +35,7 @@ from random import Random
 
 from ..story import Story, StoryQuestion
 from .moving import GET, GO
+from .proof import Proof, Prover, proved
 
 PLURALS = {"cat": "cats", "mouse": "mice", "sheep": "sheep", "wolf": "wolves"}
 FEARFUL = ("Emily", "Gertrude", "Jessica", "Winona")
@@ -52,9 +53,6 @@ NEEDS = {
 
 FEAR_QUESTIONS = 4
 """Questions of a story of qa15."""
-
-Proof = tuple[str, tuple[int, ...]]
-"""An answer, and the sentences that prove it."""
 
 
 def simulate_reasons(task: int, random: Random) -> Story:
@@ -83,13 +81,7 @@ def prove_reasons(task: int, sentences: Sequence[str], question: str) -> Proof:
     """
     if task not in _ASKED:
         raise ValueError(f"task {task} asks for no reasons; choose 15, 16 or 20")
-    asked = _ASKED[task].fullmatch(question.strip())
-    if asked is None:
-        raise ValueError(f"question {question!r} is of another shape than those of qa{task}; ask as its files do")
-    proof = _PROVERS[task]([sentence.strip() for sentence in sentences], asked)
-    if proof is None:
-        raise ValueError(f"{len(sentences)} sentences do not tell the answer to {question!r}; ask about what is told")
-    return proof
+    return proved(task, sentences, question, _ASKED[task])
 
 
 def _prove_fear(sentences: Sequence[str], asked: re.Match[str]) -> Proof | None:
@@ -224,10 +216,11 @@ _IS_COLOUR = re.compile(rf"{_any(COLOURED)} is {_any(COLOURS)}\.")
 _IS_NEEDY = re.compile(rf"{_any(NEEDY)} is {_any(tuple(NEEDS))}\.")
 _PERSON = _any(NEEDY).lower()
 _ROOM, _ITEM = _any(sorted({room for room, _ in NEEDS.values()})), _any([item for _, item in NEEDS.values()])
-_ASKED = {
-    15: re.compile(rf"What is {_any(FEARFUL).lower()} afraid of\?"),
-    16: re.compile(rf"What color is {_any(COLOURED)}\?"),
-    20: re.compile(rf"Where will {_PERSON} go\?|Why did {_PERSON} (?:go to the {_ROOM}|get the {_ITEM})\?"),
+_ASKED: dict[int, dict[re.Pattern[str], Prover]] = {
+    15: {re.compile(rf"What is {_any(FEARFUL).lower()} afraid of\?"): _prove_fear},
+    16: {re.compile(rf"What color is {_any(COLOURED)}\?"): _prove_colour},
+    20: {
+        re.compile(rf"Where will {_PERSON} go\?|Why did {_PERSON} (?:go to the {_ROOM}|get the {_ITEM})\?"): _prove_need
+    },
 }
-_PROVERS = {15: _prove_fear, 16: _prove_colour, 20: _prove_need}
 _SIMULATORS = {15: _simulate_fear, 16: _simulate_colour, 20: _simulate_need}

@@ -1,0 +1,43 @@
+"""What the tests of bAbI's simulators share: stories of the files and of ours, and how often things come in them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator
+from functools import cache
+from random import Random
+
+from mnesis.tasks.babi.files import read_stories
+from mnesis.tasks.babi.people import simulate_people
+from mnesis.tasks.babi.people_oracle import prove_people
+from mnesis.tasks.babi.places import prove_places, simulate_places
+from mnesis.tasks.babi.reasons import prove_reasons, simulate_reasons
+from mnesis.tasks.story import Story, StoryQuestion
+from tests.real_data import real
+
+BY_TASK = {
+    **dict.fromkeys((4, 17, 18, 19), (simulate_places, prove_places)),
+    **dict.fromkeys(range(5, 15), (simulate_people, prove_people)),
+    **dict.fromkeys((15, 16, 20), (simulate_reasons, prove_reasons)),
+}
+
+
+@cache
+def originals(task: int) -> tuple[Story, ...]:
+    corpus = real("babi", "tasks_1-20_v1-2.zip")
+    return (*read_stories(corpus, task, "train", "en-10k"), *read_stories(corpus, task, "test", "en"))
+
+
+@cache
+def simulated(task: int) -> tuple[Story, ...]:
+    random, (simulate, _) = Random(task), BY_TASK[task]
+    return tuple(simulate(task, random) for _ in range(2500 if task in (17, 18, 20) else 6000))
+
+
+def shares(values: Iterable[Hashable]) -> dict:
+    counts = Counter(values)
+    return {value: count / counts.total() for value, count in counts.items()}
+
+
+def told_and_asked(story: Story) -> Iterator[tuple[tuple[str, ...], StoryQuestion]]:
+    return ((story.sentences[: question.after], question) for question in story.questions)
