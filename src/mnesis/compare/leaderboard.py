@@ -93,7 +93,8 @@ def line(cell: Cell) -> Line:
         bits_per_multiply_add=held.median / about["multiply_adds"] if held and about["multiply_adds"] else None,
         interference=_interference(own),
         units=units // len(trainings),
-        units_per_second=units / max(seconds, 1e-9),
+        # The median, as a machine may halt in the middle of one.
+        units_per_second=statistics.median(each["units"] / max(each["seconds"], 1e-9) for each in trainings),
         seconds=seconds,
         by_length=tuple((length, over_seeds(length, "accuracy"), over_seeds(length, "bits")) for length in lengths),
         **about,
