@@ -34,7 +34,7 @@ docs: $(INSTALLED)
 # Some hours on two cores; Ctrl-C saves, and the same command goes on.
 LEADERBOARD := $(BIN)/mnesis compare --batch 16 --budget tokens=500k --threads 2 --folder docs/results/leaderboard
 leaderboard: $(INSTALLED)
-	$(LEADERBOARD) multi-query-recall parity
+	$(LEADERBOARD) multi-query-recall parity --options bilinear:hidden=64
 	$(LEADERBOARD) associative-retrieval state-tracking selective-copy piecewise-stationary memory-capacity babi \
 	  --memories gru,lstm,echo-state,window,armt,transformer-xl,linear-attention,gla,mamba2,min-gru,delta-rule,gated-delta-rule,tcn
 
