@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -232,15 +231,14 @@ def test_the_command(tmp_path) -> None:
 
 def test_a_stopped_command_goes_on(tmp_path) -> None:
     """With the same figures as one that was not stopped."""
-    long = ["gru" if word == "gru,elman" else word for word in (*ARGUMENTS[:-3], "tokens=8k", *ARGUMENTS[-2:])]
-    command = [sys.executable, "-m", "mnesis.cli", "compare", *long, "--folder", str(tmp_path / "a"), "--quiet"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not list(tmp_path.glob("a/copy/*/search-*/metrics.jsonl")):
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(120) in (128 + signal.SIGINT, 128 + signal.SIGTERM)
+    (tmp_path / "stopping.py").write_text(MINE + STOPPING, encoding="utf-8")
+    arguments = ["stopping.py:Stopping" if word == "gru,elman" else word for word in ARGUMENTS]
+    stopped = compare(*arguments, folder=tmp_path / "a", cwd=tmp_path)
+    assert stopped.returncode in (128 + signal.SIGINT, 128 + signal.SIGTERM), stopped.stderr
+    assert "stopped" in stopped.stderr
+    assert not list(tmp_path.glob("a/copy/*/cell.json"))
     for folder in ("a", "b"):
-        result = compare(*long, folder=tmp_path / folder)
+        result = compare(*arguments, folder=tmp_path / folder, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
     a, b = (json.loads((tmp_path / name / "leaderboard.json").read_text(encoding="utf-8")) for name in "ab")
     for lines in (a, b):
@@ -291,6 +289,30 @@ class Mine(Memory[torch.Tensor]):
         return y, y[:, -1].clone()
 
 not_mine = 3
+"""
+
+
+STOPPING = """
+import os
+import signal
+import time
+
+class Stopping(Mine):
+    '''Has the command stopped once, in the middle of a training, and waits until that has come back to it.'''
+
+    updates = 0
+
+    def scan(self, x, state, phase=0):
+        Stopping.updates += torch.is_grad_enabled()
+        once = Path(__file__).with_name("stopped")
+        if Stopping.updates == 5 and not once.exists():
+            once.touch()
+            ends, told = signal.getsignal(signal.SIGTERM), []
+            signal.signal(signal.SIGTERM, lambda *caught: (told.append(1), ends(*caught)))
+            os.kill(os.getppid(), signal.SIGINT)
+            while not told:
+                time.sleep(0.01)
+        return super().scan(x, state, phase)
 """
 
 
