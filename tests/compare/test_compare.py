@@ -237,6 +237,7 @@ def test_a_stopped_command_goes_on(tmp_path) -> None:
     assert stopped.returncode in (128 + signal.SIGINT, 128 + signal.SIGTERM), stopped.stderr
     assert "stopped" in stopped.stderr
     assert not list(tmp_path.glob("a/copy/*/cell.json"))
+    assert list(tmp_path.glob("a/copy/*/search-*/checkpoint-*[1-9]")), "what goes on"
     for folder in ("a", "b"):
         result = compare(*arguments, folder=tmp_path / folder, cwd=tmp_path)
         assert result.returncode == 0, result.stderr

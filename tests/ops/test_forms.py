@@ -40,7 +40,7 @@ class Operation(NamedTuple):
     """What says so of the logarithm of a decay."""
 
     def reset(self, parts: list[Tensor], unit: int) -> None:
-        """Make the first row forget everything there."""
+        """Shut the first row's decay there: it forgets everything, but of joint gates, which do so where both are 1."""
         parts[self.decay][0, unit] = self.of_log(torch.tensor(-torch.inf))
 
     def run(self, form: str, chunk: int | None = 7) -> Callable[..., tuple[Tensor, ...]]:

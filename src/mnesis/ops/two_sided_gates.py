@@ -4,8 +4,8 @@
     y_t = C_t^T q_t
 
 Gates lie in [0, 1], and 1 forgets all that came before: so a reset inside a sequence is written. ``joint_gates`` keeps
-1 - g_t b_t^T instead, as the authors' code does. Everything is computed in the dtype of C (float32 or wider, also under
-autocast) and returned in it.
+1 - g_t b_t^T instead, as the authors' code does, and forgets all where both gates are 1. Everything is computed in the
+dtype of C (float32 or wider, also under autocast) and returned in it.
 """
 
 from __future__ import annotations

@@ -8,18 +8,9 @@ from functools import cache
 from random import Random
 
 from mnesis.tasks.babi.files import read_stories
-from mnesis.tasks.babi.people import simulate_people
-from mnesis.tasks.babi.people_oracle import prove_people
-from mnesis.tasks.babi.places import prove_places, simulate_places
-from mnesis.tasks.babi.reasons import prove_reasons, simulate_reasons
+from mnesis.tasks.babi.questions import AFTER_MOVING
 from mnesis.tasks.story import Story, StoryQuestion
 from tests.real_data import real
-
-BY_TASK = {
-    **dict.fromkeys((4, 17, 18, 19), (simulate_places, prove_places)),
-    **dict.fromkeys(range(5, 15), (simulate_people, prove_people)),
-    **dict.fromkeys((15, 16, 20), (simulate_reasons, prove_reasons)),
-}
 
 
 @cache
@@ -30,7 +21,7 @@ def originals(task: int) -> tuple[Story, ...]:
 
 @cache
 def simulated(task: int) -> tuple[Story, ...]:
-    random, (simulate, _) = Random(task), BY_TASK[task]
+    random, (simulate, _) = Random(task), AFTER_MOVING[task]
     return tuple(simulate(task, random) for _ in range(2500 if task in (17, 18, 20) else 6000))
 
 

@@ -316,6 +316,12 @@ def test_oracle_refuses_what_is_not_told(task, question):
         prove_people(task, told, question)
 
 
+@tasks
+def test_oracle_says_what_can_be_asked(task):
+    with pytest.raises(ValueError, match=r"question 'Why\?' is of another shape .*; ask '.*{"):
+        prove_people(task, MOVES, "Why?")
+
+
 @pytest.mark.parametrize("task", [0, 4, 15])
 def test_other_tasks_are_refused(task):
     with pytest.raises(ValueError, match=rf"task {task} is not set among people .* choose one of 5 to 14"):

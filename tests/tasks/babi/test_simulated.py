@@ -8,20 +8,21 @@ from statistics import mean
 import pytest
 
 from mnesis.tasks.babi.files import answer_choices
+from mnesis.tasks.babi.questions import AFTER_MOVING
 
-from .stories import BY_TASK, originals, shares, simulated, told_and_asked
+from .stories import originals, shares, simulated, told_and_asked
 
 DISTANT = {4: 1, 15: 2, 16: 3, 17: 2, 18: 2, 19: 2, 20: 1}
 """Of how many supporting facts each question has, where all have as many."""
 MORE_THAN_NEEDED = (16, 18)
 """Tasks where other facts may serve as well."""
-every_task = pytest.mark.parametrize("task", BY_TASK)
+every_task = pytest.mark.parametrize("task", AFTER_MOVING)
 distant = pytest.mark.parametrize("task", DISTANT)
 
 
 @every_task
 def test_one_seed_one_story(task) -> None:
-    simulate, _ = BY_TASK[task]
+    simulate, _ = AFTER_MOVING[task]
     random, again = Random(7), Random(7)
     stories = [simulate(task, random) for _ in range(3)]
     assert [simulate(task, again) for _ in range(3)] == stories
@@ -31,8 +32,8 @@ def test_one_seed_one_story(task) -> None:
 
 @every_task
 def test_oracle_refuses_other_questions(task) -> None:
-    with pytest.raises(ValueError, match=rf"'Why\?' is of another shape than those of qa{task}; ask as its files do"):
-        BY_TASK[task][1](task, ("Emily is a mouse.",), "Why?")
+    with pytest.raises(ValueError, match=rf"'Why\?' is of another shape than those of qa{task}; ask"):
+        AFTER_MOVING[task][1](task, ("Emily is a mouse.",), "Why?")
 
 
 @distant
@@ -42,7 +43,7 @@ def test_every_supporting_fact_is_needed(task) -> None:
             for fact in question.supporting:
                 without = [*told[:fact], "Nothing happened.", *told[fact + 1 :]]
                 try:
-                    supporting = BY_TASK[task][1](task, without, question.text)[1]
+                    supporting = AFTER_MOVING[task][1](task, without, question.text)[1]
                 except ValueError:
                     continue
                 assert task in MORE_THAN_NEEDED
@@ -56,7 +57,7 @@ def test_facts_are_as_far_from_the_question_as_in_the_real_files(task) -> None:
             [question.after - 1 - question.supporting[fact] for story in stories for question in story.questions]
             for stories in (originals(task), simulated(task))
         )
-        assert mean(ours) == pytest.approx(mean(original), rel=0.05)
+        assert mean(ours) == pytest.approx(mean(original), rel=0.04 if task in (15, 16, 20) else 0.05)
         told = shares(ours)
         for distance, share in shares(original).items():
             assert told.get(distance, 0) == pytest.approx(share, abs=0.02)

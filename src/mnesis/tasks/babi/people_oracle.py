@@ -25,7 +25,7 @@ def prove_people(task: int, sentences: Sequence[str], question: str) -> Proof:
     """
     if task not in _QUESTIONS:
         raise ValueError(f"task {task} is not set among people who move between rooms; choose one of 5 to 14")
-    return proved(task, sentences, question, _QUESTIONS[task])
+    return proved(task, sentences, question, _SHAPES[task], " or ".join(map(repr, _QUESTIONS[task])))
 
 
 class _Place(NamedTuple):
@@ -144,12 +144,13 @@ def _asks(shape: str, prove: Callable[..., Proof | None]) -> tuple[re.Pattern[st
     return pattern, lambda sentences, asked: prove(_Text(sentences), **asked.groupdict())
 
 
-_QUESTIONS: dict[int, dict[re.Pattern[str], Prover]] = {
-    5: dict(_asks(text, partial(_gift, answer)) for text, answer in GIFT_QUESTIONS),
-    **{task: dict([_asks("Is {person} in the {room}?", _whether)]) for task in (6, 9, 10)},
-    7: dict([_asks("How many objects is {person} carrying?", _how_many)]),
-    8: dict([_asks("What is {person} carrying?", _what)]),
-    **{task: dict([_asks("Where is {person}?", _where)]) for task in (11, 12, 13)},
-    14: dict([_asks("Where was {person} before the {room}?", _before)]),
+_QUESTIONS: dict[int, dict[str, Callable[..., Proof | None]]] = {
+    5: {text: partial(_gift, answer) for text, answer in GIFT_QUESTIONS},
+    **{task: {"Is {person} in the {room}?": _whether} for task in (6, 9, 10)},
+    7: {"How many objects is {person} carrying?": _how_many},
+    8: {"What is {person} carrying?": _what},
+    **{task: {"Where is {person}?": _where} for task in (11, 12, 13)},
+    14: {"Where was {person} before the {room}?": _before},
 }
 """Task -> the shapes of its questions, and what proves an answer."""
+_SHAPES = {task: dict(_asks(*asked) for asked in questions.items()) for task, questions in _QUESTIONS.items()}

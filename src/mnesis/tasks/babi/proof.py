@@ -11,8 +11,14 @@ Prover = Callable[[list[str], re.Match[str]], Proof | None]
 """What proves an answer from sentences and a question of its shape; None where they do not settle it."""
 
 
-def proved(task: int, sentences: Sequence[str], question: str, shapes: Mapping[re.Pattern[str], Prover]) -> Proof:
-    """The proof by the first shape that the question has.
+def proved(
+    task: int,
+    sentences: Sequence[str],
+    question: str,
+    shapes: Mapping[re.Pattern[str], Prover],
+    ask: str = "as its files do",
+) -> Proof:
+    """The proof by the first shape that the question has; ``ask`` says how to ask where it has none.
 
     Raises:
         ValueError: a question of another shape, or one that the sentences do not settle.
@@ -25,4 +31,4 @@ def proved(task: int, sentences: Sequence[str], question: str, shapes: Mapping[r
                     f"{len(sentences)} sentences do not tell the answer to {question!r}; ask about what is told"
                 )
             return proof
-    raise ValueError(f"question {question!r} is of another shape than those of qa{task}; ask as its files do")
+    raise ValueError(f"question {question!r} is of another shape than those of qa{task}; ask {ask}")

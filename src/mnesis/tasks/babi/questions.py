@@ -49,7 +49,7 @@ def simulate_story(task: int, generator: torch.Generator) -> Story:
     if task not in TASK_NAMES:
         raise ValueError(f"task = {task}: bAbI has the tasks 1 to {len(TASK_NAMES)}; choose one of them")
     random = Random(int(torch.randint(2**62, (), generator=generator, device=generator.device)))
-    return _OTHERS[task][0](task, random)
+    return AFTER_MOVING[task][0](task, random)
 
 
 def prove_question(task: int, sentences: Sequence[str], question: str) -> Proof:
@@ -62,14 +62,15 @@ def prove_question(task: int, sentences: Sequence[str], question: str) -> Proof:
         return prove(sentences, question)
     if task not in TASK_NAMES:
         raise ValueError(f"task = {task}: bAbI has the tasks 1 to {len(TASK_NAMES)}; choose one of them")
-    return _OTHERS[task][1](task, sentences, question)
+    return AFTER_MOVING[task][1](task, sentences, question)
 
 
-_OTHERS = {
+AFTER_MOVING = {
     **dict.fromkeys((4, 17, 18, 19), (simulate_places, prove_places)),
     **dict.fromkeys(range(5, 15), (simulate_people, prove_people)),
     **dict.fromkeys((15, 16, 20), (simulate_reasons, prove_reasons)),
 }
+"""What draws a story of a task, and what proves its questions; of all but the first three."""
 
 
 class Babi(Task):
