@@ -59,6 +59,7 @@ def test_help_names_every_command(capsys) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself(capsys, name) -> None:
     code, out, _ = run(capsys, name, "--help")
+    assert all(line.count(f"mnesis {name}") <= 1 for line in out.splitlines()), "each example has a line of its own"
     assert code == 0
     assert f"usage: mnesis {name}" in out
 

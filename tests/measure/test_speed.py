@@ -56,6 +56,26 @@ def test_what_would_take_too_long_has_no_value():
     training = [row["value"] for row in rows if row["quantity"] == "training"]
     assert training[0] > 0
     assert training[1] is None
+    assert not [row for row in rows if row["quantity"] == "exponent"], "of one length nothing is known"
+
+
+def test_the_exponent_is_that_of_the_time() -> None:
+    rows = bench({}, dim=8, batch=1, lengths=(16, 64, 256), repeats=1, only=["training"], progress=False)
+    for name in (BASELINE, ATTENTION):
+        *training, exponent = [row for row in rows if row["memory"] == name]
+        assert [(row["quantity"], row["length"]) for row in training] == [("training", T) for T in (16, 64, 256)]
+        took = {row["length"]: row["length"] / row["value"] for row in training}
+        assert (exponent["quantity"], exponent["length"]) == ("exponent", 256)
+        assert took[256] / took[16] == pytest.approx(16 ** exponent["value"])
+    short = rows[-1] | {"memory": "short", "length": 64, "value": 1.5}
+    header, _, *_, line = markdown_table([*rows, short]).splitlines()
+    assert header.endswith(" exponent |")
+    assert line == "| short |  |  |  | 1.50 to 64 |"
+
+
+def test_an_unknown_quantity_is_told() -> None:
+    with pytest.raises(ValueError, match=r"no quantity is called 'ragged' with long; choose among training, .*steps"):
+        bench({}, long=True, only=["ragged"])
 
 
 def test_another_width_is_refused():

@@ -1,10 +1,15 @@
 """Speed and memory of every memory, beside torch's own LSTM and attention in the same run.
 
-mnesis bench
-mnesis bench gru armt --lengths 512 2048 --quick
-mnesis bench gla mamba --peers
-mnesis bench --long --lengths 2048 8192 32768
-mnesis bench rmt armt --dim 512 --heads 8 --options segment=512 memory_tokens=16 memory_dim=64
+    mnesis bench
+    mnesis bench gru armt --lengths 512 2048 --quick
+    mnesis bench gla mamba --peers
+    mnesis bench --long --lengths 2048 8192 32768
+    mnesis bench lstm mamba --only training --lengths 2048 8192 32768 --batch 1
+    mnesis bench rmt armt --dim 512 --heads 8 --options segment=512 memory_tokens=16 memory_dim=64
+
+Times are CPU seconds. Rates stand beside their share of the LSTM's, and the exponent of training's cost, 1 where it is
+linear, if several lengths are trained. Without --long: training, streaming in chunks, single steps, what the process
+gains over a long stream, and the cost of resets.
 """
 
 from __future__ import annotations
@@ -41,6 +46,7 @@ def run(
     budget: float = 20.0,
     quick: bool = False,
     long: bool = False,
+    only: tuple[str, ...] = (),
     peers: bool = False,
     threads: int = 1,
     output: Path | None = None,
@@ -62,6 +68,8 @@ def run(
             as long are left out.
         quick: fewer repeats and shorter streams.
         long: how cost and memory follow the length: training memory, streams of a million units, 64k single steps.
+        only: quantities to measure, rather than all: training, streaming, stepping, "memory growth", ragged; with
+            --long training, "training memory", "memory growth", "memory growth by steps".
         peers: the best public implementation of each mechanism beside ours; all that are needed must be installed.
         threads: of the processor; one is the quietest measure.
         output: file for the table, in Markdown; it is written after each memory.
@@ -85,6 +93,7 @@ def run(
         budget=budget,
         quick=quick,
         long=long,
+        only=only,
         peers=beside,
         progress=not quiet,
         keep=None if output is None else lambda rows: _write(output, rows),

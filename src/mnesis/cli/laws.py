@@ -1,10 +1,13 @@
 """How far a memory is from obeying the laws: every gap beside its tolerance. Exit code 1 if one does not hold.
 
-mnesis laws armt
-mnesis laws retention mlstm --only cuts
-mnesis laws my_package.my_module:MyMemory --options dim=16
-mnesis laws path/to/file.py:MyMemory --options dim=16
-mnesis laws --all --json
+    mnesis laws armt
+    mnesis laws retention mlstm --only cuts
+    mnesis laws my_package.my_module:MyMemory --options dim=16
+    mnesis laws path/to/file.py:MyMemory --options dim=16
+    mnesis laws --all --json
+
+Any cut of a stream gives the same outputs, states and gradients, all forms agree, resets and padding are exact, and
+states are bounded, saved and never written to: each is a law with a name, which the table tells.
 """
 
 from __future__ import annotations

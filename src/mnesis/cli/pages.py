@@ -1,6 +1,8 @@
 """A page for each memory and each task, in Markdown, from its docstring and card.
 
-mnesis pages docs
+    mnesis pages docs
+
+``make docs`` begins with it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """One page for a run, or several runs side by side: curves, tables, costs. Opens offline.
 
-mnesis report runs/qa1
-mnesis report runs/armt runs/gru --output comparison.html
+    mnesis report runs/qa1
+    mnesis report runs/armt runs/gru --output comparison.html
+
+A run that is not evaluated, or half written, is shown as far as it goes, with a sentence that says what is missing.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """Read any text through a trained reader in constant memory, ask it, and keep where it stands.
 
-mnesis stream book.txt --model reader --ask "Where is Mary?"
-mnesis stream part1.txt --model reader --save mary.safetensors
-mnesis stream part2.txt --model reader --resume mary.safetensors --ask "Where is Mary?"
-cat book.txt | mnesis stream - --ask "Where is John?"
+    mnesis stream book.txt --model reader --ask "Where is Mary?"
+    mnesis stream part1.txt --model reader --save mary.safetensors
+    mnesis stream part2.txt --model reader --resume mary.safetensors --ask "Where is Mary?"
+    cat book.txt | mnesis stream - --ask "Where is John?"
+
+The state that --save writes is all there is to go on from: a text read in parts gives what it gives in one.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ caller's (``torch.set_num_threads``).
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,7 @@ FORETELLING = 256
 QUANTITIES = ("training", "streaming", "stepping", "memory growth", "ragged")
 LONG = ("training", "training memory", "memory growth", "memory growth by steps")
 """Quantities that tell whether cost and memory stay in proportion to the length."""
+EXPONENT = "exponent"
 BESIDE = "training beside a peer"
 Row = dict[str, Any]
 Peers = Mapping[str, tuple[str, Callable[[Memory], Memory]]]
@@ -49,6 +51,7 @@ def bench(
     budget: float | int = 20.0,
     quick: bool = False,
     long: bool = False,
+    only: Sequence[str] = (),
     peers: Peers | None = None,
     progress: bool = True,
     keep: Callable[[list[Row]], None] | None = None,
@@ -59,6 +62,8 @@ def bench(
     ``baseline`` at the same quantity and length. The quantities:
 
     - ``training``: units/s of forward and backward, gradients of parameters and input, ``batch`` rows of ``length``.
+    - ``exponent``: of the time that this takes, as a power of the length, between the first and the last of several
+      lengths that were measured: 1 is linear.
     - ``streaming``: units/s of one row read in chunks of 512 (``length`` = 512), without gradients.
     - ``streaming over host``: of a memory around a host, the same beside the host alone, segment by segment.
     - ``stepping``: units/s of one row read unit by unit (``length`` = 1).
@@ -83,18 +88,26 @@ def bench(
             the last one foretells more than four budgets, or more memory than is free, is given without a value.
         quick: shortest length, one repeat, 2k to 8k units of growth and 8 ragged rows: a check that all of it runs.
         long: how cost and memory follow the length.
+        only: some of these quantities, rather than all; the exponent comes with training, the state's growth with the
+            memory's.
         peers: other implementations of some of the memories.
         progress: a bar on standard error.
         keep: called with the rows so far after each memory, so that a run that breaks off leaves what it measured.
 
     Raises:
-        ValueError: a memory of another width.
+        ValueError: a memory of another width, or a quantity that is not measured.
     """
+    quantities = LONG if long else QUANTITIES
+    if unknown := sorted(set(only) - set(quantities)):
+        raise ValueError(
+            f"no quantity is called {unknown[0]!r} {'with' if long else 'without'} long; choose among "
+            + ", ".join(quantities)
+        )
+    quantities = tuple(each for each in quantities if each in (only or quantities))
     builders = {BASELINE: lambda: TorchLSTM(dim), ATTENTION: lambda: CausalAttention(dim), **memories}
     chosen = tuple(lengths[:1] if quick else lengths)
     bench_ = _Bench(dim, batch, chosen, 1 if quick else repeats, budget, quick, 1_048_576 if long else 262_144)
     rows: list[Row] = []
-    quantities = LONG if long else QUANTITIES
     with Bar(len(builders) * len(quantities) + len(peers or {}), progress) as bar:
         for name, build in builders.items():
             torch.manual_seed(0)
@@ -164,8 +177,10 @@ def _cell(row: Row, reached: int) -> str:
         return "over budget"
     if row["unit"] == "bytes/unit":
         return f"{_digits(row['value'])}B"
+    length = "" if row["length"] == reached else f" to {format_length(row['length'])}"
+    if row["quantity"] == EXPONENT:
+        return f"{row['value']:.2f}{length}"
     if row["unit"] == "bytes":
-        length = "" if row["length"] == reached else f" to {format_length(row['length'])}"
         return f"{_digits(row['value'])}B{length}"
     if row["ratio"] is None:  # what it is compared with was over budget
         return f"{_digits(row['value'])}/s"
@@ -210,6 +225,12 @@ class _Bench:
             foretold = self._seconds(memory, self._update(memory, length))
             rows.append(_row("training", length, self.batch * length / foretold, "units/s"))
             memory.zero_grad(set_to_none=True)
+        measured = [row for row in rows if row["value"] is not None]
+        if len(measured) > 1:
+            first, last = measured[0], measured[-1]
+            longer = last["length"] / first["length"]
+            exponent = math.log(longer * first["value"] / last["value"], longer)
+            rows.append(_row(EXPONENT, last["length"], exponent, ""))
         return rows
 
     def _fits(self, memory: Memory, length: int) -> bool:
