@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -211,7 +212,11 @@ def test_a_cluster_finds_the_same(tmp_path) -> None:
 
 def compare(*arguments: str, folder: Path, **options):
     command = [sys.executable, "-m", "mnesis.cli", "compare", *arguments, "--folder", str(folder), "--quiet"]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    # A shell has what it runs in the background ignore interrupts, and its children after it.
+    interrupted = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=600, preexec_fn=interrupted, **options
+    )
 
 
 ARGUMENTS = ("copy", "--memories", "gru,elman", "--dim", "16", "--depth", "1", "--batch", "4", "--sequences", "8")

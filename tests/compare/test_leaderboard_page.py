@@ -32,7 +32,7 @@ def cell(memory: str, bits: float, state: int, speed: float, task: str = "multi-
             "bits": bits + 0.1 * seed, "bits_interval": None, "control": 0.02, "control_bits": -1.0, "chance": 0.016,
             "above_chance": right, "state_bytes": state, "items": length, "held": length * bits,
             "interference": [50, 0.5, 1.0, 0.25] if memory == "gla" else None,
-            "distances": [[8, 10, 1.0, bits], [16, 10, 0.5, bits / 2]],
+            "distances": [[8, 40, 1.0, bits], [16, 40, 0.5, bits / 2]],
         }  # fmt: skip
 
     trainings = [
@@ -74,11 +74,29 @@ def test_it_says_what_made_every_figure(page) -> None:
     assert "gla</strong> holds most on multi-query-recall" in text
     assert "has &lt;more&gt; parameters" in text
     assert text.count("bound anew 50% are right and 25% say what held before; of the others 100%") == 1
+    assert text.count("half are recalled, above chance: 22.8 (over seeds 22.8 to 23.4)") == 1
+    assert "half are recalled, above chance: less than any that was tested." in text
+    assert text.count("Units after which bits have halved: more than 16.") == 4
     assert text.count("multi-query-recall/gla/seed-2") == 1
     for memory, task in (("gla", "multi-query-recall"), ("gru", "copy")):
         assert f'id="{task}--{memory}"' in text
         assert f'href="#{task}--{memory}"' in text
     assert not re.findall(r"https?://(?!www\.w3\.org)", text)
+
+
+def test_halves_are_known_where_curves_are() -> None:
+    (gla,) = (line for line in leaderboard(cells()) if line.memory == "gla")
+    assert gla.half_items is not None
+    for found, right in zip(gla.half_items, (4.1, 4.1, 4.2), strict=True):
+        first, second = (((right / 6 * 16 / length) - 0.016) / 0.984 for length in (16, 32))
+        assert found.at == pytest.approx(16 * 2 ** ((first - 0.5) / (first - second)))
+    other = cell("gla", 4.0, 16_000, 5000)
+    for training in other["trainings"]:
+        training["scores"][1]["items"] = 16
+        training["scores"][0]["distances"] = []
+    (line,) = leaderboard([other])
+    assert line.half_items is None, "of one number of items there is no curve"
+    assert line.half_life is None
 
 
 def test_its_commands_can_be_run(page, capsys) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import NamedTuple
 
@@ -67,7 +68,7 @@ def test_a_dictionary_holds_everything() -> None:
     assert score.accuracy_interval[0] < 1.0 == score.accuracy_interval[1]
     assert [at for at, *_ in score.distances] == sorted(at for at, *_ in score.distances)
     assert sum(count for _, count, _, _ in score.distances) == 320
-    assert Score(**score.as_json()) == score
+    assert Score.from_json(json.loads(json.dumps(score.as_json()))) == score
 
 
 class Values(Dictionary):
@@ -207,9 +208,13 @@ def test_capacity() -> None:
 
 
 def test_half_life() -> None:
-    score = drawn(4, 1.0, 4.0, distances=((1, 10, 1.0, 4.0), (4, 10, 0.9, 3.0), (16, 10, 0.2, 1.0)))
-    assert half_life(score).at == pytest.approx(math.sqrt(4 * 16))
-    assert half_life(drawn(4, 1.0, 4.0, distances=((1, 10, 1.0, 4.0), (8, 10, 1.0, 4.0)))) == (None, 8)
+    bands = (1, 30, 1.0, 4.0), (4, 40, 0.9, 3.0), (8, 29, 0.0, 0.0), (16, 30, 0.2, 1.0)
+    score = drawn(4, 1.0, 4.0, distances=bands)
+    assert half_life(score).at == pytest.approx(math.sqrt(4 * 16)), "29 answers say nothing"
+    assert half_life(score, answers=29).at < 8
+    assert half_life(drawn(4, 1.0, 4.0, distances=((1, 30, 1.0, 4.0), (8, 30, 1.0, 4.0)))) == (None, 8)
+    with pytest.raises(ValueError, match="no distance has 41 answers; examine more sequences"):
+        half_life(score, answers=41)
 
 
 def test_bad_input() -> None:

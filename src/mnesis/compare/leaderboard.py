@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..measure.meter import Interference
+from ..measure.meter import Crossing, Interference, Score, capacity, half_life
 from .cell import Cell
 
 
@@ -18,6 +19,25 @@ class Spread:
     median: float
     low: float
     high: float
+
+
+class Half(NamedTuple):
+    """Where a curve has halved, over seeds."""
+
+    median: Crossing
+    low: Crossing
+    high: Crossing
+
+    def told(self) -> str:
+        """In words."""
+        median, low, high = map(_crossed, self)
+        return median if low == high else f"{median} (over seeds {low} to {high})"
+
+
+def _crossed(at: Crossing) -> str:
+    if at.at is not None:
+        return f"{at.at:.3g}"
+    return f"more than {at.last:g}" if at.last else "less than any that was tested"
 
 
 @dataclass(frozen=True)
@@ -51,6 +71,10 @@ class Line:
     seconds: float | None = None
     """Of the trainings; the search took ``search_seconds`` besides."""
     search_seconds: float | None = None
+    half_items: Half | None = None
+    """Stored items of which half are recalled, above chance; None where tests are not of several numbers of items."""
+    half_life: Half | None = None
+    """Units after which bits have halved; None where the task tells no distances."""
     by_length: tuple[tuple[int, Spread, Spread], ...] = ()
     """(length, accuracy, bits) of every tested one."""
 
@@ -92,6 +116,8 @@ def line(cell: Cell) -> Line:
         bits_per_byte=None if held is None else held.median / max(own[0]["state_bytes"], 1),
         bits_per_multiply_add=held.median / about["multiply_adds"] if held and about["multiply_adds"] else None,
         interference=_interference(own),
+        half_items=_half([_half_items(training["scores"]) for training in trainings]),
+        half_life=_half([_half_life(score) for score in own]),
         units=units // len(trainings),
         # The median, as a machine may halt in the middle of one.
         units_per_second=statistics.median(each["units"] / max(each["seconds"], 1e-9) for each in trainings),
@@ -108,6 +134,29 @@ def _interference(scores: Sequence[Mapping[str, Any]]) -> Interference | None:
     values = [[value for value in figure if value is not None] for figure in zip(*found, strict=True)]
     answers, *shares = [statistics.median(figure) if figure else None for figure in values]
     return Interference(int(answers or 0), *shares)
+
+
+def _half_items(scores: Sequence[Mapping[str, Any]]) -> Crossing | None:
+    items = {score["items"] for score in scores}
+    if None in items or len(items) < max(len(scores), 2):
+        return None
+    return capacity([Score.from_json(score) for score in scores]).half
+
+
+def _half_life(score: Mapping[str, Any]) -> Crossing | None:
+    try:
+        return half_life(Score.from_json(score))
+    except ValueError:  # no distances, or too few answers
+        return None
+
+
+def _half(found: Sequence[Crossing | None]) -> Half | None:
+    """A curve that is nowhere below half halves beyond all others, one that is so from the start before them."""
+    known = sorted(
+        (each for each in found if each is not None),
+        key=lambda each: each.at if each.at is not None else math.inf if each.last else 0.0,
+    )
+    return Half(known[(len(known) - 1) // 2], known[0], known[-1]) if known else None
 
 
 def leaderboard(cells: Sequence[Cell]) -> list[Line]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -74,6 +74,20 @@ class Score:
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Score:
+        """Of such values, which JSON may have made lists of."""
+        interval, interference = values["bits_interval"], values["interference"]
+        return cls(
+            **{
+                **values,
+                "accuracy_interval": tuple(values["accuracy_interval"]),
+                "bits_interval": interval and tuple(interval),
+                "distances": tuple(map(tuple, values["distances"])),
+                "interference": interference and Interference(*interference),
+            }
+        )
 
 
 class _Answers(NamedTuple):
@@ -289,15 +303,22 @@ def crossing(places: Sequence[float | int], values: Sequence[float | int], level
     return Crossing(None, places[-1])
 
 
-def half_life(score: Score) -> Crossing:
+def half_life(score: Score, *, answers: int = 30) -> Crossing:
     """The distance at which the bits of the nearest answers have halved.
 
+    Args:
+        score: of a task that tells how long ago answers were stored.
+        answers: a distance about which fewer were given says too little, and is left out.
+
     Raises:
-        ValueError: the task does not tell how long ago answers were stored.
+        ValueError: the task tells no distances, or none has so many answers.
     """
     if not score.distances:
         raise ValueError("these answers have no distances; examine a task that tells them")
-    places, _, _, bits = zip(*score.distances, strict=True)
+    known = [band for band in score.distances if band[1] >= answers]
+    if not known:
+        raise ValueError(f"no distance has {answers} answers; examine more sequences, or ask for fewer answers")
+    places, _, _, bits = zip(*known, strict=True)
     return crossing(places, bits, max(bits[0], 0) / 2)
 
 
