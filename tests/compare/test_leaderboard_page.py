@@ -61,6 +61,7 @@ def cells() -> list[Cell]:
         cell("window", 3.0, 64_000, 7000),
         {**unfit, "memory": "rmt", "status": "unfit", "reason": "has <more> parameters"},
         cell("gru", 0.5, 2048, 9000, task="copy"),
+        cell("gru", -0.5, 2048, 9000, task="parity"),
     ]
 
 
@@ -73,10 +74,12 @@ def test_it_says_what_made_every_figure(page) -> None:
     text = page.read_text(encoding="utf-8")
     assert "gla</strong> holds most on multi-query-recall" in text
     assert "has &lt;more&gt; parameters" in text
+    assert "None of them holds anything on parity: 0% right" in text
     assert text.count("bound anew 50% are right and 25% say what held before; of the others 100%") == 1
     assert text.count("half are recalled, above chance: 22.8 (over seeds 22.8 to 23.4)") == 1
     assert "half are recalled, above chance: less than any that was tested." in text
     assert text.count("Units after which bits have halved: more than 16.") == 4
+    assert text.count("Units after which") == 4, "nothing where nothing is held"
     assert text.count("multi-query-recall/gla/seed-2") == 1
     for memory, task in (("gla", "multi-query-recall"), ("gru", "copy")):
         assert f'id="{task}--{memory}"' in text

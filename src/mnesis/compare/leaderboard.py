@@ -145,9 +145,10 @@ def _half_items(scores: Sequence[Mapping[str, Any]]) -> Crossing | None:
 
 def _half_life(score: Mapping[str, Any]) -> Crossing | None:
     try:
-        return half_life(Score.from_json(score))
+        found = half_life(Score.from_json(score))
     except ValueError:  # no distances, or too few answers
         return None
+    return found if found.at or found.last else None  # nothing was held from the start
 
 
 def _half(found: Sequence[Crossing | None]) -> Half | None:

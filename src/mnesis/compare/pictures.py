@@ -107,7 +107,7 @@ def by_distance(cells: Mapping[str, Cell], lines: Sequence[Line]) -> Figure | No
             curve(ax, index, list(bits), [max(0.0, value) for value in bits.values()], name)
         ax.set_ylabel("bits an answer")
         at = sorted({place for _, bits in curves for place in bits})
-        _finish(figure, ax, at, "units since it was stored (from so many to twice as many)")
+        _finish(figure, ax, at, "units since it was stored (up to twice as many)")
     return figure
 
 

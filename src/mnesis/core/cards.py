@@ -384,12 +384,12 @@ CATALOG: dict[str, tuple[Card, ...]] = {
         Card(
             "parity", "tasks.bit_windows:Parity", "state tracking",
             "whether the last N bits hold an odd number of ones",
-            papers=("khajehabdollahi2024timescales",), lengths=(2, 8),
+            papers=("khajehabdollahi2024timescales",), example={"every": True}, lengths=(2, 8),
         ),
         Card(
             "delayed-match", "tasks.bit_windows:DelayedMatch", "state tracking",
             "whether the first of the last N bits equals the last",
-            papers=("khajehabdollahi2024timescales",), lengths=(2, 8),
+            papers=("khajehabdollahi2024timescales",), example={"every": True}, lengths=(2, 8),
         ),
         Card(
             "formal-language", "tasks.formal_languages:FormalLanguage", "state tracking",
