@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mnesis.ops.window_attention import push, window_attention_block, window_attention_naive
+from mnesis.core.catalog import create_memory
+from mnesis.core.state import leaves
+from mnesis.ops.window_attention import push, unfilled, window_attention_block, window_attention_naive
 
 FORMS = [window_attention_block, window_attention_naive]
 every_form = pytest.mark.parametrize("attention", FORMS)
@@ -89,3 +91,41 @@ def test_push(new) -> None:
     pushed = push(buffer, units)
     assert torch.equal(pushed, torch.cat([buffer, units.float()], 1)[:, -4:])
     assert pushed.untyped_storage().nbytes() == 2 * 4 * 3 * 4
+
+
+def test_what_no_row_has_filled() -> None:
+    assert unfilled(torch.tensor([0, 3]), 7) == 4
+    assert unfilled(torch.tensor([0, 0]), 7) == 7
+    assert unfilled(torch.tensor([0, 100]), 7) == 0
+    assert unfilled(torch.tensor([0]), 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "place"),
+    [
+        ("window", {"window": 9}, "bank.window"),
+        ("window", {"window": 9, "form": "naive"}, "bank.window"),
+        ("transformer-xl", {"segment": 4, "memory_length": 6}, "segment.transformer_xl"),
+    ],
+)
+def test_what_is_left_out_is_what_is_masked(name, options, place, monkeypatch) -> None:
+    """Rows of which one has filled more than the others, read with gradients."""
+    torch.manual_seed(0)
+    memory = create_memory(name, dim=8, heads=2, **options).double()
+    x = torch.randn(2, 13, 8, dtype=torch.float64, requires_grad=True)
+    found, left_out = [], []
+    for leave_out in (unfilled, lambda filled, places: 0):
+        monkeypatch.setattr(
+            f"mnesis.memories.{place}.unfilled", lambda *a, f=leave_out: left_out.append(f(*a)) or left_out[-1]
+        )
+        _, state = memory(x[:, :3], length=torch.tensor([1, 3]))
+        first, state = memory(x[:, 3:5], state)
+        rest, state = memory(x[:, 5:], state)
+        y = torch.cat([first, rest], 1)
+        weights = [weight for weight in memory.parameters() if weight.requires_grad]
+        gradients = torch.autograd.grad(y.square().sum(), [x, *weights], allow_unused=True)
+        found.append((y, *gradients, *leaves(state)))
+    assert max(left_out) > 0
+    for one, other in zip(*found, strict=True):
+        assert (one is None) == (other is None)
+        assert one is None or torch.allclose(one, other, rtol=0, atol=1e-12)

@@ -76,6 +76,17 @@ def push(
     return torch.cat([buffer[:, time:], new.to(buffer.dtype)], 1)
 
 
+def unfilled(filled: Int[Tensor, " B"], places: int) -> int:
+    """How many of the first of so many places are empty in all rows, where the last ones are filled first.
+
+    They can be left out, which makes short sequences cheap. 0 while compiling, and on an accelerator, which would have
+    to be waited for: there they are masked.
+    """
+    if filled.device.type != "cpu" or torch.compiler.is_compiling():
+        return 0
+    return max(places - int(filled.max()), 0)
+
+
 def _near(queries: int, keys: int, window: int, device: torch.device) -> Bool[Tensor, "T N"]:
     """Which keys the last units of N see by distance."""
     distance = torch.arange(keys - queries, keys, device=device)[:, None] - torch.arange(keys, device=device)

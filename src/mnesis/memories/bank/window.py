@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, ClassVar, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ...core.memory import Memory
 from ...layers.short_convolution import ShortConvolution
-from ...ops.window_attention import push, window_attention_block, window_attention_naive
+from ...ops.window_attention import push, unfilled, window_attention_block, window_attention_naive
 
 
 class WindowState(NamedTuple):
@@ -99,10 +100,11 @@ class Window(Memory[WindowState]):
         if state is None:  # nothing stands before
             keys, values, filled = key[:, :0], value[:, :0], torch.zeros_like(x[:, 0, 0], dtype=torch.long)
         else:
-            slots, filled = torch.arange(1 - self.window, 0, device=x.device), state.position
+            filled, empty = state.position, unfilled(state.position, self.window - 1)
+            slots = torch.arange(1 - self.window + empty, 0, device=x.device)
             real = (slots >= -filled[:, None])[..., None, None]
             # Chosen, not multiplied: what stands in an empty slot reaches no output and gets no gradient.
-            keys, values = (torch.where(real, slot, torch.zeros_like(slot)) for slot in state[:2])
+            keys, values = (torch.where(real, slot[:, empty:], torch.zeros_like(slot[:, empty:])) for slot in state[:2])
         attend = window_attention_block if self.form == "block" else window_attention_naive
         context = attend(
             query,
@@ -117,6 +119,8 @@ class Window(Memory[WindowState]):
         if state is None:
             state = self._fresh(x.shape[0], x)
             keys, values = state.key, state.value
+        else:
+            keys, values = (F.pad(slot, (0, 0, 0, 0, self.window - 1 - slot.shape[1], 0)) for slot in (keys, values))
         tail = state.tail if tail is None else tail.to(state.tail.dtype)
         position = filled + (x.shape[1] if length is None else length)
         return y, WindowState(push(keys, key, length), push(values, value, length), tail, position)

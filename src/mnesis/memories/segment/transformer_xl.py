@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ...core.memory import Memory
 from ...ops.relative_attention import relative_attention, relative_attention_step, sinusoids
-from ...ops.window_attention import push
+from ...ops.window_attention import push, unfilled
 
 
 class TransformerXLState(NamedTuple):
@@ -259,15 +259,16 @@ class TransformerXL(Memory[TransformerXLState]):
         time, inputs = h.shape[1], []
         segments = max(1, time // self.segment)
         length = time // segments
-        # Fresh rows bring no memory at all.
-        hidden = self.memory_length - state.memory[0].shape[1]
-        seen = self._seen(state.position - phase, phase, segments, length)[..., hidden:]
+        before, places = state.position - phase, state.memory[0].shape[1]
+        # What is the first segment's to leave out may be filled for later ones.
+        empty = unfilled(before, places) if segments == 1 else 0
+        seen = self._seen(before, phase, segments, length)[..., self.memory_length - places + empty :]
         distance = torch.arange(seen.shape[2], -1, -1, device=h.device)
         sinusoid = sinusoids(distance, self.width, h.dtype)
         for layer, memory, present in zip(self.layers, state.memory, state.present, strict=True):
             earlier = present[:, :phase].to(h.dtype)
             inputs.append(torch.cat([earlier, h], 1))
-            memory = torch.cat([memory.to(h.dtype), h[:, : time - length]], 1)
+            memory = torch.cat([memory[:, empty:].to(h.dtype), h[:, : time - length]], 1)
             h = layer(h, earlier, memory, sinusoid, self._biases, seen)
         return h, inputs
 
