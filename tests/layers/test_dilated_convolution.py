@@ -45,6 +45,22 @@ def test_its_tail_makes_cuts_unseen() -> None:
     assert tail.untyped_storage().nbytes() == tail.numel() * 8
 
 
+def test_pieces_shorter_than_the_stride_read_and_teach_the_same() -> None:
+    torch.manual_seed(0)
+    convolution = DilatedConvolution(3, 5, 4, dilation=6).double()
+    x, tail = torch.randn(2, 25, 3).double().requires_grad_(), torch.randn(2, 18, 3).double().requires_grad_()
+    found = []
+    for sizes in ([25], [6, 6, 1, 5, 7]):  # of which only 7 exceed the stride
+        carried, outputs = tail, []
+        for piece in x.split(sizes, 1):
+            y, carried = convolution(piece, carried)
+            outputs.append(y)
+        y = torch.cat(outputs, 1)
+        found.append([y, carried, *torch.autograd.grad(y.sin().sum(), [x, tail, *convolution.parameters()])])
+    for whole, cut in zip(*found, strict=True):
+        assert (whole - cut).abs().max() < 1e-12
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
