@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ...ops.associative_scan import associative_scan
 from ...ops.decay import side_by_side
@@ -15,6 +16,8 @@ from ...ops.recurrence import Passage, Recurrence, Summary
 from ..in_forms import MemoryInForms
 
 TRANSITIONS = ("full", "factored", "block", "rotation", "diagonal")
+LARGEST_PRODUCTS = 16
+"""Channels of a block up to which products of matrices, side by side, take less time than steps in a row."""
 
 
 class BilinearState(NamedTuple):
@@ -48,10 +51,12 @@ class Bilinear(MemoryInForms[BilinearState]):
         rank: of "factored"; None = E.
         block: channels in a block of "block".
         normalised: h has length 1 after every unit; without, long streams may leave the range of numbers.
-        form: how a sequence is computed: "naive" unit by unit, "chunk" by products of matrices in an associative scan
-            of all chunks side by side. A product costs as many steps as a block has channels, so that it pays for small
-            blocks. (There is no form without chunks: long products lose the digits of what they all but forget.)
-        chunk: units in a chunk; changes speed, not results.
+        form: how a sequence is computed: "naive" unit by unit; "chunk" by products of matrices, in an associative scan
+            of all chunks side by side, where blocks have up to 16 channels, as a product costs as many steps as a block
+            has channels; else A of a whole chunk at once, which is made anew in the backward pass, and then unit by
+            unit (a chunk as long as the sequence keeps all of them: a third faster, E^2 numbers a unit). There is no
+            form without chunks: long products lose the digits of what they all but forget.
+        chunk: units in a chunk; changes speed, not results. None = 16 of products, 128 of steps.
 
     Raises:
         ValueError: an unknown transition or form, channels that do not split into blocks or pairs, no channels, a rank
@@ -69,7 +74,7 @@ class Bilinear(MemoryInForms[BilinearState]):
         rank: int | None = None,
         block: int = 2,
         normalised: bool = True,
-        form: str = "naive",
+        form: str = "chunk",
         chunk: int | None = None,
     ) -> None:
         super().__init__(dim, form, chunk)
@@ -100,7 +105,7 @@ class Bilinear(MemoryInForms[BilinearState]):
 
     def read(self, x: Float[Tensor, "B T D"], state: BilinearState, form: str) -> tuple[Tensor, BilinearState]:
         recurrence = Recurrence(self._step, self._chunks, sequences=1, passage=Passage(self._product, self._moved))
-        y, hidden = self.run(recurrence, form, self.input(x), state.hidden)
+        y, hidden = self.run(recurrence, form, x, state.hidden)
         return self.output(y.to(x.dtype)), BilinearState(hidden)
 
     def matrices(self, coefficients: Float[Tensor, "... C"]) -> Float[Tensor, "... n b b"]:
@@ -113,7 +118,12 @@ class Bilinear(MemoryInForms[BilinearState]):
             return torch.stack([cos, -sin, sin, cos], -1).unflatten(-1, (2, 2))
         return coefficients.unflatten(-1, (-1, self.block, self.block))
 
-    def _step(self, coefficients: Float[Tensor, "B C"], hidden: Float[Tensor, "B E"]) -> tuple[Tensor, Tensor]:
+    def _step(self, x: Float[Tensor, "B D"], hidden: Float[Tensor, "B E"]) -> tuple[Tensor, Tensor]:
+        hidden = self._after(self.input(x), hidden)
+        return hidden, hidden
+
+    def _after(self, coefficients: Float[Tensor, "B C"], hidden: Float[Tensor, "B E"]) -> Float[Tensor, "B E"]:
+        """h of the next unit."""
         with torch.autocast(hidden.device.type, enabled=False):
             coefficients = coefficients.to(hidden.dtype)
             if self.transition == "factored":
@@ -122,22 +132,43 @@ class Bilinear(MemoryInForms[BilinearState]):
             else:
                 blocks = hidden.unflatten(-1, (-1, self.block, 1))
                 hidden = (self.matrices(coefficients) @ blocks).flatten(1)
-            hidden = self._rescaled(hidden)
-            return hidden, hidden
+            return self._rescaled(hidden)
 
     def _chunks(
-        self, coefficients: Float[Tensor, "B T C"], hidden: Float[Tensor, "B E"], *, chunk: int = 16
+        self, x: Float[Tensor, "B T D"], hidden: Float[Tensor, "B E"], *, chunk: int | None = None
     ) -> tuple[Tensor, Tensor]:
+        if self.block <= LARGEST_PRODUCTS:
+            return self._by_products(x, hidden, chunk or 16)
+        outputs, chunk = [], chunk or 128
+        # Coefficients of "full" are many, those of "factored" few and its steps dear.
+        again = torch.is_grad_enabled() and x.shape[1] > chunk and self.transition != "factored"
+        for piece in x.split(chunk, 1):
+            parts = (piece, hidden)
+            y, hidden = checkpoint(self._by_steps, *parts, use_reentrant=False) if again else self._by_steps(*parts)
+            outputs.append(y)
+        return torch.cat(outputs, 1), hidden
+
+    def _by_steps(self, x: Float[Tensor, "B T D"], hidden: Float[Tensor, "B E"]) -> tuple[Tensor, Tensor]:
+        outputs = []
+        for coefficients in self.input(x).unbind(1):
+            hidden = self._after(coefficients, hidden)
+            outputs.append(hidden)
+        return torch.stack(outputs, 1), hidden
+
+    def _by_products(
+        self, x: Float[Tensor, "B T D"], hidden: Float[Tensor, "B E"], chunk: int
+    ) -> tuple[Tensor, Tensor]:
+        coefficients = self.input(x).to(hidden.dtype)
         with torch.autocast(hidden.device.type, enabled=False):
             outputs = []
-            for (products,) in side_by_side(self._products, [coefficients.to(hidden.dtype)], chunk):
+            for (products,) in side_by_side(self._products, [coefficients], chunk):
                 held = products @ hidden[:, None].unflatten(-1, (-1, self.block, 1))
                 outputs.append(self._rescaled(held.flatten(2)))
                 hidden = outputs[-1][:, -1]
             return torch.cat(outputs, 1), hidden.clone()
 
-    def _product(self, coefficients: Float[Tensor, "B T C"], hidden: Float[Tensor, "B E"]) -> Float[Tensor, "B n b b"]:
-        return self._products(coefficients.to(hidden.dtype))[0][:, -1]
+    def _product(self, x: Float[Tensor, "B T D"], hidden: Float[Tensor, "B E"]) -> Float[Tensor, "B n b b"]:
+        return self._products(self.input(x).to(hidden.dtype))[0][:, -1]
 
     def _moved(self, summary: Summary, carried: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         held = summary.decay @ carried[0].unflatten(-1, (-1, self.block, 1))
