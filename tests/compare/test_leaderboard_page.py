@@ -48,7 +48,8 @@ def cell(memory: str, bits: float, state: int, speed: float, task: str = "multi-
     return {
         "asked": {"memory": memory, "options": {"heads": 2} if memory == "gla" else {}, "setting": SETTING},
         "task": task, "memory": memory, "status": "done", "dim": 64, "hidden": 250, "options": {}, "steps": 40,
-        "parameters": 99_000, "multiply_adds": 1e5, "rate": 3e-3, "search_seconds": 7.0, "trainings": trainings,
+        "parameters": 99_000, "multiply_adds": 1e5, "units_per_second": float(speed),
+        "rate": 3e-3, "search_seconds": 7.0, "trainings": trainings,
         "search": [{"rate": 1e-3, "bits": bits - 1, "folder": "search"}, {"rate": 3e-3, "bits": None, "folder": "s"}],
     }  # fmt: skip
 

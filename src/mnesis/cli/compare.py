@@ -9,7 +9,7 @@ Every training stands in a run folder below FOLDER/TASK/MEMORY; Ctrl-C saves, an
 the folder holds leaderboard.html, .json and .md of all cells that stand in it, those of earlier commands too. Figures
 are medians over seeds, at the longest trained length: right answers in %, bits an answer, bits of all stored items
 together (held), bytes of a sequence's state, held bits for each of them, weights of the network, multiply-adds of
-reading a unit, and units trained a second.
+reading a unit, and units trained a second of CPU time.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import platform
 import statistics
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ BEYOND = 10**0.5
 """How far the search goes beyond its ends."""
 SEARCH_SEED = 0
 TIMED = 5
-"""Updates that tell how long one takes, where the budget is of seconds."""
+"""Updates that tell how long one takes, behind one that warms up."""
 RESULT = "cell.json"
 Cell = dict[str, Any]
 """What ``run_cell`` finds, as plain values."""
@@ -53,7 +53,8 @@ def run_cell(setting: Setting, memory: str, options: Options, folder: Path, *, p
 
     - ``status`` "done", or "unfit" or "failed" with the ``reason``;
     - ``dim``, ``hidden``, ``options``, ``parameters``, ``multiply_adds`` of reading a unit (None where they cannot be
-      counted); ``steps`` of each training;
+      counted); ``units_per_second`` of CPU time, which other processes disturb least, of some updates at the longest
+      training length; ``steps`` of each training;
     - ``search``: ``{rate, bits, folder}`` for every rate tried, ``bits`` None where it broke down; of a memory
       that is not trained by gradient ``options`` in place of the rate; ``rate``: the best, else None;
     - ``trainings``: one a seed, with ``seed``, ``folder``, ``seconds``, ``units`` and ``scores``, one a tested length;
@@ -133,6 +134,7 @@ def _measure(
         "options": {**size.options, **(best or {}).get("options", {})},
         "parameters": count_parameters(network),
         "multiply_adds": _multiply_adds(setting, task, network),
+        "units_per_second": round(units_per_second(setting, task, network), 1),
         "steps": steps,
         "search": search,
         "search_seconds": round(spent, 1),
@@ -263,7 +265,10 @@ def _steps(setting: Setting, task: Task, network: Memory[Any], folder: Path) -> 
         kept = folder / "steps.json"
         if kept.exists():
             return json.loads(kept.read_text(encoding="utf-8"))
-        steps = int(setting.budget.amount / _seconds_of_an_update(setting, task, network))
+        low, high = setting.lengths
+        lengths = [low + (high - low) * index // TIMED for index in range(TIMED + 1)]
+        timed = _timed(setting, task, network, lengths)
+        steps = int(setting.budget.amount / statistics.median(seconds for _, seconds in timed))
     if steps < 1:
         raise ValueError(
             f"a budget of {setting.budget.amount:,} {setting.budget.kind} does not suffice for one update of "
@@ -276,16 +281,23 @@ def _steps(setting: Setting, task: Task, network: Memory[Any], folder: Path) -> 
     return steps
 
 
-def _seconds_of_an_update(setting: Setting, task: Task, network: Memory[Any]) -> float:
-    learner, generator, taken = Learner(network), torch.Generator().manual_seed(0), []
+def units_per_second(setting: Setting, task: Task, network: Memory[Any]) -> float:
+    """Trained by gradient, at the longest training length, for each second of CPU time."""
+    timed = _timed(setting, task, network, [setting.lengths[1]] * (TIMED + 1))
+    return statistics.median(units / seconds for units, seconds in timed)
+
+
+def _timed(setting: Setting, task: Task, network: Memory[Any], lengths: Sequence[int]) -> list[tuple[int, float]]:
+    """Units and CPU seconds of an update at each length but the first."""
+    learner, generator, found = Learner(network), torch.Generator().manual_seed(0), []
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.0)
-    low, high = setting.lengths
-    for index in range(TIMED + 1):
+    for length in lengths:
         began = time.process_time()
-        episode = task.episodes(setting.batch, low + (high - low) * index // TIMED, generator)
+        episode = task.episodes(setting.batch, length, generator)
         loss = learner(episode.inputs, None, episode.reset, episode.length, episode.targets, episode.weight).answers
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        taken.append(time.process_time() - began)
-    return max(statistics.median(taken[1:]), 1e-6)
+        units = episode.weight.numel() if episode.length is None else int(episode.length.sum())
+        found.append((units, max(time.process_time() - began, 1e-6)))
+    return found[1:]

@@ -68,6 +68,7 @@ class Line:
     units: int | None = None
     """Read by each training."""
     units_per_second: float | None = None
+    """Of CPU time."""
     seconds: float | None = None
     """Of the trainings; the search took ``search_seconds`` besides."""
     search_seconds: float | None = None
@@ -86,7 +87,8 @@ class Line:
 def line(cell: Cell) -> Line:
     """What a leaderboard says of a cell."""
     about: dict[str, Any] = {
-        key: cell.get(key) for key in ("dim", "parameters", "multiply_adds", "rate", "search_seconds")
+        key: cell.get(key)
+        for key in ("dim", "parameters", "multiply_adds", "units_per_second", "rate", "search_seconds")
     }
     if cell["status"] != "done":
         return Line(cell["task"], cell["memory"], cell["status"], cell["reason"], **about)
@@ -119,8 +121,6 @@ def line(cell: Cell) -> Line:
         half_items=_half([_half_items(training["scores"]) for training in trainings]),
         half_life=_half([_half_life(score) for score in own]),
         units=units // len(trainings),
-        # The median, as a machine may halt in the middle of one.
-        units_per_second=statistics.median(each["units"] / max(each["seconds"], 1e-9) for each in trainings),
         seconds=seconds,
         by_length=tuple((length, over_seeds(length, "accuracy"), over_seeds(length, "bits")) for length in lengths),
         **about,
@@ -210,7 +210,7 @@ def table(lines: Sequence[Line], *, ranges: bool = True) -> list[tuple[str, ...]
                 "" if each.bits_per_byte is None else f"{each.bits_per_byte:.4f}",
                 f"{each.parameters:,}",
                 "" if each.multiply_adds is None else f"{each.multiply_adds:,.0f}",
-                f"{each.units_per_second:,.0f}",
+                "" if each.units_per_second is None else f"{each.units_per_second:,.0f}",
             )
         )
     return rows

@@ -30,7 +30,7 @@ ATTENTION = "causal attention"
 HOST = "its host without memory"
 CHUNK = 512
 FORETELLING = 256
-"""Units of the pass that foretells how much memory a longer one takes."""
+"""Units of the shorter of two passes that foretell how much memory a longer one takes."""
 QUANTITIES = ("training", "streaming", "stepping", "memory growth", "ragged")
 LONG = ("training", "training memory", "memory growth", "memory growth by steps")
 """Quantities that tell whether cost and memory stay in proportion to the length."""
@@ -234,11 +234,17 @@ class _Bench:
         return rows
 
     def _fits(self, memory: Memory, length: int) -> bool:
-        """Whether a training pass will find the memory it needs, told from a short one, in proportion."""
-        short = min(FORETELLING, length)
-        peak = peak_bytes(self._update(memory, short))
+        """Whether a training pass will find the memory it needs, told from how that of two short ones grows."""
+        few, more = FORETELLING, 2 * FORETELLING
+        if length <= more:
+            return True
+        self._update(memory, few)()  # gradients, and what libraries keep for good
+        peaks = [peak_bytes(self._update(memory, short)) for short in (few, more)]
         memory.zero_grad(set_to_none=True)
-        return peak is None or peak * length / short < 0.8 * psutil.virtual_memory().available
+        if peaks[0] is None or peaks[1] is None:
+            return True
+        needed = peaks[1] + max(peaks[1] - peaks[0], 0) * (length - more) / few
+        return needed < 0.8 * psutil.virtual_memory().available
 
     def _update(self, memory: Memory, length: int) -> Callable[[], None]:
         """One forward and backward pass."""
