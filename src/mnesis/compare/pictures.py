@@ -8,6 +8,7 @@ from statistics import median
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.transforms import Bbox
 
 from ..measure import figures as style
 from ..measure.drawing import axes, curve, styled, tick_places
@@ -19,6 +20,8 @@ WIDE = 50
 """From a cost to so many times it there is room for ticks at 2 and 5."""
 CURVES = 6
 """Lines in one picture at most: the best."""
+PLACES = ((0, 11, "center"), (0, -11, "center"), (8, 0, "left"), (-8, 0, "right"))
+"""Of a name beside its point: points across and up, and where it is aligned."""
 
 
 def pareto(
@@ -46,18 +49,8 @@ def pareto(
         figure, ax = axes(height=3.6)
         beaten = [point for point in points if point not in front]
         ax.scatter([x for x, _, _ in beaten], [y for _, y, _ in beaten], color=style.SOFT, s=28, label="beaten in both")
-        x, y, names = zip(*front, strict=True)
+        x, y, _ = zip(*front, strict=True)
         ax.plot(x, y, color=style.SERIES[0], marker=style.MARKERS[0], linewidth=2, label="best at their cost")
-        for index, name in enumerate(names):
-            above = index % 2 == 0
-            ax.annotate(
-                name,
-                (x[index], y[index]),
-                xytext=(0, 7 if above else -15),
-                textcoords="offset points",
-                ha="center",
-                fontsize=9.5,
-            )
         ax.set_xscale("log")
         ax.margins(0.12, 0.16)
         wide = max(x for x, _, _ in points) > WIDE * min(x for x, _, _ in points)
@@ -68,7 +61,25 @@ def pareto(
         ax.set_ylabel("bits an answer")
         ax.grid(axis="y")
         figure.legend(loc="outside lower left", ncols=2)
+        _name(figure, ax, front)
     return figure
+
+
+def _name(figure: Figure, ax: Axes, points: Sequence[tuple[float | int, float, str]]) -> None:
+    """Write names beside points, the highest first, each where it covers no other; the tables have those left out."""
+    figure.draw_without_rendering()  # places are known from here on
+    taken: list[Bbox] = []
+    for x, y, name in reversed(points):
+        for across, up, side in PLACES:
+            text = ax.annotate(
+                name, (x, y), xytext=(across, up), textcoords="offset points", ha=side, va="center", fontsize=9.5
+            )
+            text.set_in_layout(False)
+            box = text.get_window_extent()
+            if not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            text.remove()
 
 
 def by_length(lines: Sequence[Line], trained: int) -> Figure:
