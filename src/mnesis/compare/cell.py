@@ -53,8 +53,8 @@ def run_cell(setting: Setting, memory: str, options: Options, folder: Path, *, p
 
     - ``status`` "done", or "unfit" or "failed" with the ``reason``;
     - ``dim``, ``hidden``, ``options``, ``parameters``, ``multiply_adds`` of reading a unit (None where they cannot be
-      counted); ``units_per_second`` of CPU time, which other processes disturb least, of some updates at the longest
-      training length; ``steps`` of each training;
+      counted); ``steps`` of each training; ``units_per_second`` of CPU time, which other processes disturb least, of
+      some updates at the longest training length, or of whole trainings without gradient;
     - ``search``: ``{rate, bits, folder}`` for every rate tried, ``bits`` None where it broke down; of a memory
       that is not trained by gradient ``options`` in place of the rate; ``rate``: the best, else None;
     - ``trainings``: one a seed, with ``seed``, ``folder``, ``seconds``, ``units`` and ``scores``, one a tested length;
@@ -134,7 +134,6 @@ def _measure(
         "options": {**size.options, **(best or {}).get("options", {})},
         "parameters": count_parameters(network),
         "multiply_adds": _multiply_adds(setting, task, network),
-        "units_per_second": round(units_per_second(setting, task, network), 1),
         "steps": steps,
         "search": search,
         "search_seconds": round(spent, 1),
@@ -158,7 +157,8 @@ def _measure(
                 "scores": [score.as_json() for score in scores],
             }
         )
-    return {"status": "done", "rate": best.get("rate"), "trainings": trainings, **about}
+    speed = {"units_per_second": round(way.units_per_second(trainings), 1)}
+    return {"status": "done", "rate": best.get("rate"), "trainings": trainings, **about, **speed}
 
 
 def _best(search: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -188,6 +188,10 @@ class _Way(ABC):
         self, choice: Choice, steps: int, seed: int, folder: Path, progress: bool
     ) -> tuple[Memory[Any], Training]:
         """A network of that seed, and how it came to be."""
+
+    @abstractmethod
+    def units_per_second(self, trainings: Sequence[Mapping[str, Any]]) -> float:
+        """Trained for each second of CPU time."""
 
     def network(self, seed: int, choice: Choice | None = None) -> Memory[Any]:
         torch.manual_seed(seed)
@@ -228,6 +232,11 @@ class _Gradient(_Way):
             raise Interrupted(result.signal or 0)
         return network, result
 
+    def units_per_second(self, trainings: Sequence[Mapping[str, Any]]) -> float:
+        lengths = [self.setting.lengths[1]] * (TIMED + 1)
+        timed = _timed(self.setting, self.task, self.network(SEARCH_SEED), lengths)
+        return statistics.median(units / seconds for units, seconds in timed)
+
 
 class _LeastSquares(_Way):
     """By solving for the readout alone; what the catalog names is searched, as many as there are rates and one."""
@@ -244,6 +253,9 @@ class _LeastSquares(_Way):
     ) -> tuple[Memory[Any], Training]:
         network = self.network(seed, choice)
         return network, fit_readout(network, self.task, self.recipe(steps, seed), folder, config=self.about())
+
+    def units_per_second(self, trainings: Sequence[Mapping[str, Any]]) -> float:
+        return statistics.median(each["units"] / max(each["seconds"], 0.1) for each in trainings)
 
 
 def _examined(setting: Setting, task: Task, network: Memory[Any], length: int) -> Score:
@@ -281,12 +293,6 @@ def _steps(setting: Setting, task: Task, network: Memory[Any], folder: Path) -> 
     return steps
 
 
-def units_per_second(setting: Setting, task: Task, network: Memory[Any]) -> float:
-    """Trained by gradient, at the longest training length, for each second of CPU time."""
-    timed = _timed(setting, task, network, [setting.lengths[1]] * (TIMED + 1))
-    return statistics.median(units / seconds for units, seconds in timed)
-
-
 def _timed(setting: Setting, task: Task, network: Memory[Any], lengths: Sequence[int]) -> list[tuple[int, float]]:
     """Units and CPU seconds of an update at each length but the first."""
     learner, generator, found = Learner(network), torch.Generator().manual_seed(0), []
@@ -298,6 +304,5 @@ def _timed(setting: Setting, task: Task, network: Memory[Any], lengths: Sequence
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        units = episode.weight.numel() if episode.length is None else int(episode.length.sum())
-        found.append((units, max(time.process_time() - began, 1e-6)))
+        found.append((episode.units, max(time.process_time() - began, 1e-6)))
     return found[1:]

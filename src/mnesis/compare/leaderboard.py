@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -93,18 +93,16 @@ def line(cell: Cell) -> Line:
     if cell["status"] != "done":
         return Line(cell["task"], cell["memory"], cell["status"], cell["reason"], **about)
     trainings = cell["trainings"]
-    lengths = [score["length"] for score in trainings[0]["scores"]]
+    scores = [[Score.from_json(score) for score in training["scores"]] for training in trainings]
+    lengths = [score.length for score in scores[0]]
 
     def over_seeds(length: int, figure: str) -> Spread:
-        scores = [score for training in trainings for score in training["scores"] if score["length"] == length]
-        values = [score[figure] for score in scores]
+        values = [getattr(score, figure) for seed in scores for score in seed if score.length == length]
         return Spread(statistics.median(values), min(values), max(values))
 
     trained = _trained(cell, lengths)
-    own = [score for training in trainings for score in training["scores"] if score["length"] == trained]
-    held = None if own[0]["held"] is None else over_seeds(trained, "held")
-    seconds = sum(training["seconds"] for training in trainings)
-    units = sum(training["units"] for training in trainings)
+    own = [score for seed in scores for score in seed if score.length == trained]
+    held = None if own[0].held is None else over_seeds(trained, "held")
     return Line(
         cell["task"],
         cell["memory"],
@@ -112,23 +110,23 @@ def line(cell: Cell) -> Line:
         accuracy=over_seeds(trained, "accuracy"),
         bits=over_seeds(trained, "bits"),
         held=held,
-        control=statistics.median(score["control"] for score in own),
-        chance=own[0]["chance"],
-        state_bytes=own[0]["state_bytes"],
-        bits_per_byte=None if held is None else held.median / max(own[0]["state_bytes"], 1),
+        control=statistics.median(score.control for score in own),
+        chance=own[0].chance,
+        state_bytes=own[0].state_bytes,
+        bits_per_byte=None if held is None else held.median / max(own[0].state_bytes, 1),
         bits_per_multiply_add=held.median / about["multiply_adds"] if held and about["multiply_adds"] else None,
         interference=_interference(own),
-        half_items=_half([_half_items(training["scores"]) for training in trainings]),
-        half_life=_half([_half_life(score) for score in own]),
-        units=units // len(trainings),
-        seconds=seconds,
+        half_items=_half(map(_half_items, scores)),
+        half_life=_half(map(_half_life, own)),
+        units=sum(training["units"] for training in trainings) // len(trainings),
+        seconds=sum(training["seconds"] for training in trainings),
         by_length=tuple((length, over_seeds(length, "accuracy"), over_seeds(length, "bits")) for length in lengths),
         **about,
     )
 
 
-def _interference(scores: Sequence[Mapping[str, Any]]) -> Interference | None:
-    found = [Interference(*score["interference"]) for score in scores if score.get("interference")]
+def _interference(scores: Sequence[Score]) -> Interference | None:
+    found = [score.interference for score in scores if score.interference]
     if not found:
         return None
     values = [[value for value in figure if value is not None] for figure in zip(*found, strict=True)]
@@ -136,22 +134,20 @@ def _interference(scores: Sequence[Mapping[str, Any]]) -> Interference | None:
     return Interference(int(answers or 0), *shares)
 
 
-def _half_items(scores: Sequence[Mapping[str, Any]]) -> Crossing | None:
-    items = {score["items"] for score in scores}
-    if None in items or len(items) < max(len(scores), 2):
-        return None
-    return capacity([Score.from_json(score) for score in scores]).half
+def _half_items(scores: Sequence[Score]) -> Crossing | None:
+    items = {score.items for score in scores}
+    return None if None in items or len(items) < max(len(scores), 2) else capacity(scores).half
 
 
-def _half_life(score: Mapping[str, Any]) -> Crossing | None:
+def _half_life(score: Score) -> Crossing | None:
     try:
-        found = half_life(Score.from_json(score))
+        found = half_life(score)
     except ValueError:  # no distances, or too few answers
         return None
     return found if found.at or found.last else None  # nothing was held from the start
 
 
-def _half(found: Sequence[Crossing | None]) -> Half | None:
+def _half(found: Iterable[Crossing | None]) -> Half | None:
     """A curve that is nowhere below half halves beyond all others, one that is so from the start before them."""
     known = sorted(
         (each for each in found if each is not None),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from .kernels import stand_in
 
@@ -22,6 +24,30 @@ class Summary(NamedTuple):
     decay: Tensor
     update: tuple[Tensor, ...]
     """What the piece leaves where nothing was carried."""
+
+
+def chunk_after_chunk(
+    one: Callable[..., tuple[Tensor, Tensor]],
+    sequences: Sequence[Shaped[Tensor, "B T ..."]],
+    carried: Tensor,
+    chunk: int,
+    *,
+    anew: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """Outputs and what is carried on, of a function of each chunk and what was carried into it.
+
+    Args:
+        one: of a chunk's sequences and what is carried.
+        sequences: of the same length.
+        carried: into the first.
+        chunk: units in each.
+        anew: what a chunk needs besides its inputs is made anew in the backward pass, not kept.
+    """
+    outputs, again = [], anew and torch.is_grad_enabled()
+    for piece in zip(*(part.split(chunk, 1) for part in sequences), strict=True):
+        y, carried = checkpoint(one, *piece, carried, use_reentrant=False) if again else one(*piece, carried)
+        outputs.append(y)
+    return torch.cat(outputs, 1), carried
 
 
 def decayed_sum(summary: Summary, carried: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -15,10 +15,9 @@ from functools import partial
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from .diagonal import diagonal_chunk
-from .recurrence import Passage, Recurrence
+from .recurrence import Passage, Recurrence, chunk_after_chunk
 
 
 def selective_scan(rate: Float[Tensor, "D N"]) -> Recurrence:
@@ -59,13 +58,7 @@ def selective_scan_chunk(
     """Chunk after chunk, each made anew in the backward pass."""
     with torch.autocast(h.device.type, enabled=False):
         rate, x, pace, write, read = (part.to(h.dtype) for part in (rate, x, pace, write, read))
-        pieces = zip(*(part.split(chunk, 1) for part in (x, pace, write, read)), strict=True)
-        outputs, again = [], torch.is_grad_enabled()
-        for x, pace, write, read in pieces:
-            parts = (rate, x, pace, write, read, h)
-            y, h = checkpoint(_chunk, *parts, use_reentrant=False) if again else _chunk(*parts)
-            outputs.append(y)
-        return torch.cat(outputs, 1), h
+        return chunk_after_chunk(partial(_chunk, rate), (x, pace, write, read), h, chunk)
 
 
 def _chunk(

@@ -17,11 +17,10 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from .decay import halves
 from .diagonal import diagonal_chunk
-from .recurrence import Passage, Recurrence
+from .recurrence import Passage, Recurrence, chunk_after_chunk
 
 
 def _kept(
@@ -92,13 +91,8 @@ def _chunks(
 ) -> tuple[Float[Tensor, "B T H V"], Float[Tensor, "B H K V"]]:
     """What a chunk needs besides the matrix that it started from is made anew in the backward pass."""
     *sequences, matrix = parts
-    outputs, again = [], torch.is_grad_enabled()
     with torch.autocast(matrix.device.type, enabled=False):
-        for piece in zip(*(part.to(matrix.dtype).split(chunk, 1) for part in sequences), strict=True):
-            piece = [*piece, matrix]
-            y, matrix = checkpoint(one, *piece, use_reentrant=False) if again else one(*piece)
-            outputs.append(y)
-        return torch.cat(outputs, 1), matrix
+        return chunk_after_chunk(one, [part.to(matrix.dtype) for part in sequences], matrix, chunk)
 
 
 def _decay(

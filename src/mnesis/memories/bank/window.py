@@ -119,7 +119,7 @@ class Window(Memory[WindowState]):
         if state is None:
             state = self._fresh(x.shape[0], x)
             keys, values = state.key, state.value
-        else:
+        elif keys.shape[1] < self.window - 1:  # a pad of nothing would copy them
             keys, values = (F.pad(slot, (0, 0, 0, 0, self.window - 1 - slot.shape[1], 0)) for slot in (keys, values))
         tail = state.tail if tail is None else tail.to(state.tail.dtype)
         position = filled + (x.shape[1] if length is None else length)

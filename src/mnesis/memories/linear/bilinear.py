@@ -8,11 +8,10 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from ...ops.associative_scan import associative_scan
 from ...ops.decay import side_by_side
-from ...ops.recurrence import Passage, Recurrence, Summary
+from ...ops.recurrence import Passage, Recurrence, Summary, chunk_after_chunk
 from ..in_forms import MemoryInForms
 
 TRANSITIONS = ("full", "factored", "block", "rotation", "diagonal")
@@ -139,14 +138,10 @@ class Bilinear(MemoryInForms[BilinearState]):
     ) -> tuple[Tensor, Tensor]:
         if self.block <= LARGEST_PRODUCTS:
             return self._by_products(x, hidden, chunk or 16)
-        outputs, chunk = [], chunk or 128
+        chunk = chunk or 128
         # Coefficients of "full" are many, those of "factored" few and its steps dear.
-        again = torch.is_grad_enabled() and x.shape[1] > chunk and self.transition != "factored"
-        for piece in x.split(chunk, 1):
-            parts = (piece, hidden)
-            y, hidden = checkpoint(self._by_steps, *parts, use_reentrant=False) if again else self._by_steps(*parts)
-            outputs.append(y)
-        return torch.cat(outputs, 1), hidden
+        anew = x.shape[1] > chunk and self.transition != "factored"
+        return chunk_after_chunk(self._by_steps, [x], hidden, chunk, anew=anew)
 
     def _by_steps(self, x: Float[Tensor, "B T D"], hidden: Float[Tensor, "B E"]) -> tuple[Tensor, Tensor]:
         outputs = []
