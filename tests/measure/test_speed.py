@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -57,6 +59,16 @@ def test_what_would_take_too_long_has_no_value():
     assert training[0] > 0
     assert training[1] is None
     assert not [row for row in rows if row["quantity"] == "exponent"], "of one length nothing is known"
+
+
+@pytest.mark.skipif(peak_bytes(lambda: None) is None, reason="the peak of a process can be told on Linux alone")
+def test_what_would_take_too_much_memory_has_no_value(monkeypatch) -> None:
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=64_000_000))
+    rows = bench({}, dim=8, batch=1, lengths=(512, 2048, 10**7), repeats=1, only=["training"], progress=False)
+    for name in (BASELINE, ATTENTION):
+        short, _, long = [row["value"] for row in rows if row["memory"] == name and row["quantity"] == "training"]
+        assert short > 0
+        assert long is None
 
 
 def test_the_exponent_is_that_of_the_time() -> None:

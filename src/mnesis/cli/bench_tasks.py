@@ -22,10 +22,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ..compare.design import Size, build
+from ..compare.pace import updating
 from ..compare.setting import Budget, Setting
 from ..core.catalog import card, list_tasks
-from ..core.task import Episode, Task
-from ..learn.loss import Learner
 from ..measure.progress import Bar
 from .options import parse_options
 
@@ -75,31 +74,22 @@ def run(
 def _measured(name: str, batch: int, length: int, options: dict[str, Any]) -> dict[str, Any]:
     setting = Setting(name, length, (length,), Budget("tokens", 1), options, batch=batch)
     task, generator = setting.create_task(), torch.Generator().manual_seed(0)
-    drawn = _rate(lambda: task.episodes(batch, length, generator))
-    trained = _rate(_training(setting, task, task.episodes(batch, length, generator)))
+    torch.manual_seed(0)
+    update = updating(build(setting, task, MEMORY, Size(setting.dim, None, {})))
+    episode = task.episodes(batch, length, generator)
+
+    def train() -> int:
+        update(episode)
+        return episode.units
+
+    drawn, trained = _rate(lambda: task.episodes(batch, length, generator).units), _rate(train)
     return {"task": name, "length": length, "drawn": drawn, "trained": trained, "ratio": drawn / trained}
 
 
-def _training(setting: Setting, task: Task, episode: Episode) -> Callable[[], Episode]:
-    """An update of the comparison's network."""
-    torch.manual_seed(0)
-    learner = Learner(build(setting, task, MEMORY, Size(setting.dim, None, {})))
-    optimizer = torch.optim.AdamW(learner.parameters(), lr=0.0)
-
-    def update() -> Episode:
-        optimizer.zero_grad()
-        read = (episode.inputs, None, episode.reset, episode.length, episode.targets, episode.weight)
-        learner(*read).answers.backward()
-        optimizer.step()
-        return episode
-
-    return update
-
-
-def _rate(once: Callable[[], Episode]) -> float:
+def _rate(once: Callable[[], int]) -> float:
     """Units for each CPU second, after one call that warms up."""
     once()
     began, units = time.process_time(), 0
     while (spent := time.process_time() - began) < LEAST:
-        units += once().units
+        units += once()
     return units / spent

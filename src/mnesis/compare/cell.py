@@ -20,10 +20,10 @@ from ..core.memory import Memory
 from ..core.state import atomic_path
 from ..core.task import Task
 from ..learn import Recipe, Stage, Training, fit, fit_readout
-from ..learn.loss import Learner
 from ..measure.meter import Score, examine
 from ..measure.work import work
 from .design import Options, Size, Unfit, build, count_parameters, matched
+from .pace import pace
 from .setting import TEST_SEED, VALIDATION_SEED, Setting
 
 BEYOND = 10**0.5
@@ -234,7 +234,7 @@ class _Gradient(_Way):
 
     def units_per_second(self, trainings: Sequence[Mapping[str, Any]]) -> float:
         lengths = [self.setting.lengths[1]] * (TIMED + 1)
-        timed = _timed(self.setting, self.task, self.network(SEARCH_SEED), lengths)
+        timed = pace(self.task, self.network(SEARCH_SEED), self.setting.batch, lengths)
         return statistics.median(units / seconds for units, seconds in timed)
 
 
@@ -279,7 +279,7 @@ def _steps(setting: Setting, task: Task, network: Memory[Any], folder: Path) -> 
             return json.loads(kept.read_text(encoding="utf-8"))
         low, high = setting.lengths
         lengths = [low + (high - low) * index // TIMED for index in range(TIMED + 1)]
-        timed = _timed(setting, task, network, lengths)
+        timed = pace(task, network, setting.batch, lengths)
         steps = int(setting.budget.amount / statistics.median(seconds for _, seconds in timed))
     if steps < 1:
         raise ValueError(
@@ -291,18 +291,3 @@ def _steps(setting: Setting, task: Task, network: Memory[Any], folder: Path) -> 
         with atomic_path(folder / "steps.json") as path:
             path.write_text(json.dumps(steps), encoding="utf-8")
     return steps
-
-
-def _timed(setting: Setting, task: Task, network: Memory[Any], lengths: Sequence[int]) -> list[tuple[int, float]]:
-    """Units and CPU seconds of an update at each length but the first."""
-    learner, generator, found = Learner(network), torch.Generator().manual_seed(0), []
-    optimizer = torch.optim.AdamW(network.parameters(), lr=0.0)
-    for length in lengths:
-        began = time.process_time()
-        episode = task.episodes(setting.batch, length, generator)
-        loss = learner(episode.inputs, None, episode.reset, episode.length, episode.targets, episode.weight).answers
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        found.append((episode.units, max(time.process_time() - began, 1e-6)))
-    return found[1:]

@@ -11,6 +11,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -215,11 +216,11 @@ class _Bench:
 
     def _training(self, memory: Memory) -> list[Row]:
         memory.train()
-        rows, foretold = [], 0.0
+        rows, foretold, foresight = [], 0.0, self._foresight(memory)
         for index, length in enumerate(self.lengths):
             if index:
                 foretold *= length / self.lengths[index - 1]
-            if foretold > 4 * self.budget or not self._fits(memory, length):
+            if foretold > 4 * self.budget or not foresight.fits(length):
                 rows.append(_row("training", length, None, "units/s"))
                 continue
             foretold = self._seconds(memory, self._update(memory, length))
@@ -233,18 +234,8 @@ class _Bench:
             rows.append(_row(EXPONENT, last["length"], exponent, ""))
         return rows
 
-    def _fits(self, memory: Memory, length: int) -> bool:
-        """Whether a training pass will find the memory it needs, told from how that of two short ones grows."""
-        few, more = FORETELLING, 2 * FORETELLING
-        if length <= more:
-            return True
-        self._update(memory, few)()  # gradients, and what libraries keep for good
-        peaks = [peak_bytes(self._update(memory, short)) for short in (few, more)]
-        memory.zero_grad(set_to_none=True)
-        if peaks[0] is None or peaks[1] is None:
-            return True
-        needed = peaks[1] + max(peaks[1] - peaks[0], 0) * (length - more) / few
-        return needed < 0.8 * psutil.virtual_memory().available
+    def _foresight(self, memory: Memory) -> _Foresight:
+        return _Foresight(partial(self._update, memory))
 
     def _update(self, memory: Memory, length: int) -> Callable[[], None]:
         """One forward and backward pass."""
@@ -260,7 +251,7 @@ class _Bench:
 
     def beside(self, memory: Memory, label: str, peer: Memory) -> list[Row]:
         """Training of both in turns, so that what disturbs the machine disturbs them alike."""
-        rows, foretold = [], 0.0
+        rows, foretold, foresights = [], 0.0, [self._foresight(each) for each in (memory, peer)]
         memory.train()
         peer.train()
         for index, length in enumerate(self.lengths):
@@ -268,7 +259,7 @@ class _Bench:
             rows.append(row)
             if index:
                 foretold *= length / self.lengths[index - 1]
-            if foretold > 4 * self.budget or not all(self._fits(each, length) for each in (memory, peer)):
+            if foretold > 4 * self.budget or not all(each.fits(length) for each in foresights):
                 continue
             ours, theirs = self._update(memory, length), self._update(peer, length)
             clock, times = _clock(memory), ([], [])
@@ -285,9 +276,9 @@ class _Bench:
 
     def _training_memory(self, memory: Memory) -> list[Row]:
         memory.train()
-        rows = []
+        rows, foresight = [], self._foresight(memory)
         for length in self.lengths:
-            if not self._fits(memory, length):
+            if not foresight.fits(length):
                 rows.append(_row("training memory", length, None, "bytes/unit"))
                 continue
             once = self._update(memory, min(self.lengths))
@@ -386,6 +377,27 @@ class _Bench:
             times.append(clock() - began)
             spent += times[-1]
         return max(statistics.median(times[1:] or times), 1e-9)
+
+
+class _Foresight:
+    """How much memory a training pass takes, told from how that of two short ones grows."""
+
+    def __init__(self, update: Callable[[int], Callable[[], None]]) -> None:
+        self.update = update
+
+    def fits(self, length: int) -> bool:
+        """Whether a pass over so many units will find the memory it needs; short ones are taken to."""
+        few, more = self.peaks if length > 2 * FORETELLING else (None, None)
+        if few is None or more is None:
+            return True
+        needed = more + max(more - few, 0) * (length / FORETELLING - 2)
+        return needed < 0.8 * psutil.virtual_memory().available
+
+    @cached_property
+    def peaks(self) -> tuple[int | None, int | None]:
+        """Bytes of passes over ``FORETELLING`` units and twice as many; None where they cannot be told."""
+        self.update(FORETELLING)()  # gradients, and what libraries keep for good
+        return peak_bytes(self.update(FORETELLING)), peak_bytes(self.update(2 * FORETELLING))
 
 
 def peak_bytes(once: Callable[[], Any]) -> int | None:
