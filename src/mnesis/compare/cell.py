@@ -255,6 +255,7 @@ class _LeastSquares(_Way):
         return network, fit_readout(network, self.task, self.recipe(steps, seed), folder, config=self.about())
 
     def units_per_second(self, trainings: Sequence[Mapping[str, Any]]) -> float:
+        # Of CPU time too where a readout is solved for; kept to a tenth of a second, which may be none.
         return statistics.median(each["units"] / max(each["seconds"], 0.1) for each in trainings)
 
 
