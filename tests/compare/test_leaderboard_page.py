@@ -11,7 +11,7 @@ import pytest
 
 from mnesis.cli import main
 from mnesis.compare.cell import Cell
-from mnesis.compare.leaderboard import leaderboard
+from mnesis.compare.leaderboard import leaderboard, markdown
 from mnesis.compare.page import write_page
 from mnesis.compare.pictures import by_distance, pareto
 
@@ -135,6 +135,16 @@ def test_the_front() -> None:
         for score in training["scores"]:
             score["distances"] = []
     assert by_distance(own, [line for line in lines if line.memory == "gla"]) is None
+
+
+def test_nothing_is_below_zero_by_rounding(tmp_path) -> None:
+    """A memory at chance is a hair above or below it, by chance: both are written 0.00."""
+    for hair in (-0.0001, 0.0001):
+        found = [cell("gru", hair - 0.15, 2048, 9000)]
+        assert "| 0.00 (-0.05 to 0.05) |" in markdown(leaderboard(found))
+        page = write_page(tmp_path, found).read_text()
+        assert "<td>0.00</td>" in page
+        assert ">0.00<small>-0.05 to 0.05</small>" in page
 
 
 MEMORIES = "return [...document.querySelectorAll('#multi-query-recall ~ .scroll .sorted th')].map(h => h.innerText)"

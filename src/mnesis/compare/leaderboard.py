@@ -200,10 +200,10 @@ def table(lines: Sequence[Line], *, ranges: bool = True) -> list[tuple[str, ...]
             (
                 each.memory,
                 _written(each.accuracy, ranges, lambda value: f"{100 * value:.1f}"),
-                _written(each.bits, ranges, lambda value: f"{value:.2f}"),
-                "" if each.held is None else f"{each.held.median:.1f}",
+                _written(each.bits, ranges, lambda value: f"{value:z.2f}"),
+                "" if each.held is None else f"{each.held.median:z.1f}",
                 f"{each.state_bytes:,}",
-                "" if each.bits_per_byte is None else f"{each.bits_per_byte:.4f}",
+                "" if each.bits_per_byte is None else f"{each.bits_per_byte:z.4f}",
                 f"{each.parameters:,}",
                 "" if each.multiply_adds is None else f"{each.multiply_adds:,.0f}",
                 "" if each.units_per_second is None else f"{each.units_per_second:,.0f}",
