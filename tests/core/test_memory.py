@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import mnesis
+from mnesis.core import pieces
 from mnesis.core.memory import align_left
 from mnesis.core.state import nbytes, put, take
 
@@ -88,6 +89,45 @@ def test_scans_stay_few_however_many_resets() -> None:
     memory.scan = lambda *arguments: calls.append(1) or scan(*arguments)  # type: ignore[method-assign]
     memory(torch.randn(16, 256, 4), reset=torch.rand(16, 256) < 0.1)
     assert len(calls) <= 9
+
+
+@pytest.mark.parametrize("name", ["gru", "delta-rule", "rmt"])
+def test_large_states_take_turns(name, monkeypatch) -> None:
+    """However many resets, no more rows run at once than have room, and nothing else changes."""
+    memory = mnesis.create_memory(name, dim=8, **({"segment": 4, "memory_tokens": 2} if name == "rmt" else {})).double()
+    memory.eval()
+    x, reset = torch.randn(4, 33, 8).double().requires_grad_(), torch.rand(4, 33) < 0.6
+    reset[0] = True
+    state = memory(x[:, :3].detach())[1]
+
+    def read() -> tuple[torch.Tensor, ...]:
+        y, after = memory(x, state, reset=reset)
+        tail, _ = memory(x, after)
+        return y, tail, *torch.autograd.grad(tail.square().sum() + y.square().sum(), x)
+
+    expected = read()
+    scan, rows = memory.scan, []
+
+    def counted(x, *arguments, **options):
+        rows.append(len(x))
+        return scan(x, *arguments, **options)
+
+    monkeypatch.setattr(memory, "scan", counted)
+    monkeypatch.setattr(pieces, "STATES", 2 * nbytes(state) // 4)
+    found = read()
+    assert all(torch.allclose(a, b, atol=1e-10) for a, b in zip(expected, found, strict=True))
+    assert memory.native_length or max(rows[:-1]) == 2, "two rows' states have room; without resets all rows run"
+
+
+def test_states_that_nothing_goes_on_from_are_dropped() -> None:
+    memory = Leaky(4)
+    x, length = torch.randn(4, 32, 4), torch.tensor([32, 31, 7, 0])
+    read = pieces.Pieces(memory, x, memory(x)[1], torch.rand(4, 32) < 0.9, length)
+    read.run()
+    assert sum(len(wave.pieces) for wave in read.waves[1:]) < len(read.rows) / 2
+    fresh = pieces.Pieces(memory, x, memory(x)[1], torch.ones(4, 32, dtype=torch.bool), None)
+    fresh.run()
+    assert [len(wave.pieces) for wave in fresh.waves] == [4], "of each row its last"
 
 
 def test_left_padding_is_shifted() -> None:

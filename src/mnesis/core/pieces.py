@@ -11,12 +11,14 @@ from jaxtyping import Int
 from torch import Tensor
 
 from .record import regrouped
-from .state import concatenate, put, take
+from .state import concatenate, nbytes, put, take
 
 if TYPE_CHECKING:
     from .memory import Memory
 
 S = TypeVar("S")
+STATES = 2**28
+"""Bytes of states that run side by side at most; more pieces than have room in them run in turns."""
 
 
 @dataclass
@@ -33,7 +35,9 @@ class Pieces(Generic[S]):
     Each row is cut at its own resets; pieces are independent, so they run as rows of one batch. A piece that starts off
     the grid first runs to its boundary, grouped by phase. Then lengths are cut by powers of two (no grid), or whole
     periods run first and tails after them: at most log2 T + 1 scans without a grid, 2 period + T / period with one, and
-    far fewer where the memory takes tails of different lengths at once (``native_length``).
+    far fewer where the memory takes tails of different lengths at once (``native_length``). Pieces whose states are
+    large run in turns, and a state that nothing goes on from is dropped at once, so that a row that is made fresh at
+    every unit needs no room for as many states.
     """
 
     def __init__(self, memory: Memory[S], x: Any, state: S, reset: Tensor | None, length: Tensor | None) -> None:
@@ -62,6 +66,8 @@ class Pieces(Generic[S]):
         self.rows, self.start, self.left = tensor(rows), tensor(starts), tensor(stops) - tensor(starts)
         self.phase, self.last = tensor(phase), tensor(last)
         self.fresh = torch.tensor(fresh, dtype=torch.bool)
+        self.final = torch.zeros(len(rows), dtype=torch.bool).index_fill(0, self.last, True)
+        self.most = max(1, STATES * self.batch // max(nbytes(state), 1))
         self.done = torch.zeros_like(self.left)
         # Wave and row in it of each piece's state; -1 = fresh, and not built before it is needed.
         self.where = torch.full((len(rows), 2), -1, dtype=torch.long)
@@ -120,15 +126,21 @@ class Pieces(Generic[S]):
         return take(gathered, back)
 
     def _scan(self, pieces: Tensor, units: int, phase: int) -> None:
-        if not len(pieces):
-            return
+        for some in pieces.split(self.most) if len(pieces) else ():
+            self._scan_at_once(some, units, phase)
+
+    def _scan_at_once(self, pieces: Tensor, units: int, phase: int) -> None:
         first = self.rows[pieces] * self.time + self.start[pieces] + self.done[pieces]
         place = (first[:, None] + torch.arange(units)[None]).to(self.device)
         x = map_leaves(self.x, lambda leaf: leaf.flatten(0, 1)[place])
         self.grouping.next(place)
         y, state = self.memory.scan(x, self._states(pieces), phase)
-        self._keep(state, pieces)
         self.done[pieces] += units
+        needed = self.final[pieces] | (self.done[pieces] < self.left[pieces])
+        if needed.all():
+            self._keep(state, pieces)
+        elif needed.any():
+            self._keep(take(state, needed.nonzero().flatten()), pieces[needed])
         self.outputs.append(map_leaves(y, lambda leaf: leaf.flatten(0, 1)))
         self.places.append(place.flatten())
 
@@ -147,7 +159,7 @@ class Pieces(Generic[S]):
                 self._scan(rest, units, phase)
                 phase += units
             return
-        last = torch.zeros(len(self.left), dtype=torch.bool).index_fill(0, self.last, True)[pieces]
+        last = self.final[pieces]
         fresh = self.where[pieces, 0] < 0
         size = torch.tensor([int(units - 1).bit_length() for units in (self.left - self.done)[pieces]])
         for bits, keep, new in torch.stack([size, last, fresh], 1).unique(dim=0).tolist():
