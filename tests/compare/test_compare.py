@@ -352,6 +352,17 @@ def test_classes_that_are_none(name, message, tmp_path) -> None:
         card("memories", f"{tmp_path}/{name}")
 
 
+def test_what_stands_is_read_back_without_a_process(tmp_path, monkeypatch) -> None:
+    expected = run_grid([SMALL], {"gru": {}}, tmp_path, progress=False)
+    begun: list[str] = []
+    monkeypatch.setattr(grid, "by_processes", lambda places, *_: begun.extend(each.memory for each in places))
+    assert run_grid([SMALL], {"gru": {}}, tmp_path) == expected
+    assert not begun
+    with pytest.raises(ValueError, match="a cell of another setting"):
+        run_grid([SMALL], {"elman": {}, "gru": {"hidden": 8}}, tmp_path, progress=False)
+    assert not begun, "refused before anything is trained"
+
+
 def test_cells_of_earlier_commands_are_shown_too(tmp_path) -> None:
     run_grid([SMALL], {"gru": {}}, tmp_path, progress=False)
     found = run_grid([SMALL], {"elman": {}}, tmp_path, progress=False)

@@ -46,6 +46,25 @@ class Interrupted(Exception):  # noqa: N818 (nothing went wrong)
         self.number = number
 
 
+def stood(setting: Setting, memory: str, options: Options, folder: Path) -> Cell | None:
+    """A cell that stands filled; None where it does not. Arguments as of ``run_cell``.
+
+    Raises:
+        ValueError: the folder holds a cell of another setting.
+    """
+    if not (folder / RESULT).exists():
+        return None
+    found = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    if found["asked"] != _asked(setting, memory, options):
+        raise ValueError(f"{folder} holds a cell of another setting; give another --folder, or --overwrite")
+    return found
+
+
+def _asked(setting: Setting, memory: str, options: Options) -> dict[str, Any]:
+    """As it reads when it comes back from a file."""
+    return json.loads(json.dumps({"memory": memory, "options": dict(options), "setting": setting.as_json()}))
+
+
 def run_cell(setting: Setting, memory: str, options: Options, folder: Path, *, progress: bool = False) -> Cell:
     """Fill a cell, or read it back where it stands finished.
 
@@ -71,18 +90,14 @@ def run_cell(setting: Setting, memory: str, options: Options, folder: Path, *, p
         ValueError: the folder holds a cell of another setting, or a budget too small for one update.
         Interrupted: a signal ended a training; the same call goes on.
     """
-    asked = json.loads(json.dumps({"memory": memory, "options": dict(options), "setting": setting.as_json()}))
-    if (folder / RESULT).exists():
-        found = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-        if found["asked"] != asked:
-            raise ValueError(f"{folder} holds a cell of another setting; give another --folder, or --overwrite")
+    if (found := stood(setting, memory, options, folder)) is not None:
         return found
     task = setting.create_task()
     try:
         measured = _measure(setting, task, memory, options, folder, progress)
     except Unfit as reason:
         measured = {"status": "unfit", "reason": str(reason)}
-    about = {"asked": asked, "task": setting.task, "memory": memory, "machine": _machine()}
+    about = {"asked": _asked(setting, memory, options), "task": setting.task, "memory": memory, "machine": _machine()}
     text = json.dumps({**about, **measured}, indent=2)
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / RESULT) as path:

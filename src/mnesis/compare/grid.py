@@ -18,7 +18,7 @@ import torch
 
 from ..core.catalog import card
 from ..measure.progress import Bar
-from .cell import RESULT, Cell, Interrupted, run_cell
+from .cell import RESULT, Cell, Interrupted, run_cell, stood
 from .cluster import by_ray
 from .design import Options
 from .place import Filled, Place, failed
@@ -99,13 +99,16 @@ def run_grid(
     if overwrite:
         for path in order:
             shutil.rmtree(path, ignore_errors=True)
-    cells: dict[Path, Cell] = {}
-    with Bar(len(order), progress) as bar:
-        filled = by_processes(waiting, workers, bar.describe) if ray is None else by_ray(waiting, ray)
-        with closing(filled):
-            for place, cell in filled:
-                cells[place.folder] = cell
-                bar.advance(1)
+    cells = {place.folder: cell for place in waiting if (cell := stood(*place)) is not None}
+    waiting = [place for place in waiting if place.folder not in cells]
+    if waiting:
+        with Bar(len(order), progress) as bar:
+            bar.advance(len(cells))
+            filled = by_processes(waiting, workers, bar.describe) if ray is None else by_ray(waiting, ray)
+            with closing(filled):
+                for place, cell in filled:
+                    cells[place.folder] = cell
+                    bar.advance(1)
     return [cells[path] for path in order]
 
 
