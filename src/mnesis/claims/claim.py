@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, final
 
 from matplotlib.figure import Figure
 
-from ..core.state import atomic_path
+from ..core.files import atomic_path
 from ..measure import figures as style
 
 Scale = Literal["smoke", "laptop", "full"]

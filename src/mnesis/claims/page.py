@@ -11,7 +11,7 @@ from markupsafe import Markup
 from rich.text import Text
 
 from ..core.catalog import Paper, card, list_claims, papers
-from ..core.state import atomic_path
+from ..core.files import atomic_path
 from ..measure import page
 from .claim import Claim, Table
 

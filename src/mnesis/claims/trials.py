@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from ..core.files import atomic_path
 from ..core.memory import Memory
-from ..core.state import atomic_path
 from ..core.task import Task
 from ..learn import Recipe, Validation, fit
 from .claim import Claim, Scale, Stopped, Work

@@ -27,8 +27,8 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from ..core.catalog import Card, card, create_memory, list_memories
+from ..core.files import atomic_path
 from ..core.memory import Memory
-from ..core.state import atomic_path
 from ..measure.speed import Peers, Row, bench, markdown_table, peer_table
 from .options import parse_options
 from .peers import PEERS, build_peer, is_installed

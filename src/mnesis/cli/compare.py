@@ -29,7 +29,7 @@ from ..compare.leaderboard import HEADER, Line, effort, leaderboard, markdown, t
 from ..compare.page import write_page
 from ..compare.setting import Budget, Match, Setting
 from ..core.catalog import card, create_task, list_memories
-from ..core.state import atomic_path
+from ..core.files import atomic_path
 from ..measure.lengths import parse_lengths
 from .options import parse_options
 

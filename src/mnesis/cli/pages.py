@@ -19,8 +19,9 @@ import tyro
 from rich.console import Console
 
 from ..core.catalog import Card, list_memories, list_tasks, papers
+from ..core.files import atomic_path
 from ..core.memory import Memory
-from ..core.state import atomic_path, nbytes
+from ..core.state import nbytes
 
 DIM = 256
 """Width at which state and parameters are counted."""

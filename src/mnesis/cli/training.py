@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 
 from ..core.catalog import card
-from ..core.state import atomic_path
+from ..core.files import atomic_path
 from ..learn import Training, fit
 from ..nets import LanguageModel, save, specification
 from ..tasks.babilong_lives import BABILongLives

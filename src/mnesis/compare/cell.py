@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 from ..core.catalog import card
+from ..core.files import atomic_path
 from ..core.memory import Memory
-from ..core.state import atomic_path
 from ..core.task import Task
 from ..learn import Recipe, Stage, Training, fit, fit_readout
 from ..measure.meter import Score, examine

@@ -12,7 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ..core.catalog import Card, card
-from ..core.state import atomic_path
+from ..core.files import atomic_path
 from ..measure import page
 from .cell import Cell
 from .grid import short

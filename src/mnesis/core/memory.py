@@ -12,8 +12,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from .domain import check_arguments
 from .pieces import Pieces, first_leaf, map_leaves
-from .state import batch_size, leaves, structure
+from .state import batch_size, leaves, nbytes, structure
 
 S = TypeVar("S")
 M = TypeVar("M")
@@ -25,7 +26,11 @@ class Memory(nn.Module, Generic[S]):
 
     An author writes ``initial_state`` and ``scan``; with a grid (segments, inner minibatches) also ``period`` and
     ``phase_of``. Callers use ``forward`` (any resets, ragged rows) and ``step`` (one unit). A fresh state stands at
-    phase 0. Constructor arguments are kept: ``config`` is the signature as called.
+    phase 0. Constructor arguments are kept: ``config`` is the signature as called; their numbers are checked against
+    the signature's annotations (:func:`~mnesis.core.domain.check_arguments`).
+
+    A memory around another one calls it as a module, so that hooks fire: ``inner(x, state, phase=phase, ...)`` for its
+    own ``scan`` and ``inner(x, state, step=True)`` for its own ``step``.
     """
 
     period: int | None = None
@@ -49,6 +54,7 @@ class Memory(nn.Module, Generic[S]):
             bound = inspect.signature(cls.__init__).bind(self, *args, **kwargs)
         except TypeError:
             return self  # __init__ is about to say what is wrong; copying an object passes no arguments at all
+        check_arguments(cls, bound.arguments)
         bound.apply_defaults()
         self.__dict__["_arguments"] = dict(list(bound.arguments.items())[1:])
         return self
@@ -105,6 +111,9 @@ class Memory(nn.Module, Generic[S]):
         *,
         reset: Bool[Tensor, "B T"] | None = None,
         length: Int[Tensor, " B"] | None = None,
+        phase: int | None = None,
+        keep: bool = True,
+        step: bool = False,
     ) -> tuple[Any, S]:
         """Read a batch of sequences.
 
@@ -114,6 +123,11 @@ class Memory(nn.Module, Generic[S]):
             reset: ``reset[b, t]`` makes the state of row b fresh before unit t.
             length: units of each row that are real, 0..T; what stands beyond them is never read, the outputs there
                 are 0, and a row of length 0 keeps its state. (Align left-padded rows with ``align_left`` first.)
+            phase: where all rows stand in the grid, 0 without one: nothing is checked and nothing waits for the
+                device; ``scan`` reads, of ``length`` and ``reset`` what it takes natively. For memories around this
+                one, for export, and for the meta device.
+            keep: with ``phase`` and ``length``: False = nobody wants the new state.
+            step: x is one unit of every row, ``[B ...]``, and so are the outputs: :meth:`step`, called as a module.
 
         Returns:
             Outputs ``[B T ...]`` and the state after the last real unit of each row.
@@ -121,6 +135,10 @@ class Memory(nn.Module, Generic[S]):
         Raises:
             ValueError: shapes, batch sizes or a state that do not fit; the message names the value and the mend.
         """
+        if step:
+            return self.step(x, self._fresh(first_leaf(x).shape[0], x) if state is None else state)
+        if phase is not None:
+            return self._read_on(x, state, reset, length, phase, keep)
         batch, time = self._check_input(x)
         if state is None:
             fresh = self._fresh(batch, x)
@@ -133,12 +151,31 @@ class Memory(nn.Module, Generic[S]):
         if reset is None and length is None:
             if self.period is None or fresh is not None:
                 return self.scan(x, state)
-            phases = cast(Tensor, self.phase_of(state)).tolist()
+            phases = self._phases(state)
             if min(phases) == max(phases):
                 return self.scan(x, state, phases[0])
         if self.native_reset and length is None and reset is not None and self.period is None:
             return cast(Any, self).scan(x, state, reset=reset)
         return Pieces(self, x, state, reset, length).run()
+
+    def _read_on(
+        self, x: Any, state: S | None, reset: Tensor | None, length: Tensor | None, phase: int, keep: bool
+    ) -> tuple[Any, S]:
+        """``scan``, for a caller who has checked everything."""
+        scan = cast(Any, self).scan
+        if length is not None:
+            return scan(x, state, phase, length=length, keep=keep)
+        state = self._fresh(first_leaf(x).shape[0], x) if state is None else state
+        return scan(x, state, phase) if reset is None else scan(x, state, phase, reset=reset)
+
+    def _phases(self, state: S) -> list[int]:
+        phases = cast(Tensor, self.phase_of(state))
+        if phases.is_meta:
+            raise ValueError(
+                f"{type(self).__name__} cannot tell where a state without numbers stands in its grid of {self.period}; "
+                "give phase=..., units read of the present period"
+            )
+        return phases.tolist()
 
     def _fresh(self, batch: int, x: Any) -> S:
         leaf = first_leaf(x)
@@ -147,14 +184,31 @@ class Memory(nn.Module, Generic[S]):
     def compute_dtype(self, x: Any) -> torch.dtype:
         """The dtype of the arithmetic on this input: its own if floating (autocast's if on), else the parameters'."""
         leaf = first_leaf(x)
-        if torch.is_autocast_enabled(leaf.device.type):
-            return torch.get_autocast_dtype(leaf.device.type)
+        device = leaf.device.type
+        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+            return torch.get_autocast_dtype(device)
         if leaf.is_floating_point():
             return leaf.dtype
         return next((p.dtype for p in self.parameters() if p.is_floating_point()), torch.get_default_dtype())
 
+    def extra_repr(self) -> str:
+        """Constructor arguments, weights, and what a row's state weighs, for ``print(memory)``."""
+        plain = {key: value for key, value in self.config.items() if not isinstance(value, nn.Module)}
+        weights = sum(parameter.numel() for parameter in self.parameters())
+        parts = [*(f"{key}={value!r}" for key, value in plain.items()), f"parameters={weights:,}"]
+        like = next(self.parameters(), torch.empty(0))
+        with torch.no_grad():
+            state = self.initial_state(1, device=like.device, dtype=like.dtype)
+        return ", ".join([*parts, f"state={nbytes(state):,} bytes a row{'' if self.bounded else ', and growing'}"])
+
     def _check_input(self, x: Any) -> tuple[int, int]:
-        leaf, name = first_leaf(x), type(self).__name__
+        name = type(self).__name__
+        try:
+            leaf = first_leaf(x)
+        except (TypeError, IndexError):
+            leaf = None
+        if not isinstance(leaf, Tensor):
+            raise ValueError(f"{name} reads a tensor, not a {type(x).__name__}; write torch.as_tensor(x)")
         if self.dim is not None and (leaf.ndim != 3 or leaf.shape[-1] != self.dim):
             raise ValueError(
                 f"{name} reads x of shape [batch, time, {self.dim}], not {list(leaf.shape)}"
@@ -170,13 +224,17 @@ class Memory(nn.Module, Generic[S]):
             raise ValueError(
                 f"{name} reads at least one row and one unit, not x of shape {list(leaf.shape)}; skip the call"
             )
+        if self.dim is not None and not (leaf.is_floating_point() or leaf.is_complex()):
+            raise ValueError(f"{name} reads vectors of floating point, not {leaf.dtype}; write x.float()")
+        if (vocabulary := getattr(self, "vocabulary", None)) is not None and self.dim is None:
+            _check_ids(leaf, vocabulary, name)
         return batch, time
 
     def _check_state(self, state: S, batch: int) -> None:
         name = type(self).__name__
         try:
             found = structure(state)
-        except AttributeError:
+        except (AttributeError, TypeError):
             found = type(state).__name__
         expected = self.__dict__.get("_reference")
         if expected is None or found != expected[0] or not self._fits(state, expected[1]):
@@ -267,9 +325,25 @@ def align_left(x: Tensor, length: Int[Tensor, " B"]) -> Tensor:
     return x.gather(1, index.reshape(batch, time, *[1] * (x.ndim - 2)).expand_as(x))
 
 
+def _check_ids(ids: Tensor, vocabulary: int, name: str) -> None:
+    """Token ids; their range on a CPU alone, since an accelerator would have to be waited for."""
+    if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
+        raise ValueError(f"{name} reads token ids, whole numbers, not {ids.dtype}; write x.long()")
+    if ids.device.type != "cpu" or torch.compiler.is_compiling():
+        return
+    least, most = (int(end) for end in ids.aminmax())
+    if least < 0 or most >= vocabulary:
+        raise ValueError(
+            f"{name} reads token ids of 0..{vocabulary - 1}, and x holds {least if least < 0 else most}; tokenize with "
+            f"the vocabulary of {vocabulary} that it was built for"
+        )
+
+
 def _check_mask(reset: Tensor | None, batch: int, time: int) -> Tensor | None:
     if reset is None:
         return None
+    if not isinstance(reset, Tensor):
+        raise ValueError(f"reset is a {type(reset).__name__}, not a tensor; write torch.tensor(reset)")
     if tuple(reset.shape) != (batch, time):
         raise ValueError(
             f"reset has shape {list(reset.shape)} where x has [{batch}, {time}, ...]; give one flag a unit"
@@ -282,6 +356,8 @@ def _check_mask(reset: Tensor | None, batch: int, time: int) -> Tensor | None:
 def _check_length(length: Tensor | None, batch: int, time: int) -> Tensor | None:
     if length is None:
         return None
+    if not isinstance(length, Tensor):
+        raise ValueError(f"length is a {type(length).__name__}, not a tensor; write torch.tensor(length)")
     if tuple(length.shape) != (batch,) or length.is_floating_point():
         raise ValueError(
             f"length has shape {list(length.shape)} and {length.dtype}; give one whole number a row: [{batch}]"

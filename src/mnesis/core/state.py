@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +20,8 @@ from jaxtyping import Int
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from .files import atomic_path
 
 S = TypeVar("S")
 FORMAT_VERSION = 1
@@ -67,7 +68,13 @@ def take(state: S, rows: Int[Tensor, " n"] | Sequence[int]) -> S:
     if not tensors:
         return state
     index = torch.as_tensor(rows, dtype=torch.long, device=tensors[0].device)
-    return tree_map(lambda leaf: leaf.index_select(0, index), state)
+    try:
+        return tree_map(lambda leaf: leaf.index_select(0, index), state)
+    except IndexError:
+        raise ValueError(
+            f"rows {index.tolist()} of a state of {len(tensors[0])}: they count from 0 to {len(tensors[0]) - 1}; "
+            "choose among these"
+        ) from None
 
 
 def put(state: S, rows: Int[Tensor, " n"] | Sequence[int], new: S) -> S:
@@ -197,27 +204,3 @@ def _state_class(name: str, path: Path) -> type:
     if not (isinstance(found, type) and issubclass(found, tuple) and hasattr(found, "_fields")):
         raise ValueError(f"{path} needs the state class {name}; import the module that defines it before loading")
     return found
-
-
-@contextlib.contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its name when the block ends well, and vanishes otherwise.
-
-    Raises:
-        ValueError: the folder cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise ValueError(f"cannot write {path}: {error.strerror}; choose a folder that you may write to") from None
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        os.chmod(temporary, 0o644)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

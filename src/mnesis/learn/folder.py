@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from ..core.files import atomic_path
 from ..core.memory import Memory
-from ..core.state import atomic_path
 from . import checkpoint
 from .recipe import Recipe
 from .validation import Validation

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..core.state import atomic_path
+from ..core.files import atomic_path
 from .position import Outcome, Position, Sums
 from .recipe import Recipe
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from ..core.state import atomic_path
+from ..core.files import atomic_path
 from . import figures, page
 from .runs import Run, load_run
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from ..core.files import atomic_path
 from ..core.memory import Memory
-from ..core.state import atomic_path
 from ..core.task import Task
 from .lengths import format_length
 from .progress import Bar

@@ -11,8 +11,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from ..core.files import atomic_path
 from ..core.memory import Memory
-from ..core.state import atomic_path
 from .classifier import Classifier
 from .language_model import LanguageModel
 from .stack import Stack
