@@ -37,7 +37,7 @@ class Bound:
             return False
         above = value > self.low if self.open_low else value >= self.low
         below = value < self.high if self.open_high else value <= self.high
-        return above and below
+        return bool(above and below)
 
     def __str__(self) -> str:
         """As it stands in a sentence, after "a number"."""
@@ -270,7 +270,13 @@ def _fields(domain: Any) -> dict[str, tuple[Any, bool]] | None:
         needed = {f.name: f.default is absent and f.default_factory is absent for f in dataclasses.fields(domain)}
         return {key: (_hints(domain)[key], required) for key, required in needed.items()}
     if typing.is_typeddict(domain):
-        return {key: (_bare(hint), key in domain.__required_keys__) for key, hint in _hints(domain).items()}
+        # __required_keys__ does not see through annotations that are text, as those of this package are.
+        marks = {key: get_origin(hint) for key, hint in _hints(domain).items()}
+        plain = domain.__total__  # whether an entry without a mark must be there
+        required = {
+            k: mark is typing.Required or (plain and mark is not typing.NotRequired) for k, mark in marks.items()
+        }
+        return {key: (_bare(hint), required[key]) for key, hint in _hints(domain).items()}
     return None
 
 

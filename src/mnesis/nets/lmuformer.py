@@ -116,8 +116,6 @@ class LMUFormer(Memory[tuple[LayerState, ...]]):
         chunk: int | None = None,
     ) -> None:
         super().__init__()
-        if layers < 1:
-            raise ValueError(f"layers={layers}: an LMUFormer without layers holds nothing; give 1 or more")
         self.dim, self.form = dim, form
         self.layers = nn.ModuleList(
             LMUFormerLayer(dim, hidden=hidden or 4 * dim, window=window, spiking=spiking, form=form, chunk=chunk)
