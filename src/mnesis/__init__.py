@@ -5,6 +5,12 @@
 >>> y, state = memory(more, state)  # the same as one call on both
 """
 
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .core.catalog import (
     create_memory,
     create_task,
@@ -12,10 +18,12 @@ from .core.catalog import (
     list_memories,
     list_tasks,
 )
-from .core.memory import Memory, align_left
-from .core.record import recording
-from .core.state import detach, load_state, nbytes, put, save_state, take, to
-from .core.task import Episode, Question, Stream, Task
+
+if TYPE_CHECKING:
+    from .core.memory import Memory, align_left
+    from .core.record import recording
+    from .core.state import detach, load_state, nbytes, put, save_state, take, to
+    from .core.task import Episode, Question, Stream, Task
 
 __version__ = "0.1.0"
 
@@ -40,3 +48,29 @@ __all__ = [
     "take",
     "to",
 ]
+
+_AT_FIRST_USE = {
+    "memory": ("Memory", "align_left"),
+    "record": ("recording",),
+    "state": ("detach", "load_state", "nbytes", "put", "save_state", "take", "to"),
+    "task": ("Episode", "Question", "Stream", "Task"),
+}
+"""Names by the module of core that defines them: these modules import torch, which takes seconds, and the catalog and
+the command line can say much without it."""
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _AT_FIRST_USE.items():
+        if name in names:
+            value = getattr(import_module(f"mnesis.core.{module}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module 'mnesis' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+if "torch" in sys.modules:
+    import_module("mnesis.core.state")  # torch.load knows states in a program that does no more than import both

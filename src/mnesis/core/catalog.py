@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from inspect import Parameter, getdoc, signature
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .card import OWN, Card, Paper
 from .cards import CATALOG
-from .memory import Memory
-from .task import Task
+
+if TYPE_CHECKING:  # both import torch, and the catalog can be read without it
+    from .memory import Memory
+    from .task import Task
 
 
 def _cards(kind: str) -> dict[str, Card]:
@@ -43,6 +45,9 @@ def card(kind: str, name: str) -> Card:
 
 def _own_card(kind: str, name: str) -> Card:
     """What can be said of somebody's class, which is imported for it."""
+    from .memory import Memory
+    from .task import Task
+
     found, base = Card(name, name, OWN, "").load(), {"memories": Memory, "tasks": Task}.get(kind)
     if base is not None and not issubclass(found, base):
         raise ValueError(f"{name} is not a {base.__name__}; derive it from mnesis.{base.__name__}")
