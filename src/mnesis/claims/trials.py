@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -16,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from ..core.files import atomic_path
 from ..core.memory import Memory
@@ -114,7 +114,7 @@ class TrainedClaim(Claim):
             own = work.folder / f"{trial.name.replace(' ', '-')}-{trial.seed}" / phase.name
             kept = own / "exams" / f"{self.name}.json"
             if work.progress and not kept.exists():
-                Console(stderr=True).print(f"{trial.name}, seed {trial.seed}: {phase.name}", highlight=False)
+                print(f"{trial.name}, seed {trial.seed}: {phase.name}", file=sys.stderr)
             weights = None if network is None else network.state_dict()
             torch.manual_seed(trial.seed)
             network = phase.build()

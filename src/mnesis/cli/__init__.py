@@ -1,19 +1,28 @@
-"""The command line: ``mnesis COMMAND``. One file a command."""
+"""The command line: ``mnesis COMMAND``. One file a command.
+
+A command's file has a light top level: what needs torch is imported inside functions, so that help and refusals answer
+at once. Its ``run`` is the command (:mod:`~mnesis.cli.arguments`), its docstring the help, and ``KEPT``, where it has
+one, says what Ctrl-C leaves.
+"""
 
 from __future__ import annotations
 
-import difflib
-import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
+from types import ModuleType
 from typing import NoReturn
+
+from ..core.domain import nearest
+from .arguments import HELP, asks_for_help, explain, parse, shown_text
+from .output import FULL, forget_output, prepare_streams
 
 COMMANDS = {
     "demo": "train a recurrent memory, stream a million tokens through one, and open a report",
-    "train": "train a memory on a task into a run folder; stop and resume at will",
-    "evaluate": "accuracy, bits and memory of a run at lengths up to ten million tokens",
+    "train": "train a reader on facts hidden in long text, into a run folder; stop and resume at will",
+    "evaluate": "accuracy, bits and memory of a reader at lengths up to ten million tokens",
     "stream": "read any text through a trained reader in constant memory, and ask it",
     "compare": "memories side by side on a task, with equal budgets",
     "claim": "run a paper's claim as an experiment",
@@ -23,7 +32,9 @@ COMMANDS = {
     "report": "one page for a run, or several side by side",
     "fetch": "download a collection of pictures, with checksums",
     "list": "what there is: memories, tasks, claims",
+    "show": "all about one memory, task, claim, run, network or state",
     "pages": "write a page for each memory",
+    "help": "this list, or how a command is called",
 }
 
 MODULES = {"list": "listing", "bench-tasks": "bench_tasks"}
@@ -34,54 +45,81 @@ can be called by a hyphen."""
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command. Exit codes: 0 done or holds, 1 does not hold, 2 bad input."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if not given or given[0] in ("-h", "--help"):
-        print(_overview())
-        sys.exit(0)
-    if given[0] == "--version":
-        from .. import __version__
-
-        print(f"mnesis {__version__}")
-        sys.exit(0)
-    name, *rest = given
-    if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(COMMANDS)}"
-        _refuse(f"no command is called {name!r}; {hint}")
-    import tyro  # late, so that --help and mistakes answer at once
-
-    command = import_module(f"mnesis.cli.{MODULES.get(name, name)}")
     try:
-        code = tyro.cli(
-            command.run,
-            args=rest,
-            prog=f"mnesis {name}",
-            description=command.__doc__,
-            config=(tyro.conf.FlagCreatePairsOff,),
-        )
-        sys.stdout.flush()  # while a closed pipe can still be met here
+        prepare_streams()
+        code = _run(given)
+        sys.stdout.flush()  # while a closed pipe and a full disk can still be met here
     except BrokenPipeError:  # as `mnesis ... | head` leaves it: whoever read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_output()
         sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
         if error.errno is None:  # our own sentence
             _refuse(str(error))
+        if error.errno in FULL:
+            forget_output()
+            _refuse(
+                f"cannot write {error.filename or 'the output'}: {error.strerror}; make room, and do the same again"
+            )
         if error.filename is None:
             raise
         _refuse(f"{error.filename}: {error.strerror}; give a path that is there and that you may read and write")
     except ValueError as error:
         _refuse(str(error))
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "can't allocate memory" not in str(error):
+            raise
+        _refuse("this needs more memory than the machine gives; give smaller sizes, such as --dim or --batch")
     except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
+        print(f"\nstopped; {_kept(given)}", file=sys.stderr)
         sys.exit(130)
-    sys.exit(code or 0)
+    sys.exit(code)
 
 
-def _refuse(sentence: str) -> NoReturn:
-    print(f"mnesis: {sentence}", file=sys.stderr)
-    sys.exit(2)
+def command_module(name: str) -> ModuleType:
+    """The file of a command.
+
+    Raises:
+        ValueError: there is none; the nearest is suggested.
+    """
+    if name not in COMMANDS:
+        near = nearest(name, COMMANDS)
+        hint = f"did you mean {near!r}?" if near else f"there are {', '.join(COMMANDS)}"
+        raise ValueError(f"no command is called {shown_text(name)!r}; {hint}")
+    return import_module(f"mnesis.cli.{MODULES.get(name, name)}")
 
 
-def _overview() -> str:
+def overview() -> str:
+    """All commands, a line each."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
     return "usage: mnesis COMMAND [options]\n\n" + "\n".join(lines) + "\n\nmnesis COMMAND --help says more."
+
+
+def _run(given: Sequence[str]) -> int:
+    if not given or given[0] in HELP:
+        print(overview())
+        return 0
+    if given[0] in ("-V", "--version"):
+        from .. import __version__
+
+        print(f"mnesis {__version__}")
+        return 0
+    name, *rest = given
+    command = command_module(name)
+    if asks_for_help(rest):
+        print(explain(command.run, name, command.__doc__ or ""))
+        return 0
+    positional, options = parse(command.run, rest)
+    return command.run(*positional, **options) or 0
+
+
+def _kept(given: Sequence[str]) -> str:
+    """What a command that was stopped leaves."""
+    with suppress(ValueError, IndexError):
+        return getattr(command_module(given[0]), "KEPT", "nothing is kept")
+    return "nothing is kept"
+
+
+def _refuse(sentence: str) -> NoReturn:
+    print(f"mnesis: {' '.join(sentence.split())}", file=sys.stderr)
+    sys.exit(2)

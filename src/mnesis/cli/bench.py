@@ -16,72 +16,83 @@ from __future__ import annotations
 
 import inspect
 import json
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
-
-import torch
-import tyro
-from rich.console import Console
-from rich.markdown import Markdown
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..core.catalog import Card, card, create_memory, list_memories
+from ..core.domain import Positive, Size
 from ..core.files import atomic_path
-from ..core.memory import Memory
-from ..measure.speed import Peers, Row, bench, markdown_table, peer_table
-from .options import parse_options
-from .peers import PEERS, build_peer, is_installed
+from ..core.source import check_options, described
+from .arguments import Named
+from .options import Threads, Width, parse_options
+
+if TYPE_CHECKING:
+    from ..core.memory import Memory
+    from ..measure.speed import Peers, Row
+
+KEPT = "an --output holds the memories that were measured, nothing else is kept"
+Quantity = Literal[
+    "training", "streaming", "stepping", "memory growth", "ragged", "training memory", "memory growth by steps"
+]
 
 
 def run(
-    memories: tyro.conf.Positional[tuple[str, ...]] = (),
+    memories: Annotated[tuple[str, ...], Named("MEMORY")] = (),
     /,
-    dim: int = 256,
-    heads: int = 4,
+    dim: Width = 256,
+    heads: Size = 4,
     options: tuple[str, ...] = (),
-    batch: int = 4,
-    lengths: tuple[int, ...] = (512, 2048, 8192),
-    repeats: int = 5,
-    budget: float = 20.0,
+    batch: Size = 4,
+    lengths: tuple[Size, ...] = (512, 2048, 8192),
+    repeats: Size = 5,
+    budget: Positive = 20.0,
     quick: bool = False,
     long: bool = False,
-    only: tuple[str, ...] = (),
+    only: tuple[Quantity, ...] = (),
     peers: bool = False,
-    threads: int = 1,
+    threads: Threads = 1,
     output: Path | None = None,
     overwrite: bool = False,
     quiet: bool = False,
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    as_json: Annotated[bool, Named("json")] = False,
 ) -> None:
     """Measure.
 
     Args:
-        memories: of the catalog; all if none is named.
-        dim: width.
-        heads: where a memory has heads.
+        memories: memories of the catalog; all of them if none is named.
+        dim: width of the memories.
+        heads: their number, where a memory has heads.
         options: further constructor arguments as key=value, for the memories that take them.
         batch: rows in training.
-        lengths: of the trained sequences.
-        repeats: of which the median is shown.
+        lengths: units of the trained sequences.
+        repeats: how often each is measured; the median is shown.
         budget: seconds after which no further repeat begins and no stream goes on; lengths that would take four times
             as long are left out.
-        quick: fewer repeats and shorter streams.
-        long: how cost and memory follow the length: training memory, streams of a million units, 64k single steps.
-        only: quantities to measure, rather than all: training, streaming, stepping, "memory growth", ragged; with
-            --long training, "training memory", "memory growth", "memory growth by steps".
-        peers: the best public implementation of each mechanism beside ours; all that are needed must be installed.
-        threads: of the processor; one is the quietest measure.
+        quick: measure fewer repeats and shorter streams.
+        long: measure how cost and memory follow the length: training memory, streams of a million units, 64k single
+            steps.
+        only: quantities to measure, rather than all; with --long training, "training memory", "memory growth" and
+            "memory growth by steps".
+        peers: measure the best public implementation of each mechanism beside ours; all that are needed must be
+            installed.
+        threads: threads of the processor; one is the quietest measure.
         output: file for the table, in Markdown; it is written after each memory.
         overwrite: replace an existing output.
-        quiet: no progress bar.
-        as_json: a list of {memory, form, quantity, length, value, unit, baseline, ratio}.
+        quiet: show no progress bar.
+        as_json: print a list of {memory, form, quantity, length, value, unit, baseline, ratio}.
     """
     if output is not None and output.exists() and not overwrite:
         raise ValueError(f"{output} exists; give another --output or --overwrite")
-    torch.set_num_threads(threads)
     chosen = [card("memories", name) for name in memories] if memories else list_memories()
-    given = {"heads": heads, **parse_options(options)}
+    given = {"heads": heads, **_examined(chosen, parse_options(options))}
+    import torch
+
+    from ..measure.speed import bench
+
+    torch.set_num_threads(threads)
     built = {entry.name: _builder(entry, dim, given) for entry in chosen}
     beside = _peers(built) if peers else None
     rows = bench(
@@ -101,11 +112,27 @@ def run(
     table = _tables(rows)
     if as_json:
         print(json.dumps(rows, indent=2))
-    else:
+    elif sys.stdout.isatty():
+        from rich.console import Console
+        from rich.markdown import Markdown
+
         Console().print(Markdown(table))
+    else:
+        print(table)
+
+
+def _examined(chosen: list[Card], options: dict[str, Any]) -> dict[str, Any]:
+    """Options that at least one of the memories takes, with values that those that take them can have."""
+    for key, value in options.items():
+        takers = [entry for entry in chosen if key in described(entry).options] or chosen[:1]
+        for entry in takers:
+            check_options(entry, {key: value}, fixed={"dim": "--dim"})
+    return options
 
 
 def _tables(rows: list[Row]) -> str:
+    from ..measure.speed import markdown_table, peer_table
+
     return "\n".join(filter(None, (markdown_table(rows), peer_table(rows))))
 
 
@@ -126,6 +153,8 @@ def _builder(entry: Card, dim: int, given: dict[str, Any]) -> Callable[[], Memor
 
 def _peers(built: Mapping[str, Callable[[], Memory[Any]]]) -> Peers:
     """Those of these memories; what is not installed, or cannot be built, is told before anything is measured."""
+    from .peers import PEERS, build_peer, is_installed
+
     chosen = {name: PEERS[name] for name in built if name in PEERS}
     missing = sorted({peer.package for peer in chosen.values() if not is_installed(peer)})
     if missing:

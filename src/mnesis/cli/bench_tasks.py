@@ -16,66 +16,77 @@ import time
 from collections.abc import Callable
 from typing import Annotated, Any
 
-import torch
-import tyro
-from rich.console import Console
-from rich.table import Table
-
-from ..compare.design import Size, build
-from ..compare.pace import updating
-from ..compare.setting import Budget, Setting
 from ..core.catalog import card, list_tasks
-from ..measure.progress import Bar
-from .options import parse_options
+from ..core.domain import Size
+from .arguments import Named
+from .options import options_of
+from .output import print_table
 
 MEMORY, LEAST = "min-gru", 0.5
 """What trains, and for how many CPU seconds both are measured at least."""
 
 
 def run(
-    tasks: tyro.conf.Positional[tuple[str, ...]] = (),
+    tasks: Annotated[tuple[str, ...], Named("TASK")] = (),
     /,
-    batch: int = 32,
-    length: int | None = None,
+    batch: Size = 32,
+    length: Size | None = None,
     task_options: tuple[str, ...] = (),
     quiet: bool = False,
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    as_json: Annotated[bool, Named("json")] = False,
 ) -> None:
     """Measure.
 
     Args:
-        tasks: of the catalog, or your own (path/to/file.py:MyTask); all that comparisons know lengths of if none is
-            named.
+        tasks: tasks of the catalog, or your own (path/to/file.py:MyTask); all that comparisons know lengths of if none
+            is named.
         batch: rows of an episode.
         length: of episodes, in a task's own unit; the catalog's if not given.
         task_options: constructor arguments of the tasks as key=value; the catalog's if none is given.
-        quiet: no progress bar.
-        as_json: a list of {task, length, drawn, trained, ratio}.
+        quiet: show no progress bar.
+        as_json: print a list of {task, length, drawn, trained, ratio}.
     """
     chosen = tasks or [entry.name for entry in list_tasks() if entry.lengths is not None]
+    given = {
+        name: (
+            length or card("tasks", name).training_lengths[1],
+            options_of("tasks", name, task_options) or dict(card("tasks", name).example),
+        )
+        for name in chosen
+    }
+    import torch
+
+    from ..measure.progress import Bar
+
     torch.set_num_threads(1)
     rows = []
-    with Bar(len(chosen), not quiet) as bar:
-        for name in chosen:
+    with Bar(len(given), not quiet) as bar:
+        for name, (units, options) in given.items():
             bar.describe(name)
-            options = parse_options(task_options) or dict(card("tasks", name).example)
-            rows.append(_measured(name, batch, length or card("tasks", name).training_lengths[1], options))
+            rows.append(_measured(name, batch, units, options))
             bar.advance(1)
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    table = Table("task", "length", "drawn, units/s", "trained, units/s", "ratio")
-    for row in rows:
-        drawn, trained = f"{row['drawn']:,.0f}", f"{row['trained']:,.0f}"
-        table.add_row(row["task"], str(row["length"]), drawn, trained, f"{row['ratio']:.0f}")
-    Console().print(table)
+    header = ("task", "length", "drawn, units/s", "trained, units/s", "ratio")
+    cells = [
+        (row["task"], str(row["length"]), f"{row['drawn']:,.0f}", f"{row['trained']:,.0f}", f"{row['ratio']:.0f}")
+        for row in rows
+    ]
+    print_table(header, cells, right=header[1:])
 
 
 def _measured(name: str, batch: int, length: int, options: dict[str, Any]) -> dict[str, Any]:
+    import torch
+
+    from ..compare import design
+    from ..compare.pace import updating
+    from ..compare.setting import Budget, Setting
+
     setting = Setting(name, length, (length,), Budget("tokens", 1), options, batch=batch)
     task, generator = setting.create_task(), torch.Generator().manual_seed(0)
     torch.manual_seed(0)
-    update = updating(build(setting, task, MEMORY, Size(setting.dim, None, {})))
+    update = updating(design.build(setting, task, MEMORY, design.Size(setting.dim, None, {})))
     episode = task.episodes(batch, length, generator)
 
     def train() -> int:

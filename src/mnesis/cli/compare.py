@@ -15,27 +15,28 @@ reading a unit, and units trained a second of CPU time.
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
-import tyro
-from rich.console import Console
-from rich.table import Table
-
-from ..compare.cell import Interrupted
-from ..compare.grid import run_grid, standing
-from ..compare.leaderboard import HEADER, Line, effort, leaderboard, markdown, table
-from ..compare.page import write_page
 from ..compare.setting import Budget, Match, Setting
 from ..core.catalog import card, create_task, list_memories
+from ..core.domain import Count, Positive, Size, nearest
 from ..core.files import atomic_path
-from ..measure.lengths import parse_lengths
-from .options import parse_options
+from ..measure.lengths import parse_amount, parse_lengths
+from .arguments import Named, shown_text
+from .options import Depth, Threads, Width, options_of
+from .output import print_table
+
+if TYPE_CHECKING:
+    from ..compare.leaderboard import Line
+
+KEPT = "what is trained is kept, and the same command goes on from there"
 
 
 def run(
-    tasks: tyro.conf.Positional[tuple[str, ...]],
+    tasks: Annotated[tuple[str, ...], Named("TASK")],
     /,
     memories: str = "",
     budget: str = "tokens=1M",
@@ -44,66 +45,78 @@ def run(
     tests: str = "4x",
     task_options: tuple[str, ...] = (),
     options: tuple[str, ...] = (),
-    dim: int = 64,
-    depth: int = 2,
-    convolution: int = 4,
-    batch: int = 32,
-    rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3),
-    seeds: int = 3,
-    sequences: int = 256,
+    dim: Width = 64,
+    depth: Depth = 2,
+    convolution: Count = 4,
+    batch: Size = 32,
+    rates: tuple[Positive, ...] = (3e-4, 1e-3, 3e-3),
+    seeds: Size = 3,
+    sequences: Size = 256,
     folder: Path = Path("runs/compare"),
-    threads: int = 1,
+    threads: Threads = 1,
     ray: str = "",
     overwrite: bool = False,
     quiet: bool = False,
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    as_json: Annotated[bool, Named("json")] = False,
 ) -> int:
     """Compare.
 
     Args:
-        tasks: of the catalog (mnesis list tasks), or your own (path/to/file.py:MyTask).
-        memories: of the catalog, or your own (path/to/file.py:MyMemory), with commas; all of the catalog if none is
-            named.
-        budget: of each training: tokens=1M (units read), or seconds=60 (of CPU time, which no machine repeats).
+        tasks: tasks of the catalog (mnesis list tasks), or your own (path/to/file.py:MyTask).
+        memories: memories of the catalog, or your own (path/to/file.py:MyMemory), with commas between them; all of the
+            catalog if none is named.
+        budget: what each training may use: tokens=1M (units read), or seconds=60 (of CPU time, which no machine
+            repeats).
         match: what else is made equal within 5 %: parameters=100k, by widths; or state=16k (bytes), by what the catalog
             names for it. --dim for all if not given.
-        length: of training episodes, one number or two with a dash (drawn between them); the catalog's if not given.
+        length: units of training episodes, one number or two with a dash (drawn between them); the catalog's if not
+            given.
         tests: lengths that are reported, with commas; or 64x, the longest training length and its doubles up to so
             many times, as far as the task goes.
         task_options: constructor arguments of the task as key=value; the catalog's if none is given.
         options: constructor arguments of memories, as MEMORY:key=value.
-        dim: width.
-        depth: blocks.
-        convolution: width of the causal convolution before every memory; 0 = without. Whole stacks that have no place
-            for one go without.
+        dim: width of the networks.
+        depth: blocks of a network.
+        convolution: units that the causal convolution before every memory sees; 0 = without. Whole stacks that have no
+            place for one go without.
         batch: rows of an update.
         rates: learning rates to search; the search goes on once beyond an end that is best.
         seeds: trainings with the best rate.
-        sequences: of validation, and of every test.
-        folder: of the comparison.
+        sequences: how many of them validate, and are in every test.
+        folder: where everything of the comparison stands.
         threads: processes at a time, each with one thread.
         ray: address of a Ray cluster that shares the folder ("auto" for the one that this machine belongs to, "local"
             for one of its own), in place of --threads; pip install 'mnesis[ray]'.
         overwrite: fill cells anew that stand in the folder.
-        quiet: no progress.
-        as_json: the leaderboard, a list of lines.
+        quiet: show no progress.
+        as_json: print the leaderboard, a list of lines.
     """
-    if not tasks:
-        raise ValueError("name a task to compare on; mnesis list tasks shows them")
     chosen = [name for name in memories.split(",") if name] or [entry.name for entry in list_memories()]
     given = _options(options, chosen)
+    limit, matched = Budget.parse(budget), Match.parse(match) if match else None
+    tested = _tests(tests)
+    wanted = {task: (_trained(task, length), options_of("tasks", task, task_options)) for task in tasks}
+    if len(wanted) < len(tasks):
+        raise ValueError(f"tasks {', '.join(tasks)}: name each once")
+    import torch
+
+    from ..compare.cell import Interrupted
+    from ..compare.grid import run_grid, standing
+    from ..compare.leaderboard import effort, leaderboard, markdown
+    from ..compare.page import write_page
+
     settings = []
-    for task in tasks:
-        task_given = parse_options(task_options) or dict(card("tasks", task).example)
-        trained = _trained(task, length)
+    for task, (trained, task_given) in wanted.items():
+        task_given = task_given or dict(card("tasks", task).example)
+        lengths = tested if isinstance(tested, tuple) else _doubles(task, trained, task_given, tested)
         settings.append(
             Setting(
                 task,
                 trained,
-                _tests(task, trained, task_given, tests),
-                Budget.parse(budget),
+                lengths,
+                limit,
                 task_given,
-                Match.parse(match) if match else None,
+                matched,
                 dim,
                 depth,
                 convolution or None,
@@ -119,7 +132,7 @@ def run(
             settings, given, folder, workers=threads, ray=ray or None, overwrite=overwrite, progress=not quiet
         )
     except Interrupted as stop:
-        Console(stderr=True).print("stopped; the same command goes on from there")
+        print(f"stopped; {KEPT}", file=sys.stderr)
         return 128 + stop.number
     cells += standing(folder, cells)
     lines = leaderboard(cells)
@@ -136,46 +149,61 @@ def run(
 
 
 def _show(lines: list[Line], page: Path) -> None:
-    console = Console()
-    told = [at for at, heading in enumerate(HEADER) if console.width >= 100 or heading not in ("weights", "mult-adds")]
+    from ..compare.leaderboard import HEADER, reasons, table
+
+    wide = not sys.stdout.isatty() or shutil.get_terminal_size().columns >= 100
+    told = [at for at, heading in enumerate(HEADER) if wide or heading not in ("weights", "mult-adds")]
     for task in dict.fromkeys(each.task for each in lines):
-        shown = Table(title=task)
-        for at in told:
-            shown.add_column(HEADER[at], no_wrap=not at, justify="right" if at else "left")
-        for row in table([each for each in lines if each.task == task], ranges=False):
-            shown.add_row(*(row[at] for at in told))
-        console.print(shown)
-    console.print(f"page: {page}")
+        own = [each for each in lines if each.task == task]
+        rows = [[row[at] for at in told] for row in table(own, ranges=False)]
+        print_table([HEADER[at] for at in told], rows, title=task, right=HEADER[1:], caption=reasons(own))
+    print(f"page: {page}")
 
 
 def _options(options: tuple[str, ...], memories: list[str]) -> dict[str, dict[str, Any]]:
     """By memory; unknown ones are refused here."""
-    given: dict[str, dict[str, Any]] = {name: {} for name in memories}
-    for name in memories:
-        card("memories", name)
+    pairs: dict[str, list[str]] = {name: [] for name in memories}
+    if len(pairs) < len(memories):
+        raise ValueError(f"memories {','.join(memories)}: name each once")
     for option in options:
         before, separator, value = option.partition("=")
         name, _, key = before.rpartition(":")
-        pair = key + separator + value
-        if name not in given:
-            raise ValueError(f"{option!r} is no option of a compared memory; write MEMORY:key=value")
-        given[name] |= parse_options((pair,))
-    return given
+        if name not in pairs:
+            near = nearest(name, pairs)
+            hint = f"did you mean {near}:{key}?" if name and near else "write MEMORY:key=value"
+            raise ValueError(f"{shown_text(option)} is no option of a compared memory; {hint}")
+        pairs[name].append(key + separator + value)
+    return {name: options_of("memories", name, own, {"dim": "--dim"}) for name, own in pairs.items()}
 
 
 def _trained(task: str, length: str) -> int | tuple[int, int]:
-    if length:
-        ends = parse_lengths(length.replace("-", ","))
-        return ends[0] if len(ends) == 1 else (ends[0], ends[-1])
-    low, high = card("tasks", task).training_lengths
+    """Lengths of training episodes: ``16``, ``4-16``, or the catalog's."""
+    if not length:
+        low, high = card("tasks", task).training_lengths
+        return low if low == high else (low, high)
+    first, dash, last = length.strip().partition("-")
+    if "," in length or (dash and not (first and last)):
+        raise ValueError(
+            f"--length {shown_text(length)} is no length; write one number or two with a dash, such as 4-16"
+        )
+    low = parse_amount(first, "length", least=1)
+    high = parse_amount(last, "length", least=1) if dash else low
+    if high < low:
+        raise ValueError(f"--length {length}: {first} is above {last}; write the shorter first, {last}-{first}")
     return low if low == high else (low, high)
 
 
-def _tests(task: str, trained: int | tuple[int, int], options: dict[str, Any], tests: str) -> tuple[int, ...]:
-    """Lengths as they are, or multiples as far as the task goes."""
+def _tests(tests: str) -> tuple[int, ...] | int:
+    """Lengths as they are, or so many times the trained one at most."""
     if not tests.endswith("x"):
-        return tuple(parse_lengths(tests))
-    most = parse_lengths(tests[:-1])[-1]
+        return tuple(parse_lengths(tests, least=1))
+    return parse_amount(tests[:-1], "multiple of the trained length", least=1)
+
+
+def _doubles(task: str, trained: int | tuple[int, int], options: dict[str, Any], most: int) -> tuple[int, ...]:
+    """The longest trained length and its doubles, as far as the task goes."""
+    import torch
+
     longest = trained if isinstance(trained, int) else trained[1]
     created, possible = create_task(task, **options), []
     for times in (2**power for power in range(most.bit_length())):

@@ -8,46 +8,58 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-import torch
-from rich.console import Console
+from ..core.domain import Size
+from ..measure.lengths import parse_lengths
+from .arguments import Named
+from .options import Seed, Threads
+from .output import bold
 
-from ..measure import Evaluation, parse_lengths, write_report
-from ..tasks.babilong_source import BABILongSource
-from .evaluate import measure, show
-from .recipes import phases
-from .runs import fast_products, open_run, shipped
-from .training import DESIGNS, ReaderDesign, train_reader
+if TYPE_CHECKING:
+    from ..measure import Evaluation
+
+KEPT = "what is trained and read is kept, and the same command goes on from there"
 
 
 def run(
-    folder: Path = Path("runs/demo"),
+    folder: Annotated[Path, Named("FOLDER")] = Path("runs/demo"),
     /,
     lengths: str = "1k,4k,16k,64k",
     reader_lengths: str = "16k,64k,256k,1M",
-    streams: int = 40,
-    long_streams: int = 4,
-    seed: int = 0,
-    threads: int = 2,
+    streams: Size = 40,
+    long_streams: Size = 4,
+    seed: Seed = 0,
+    threads: Threads = 2,
     overwrite: bool = False,
     quiet: bool = False,
 ) -> int:
     """Train, stream, report.
 
     Args:
-        folder: of the run; the same command goes on where it was stopped.
-        lengths: at which the fresh reader is evaluated.
-        reader_lengths: at which the shipped reader is evaluated.
+        folder: where the demo stands; the same command goes on where it was stopped.
+        lengths: tokens of the streams that the fresh reader is evaluated on.
+        reader_lengths: tokens of the streams that the shipped reader is evaluated on.
         streams: streams a length, up to 16k tokens; each is asked two or three questions.
         long_streams: streams a length beyond.
         seed: of weights and data.
-        threads: of the processor.
+        threads: threads of the processor.
         overwrite: start anew.
-        quiet: no progress bars.
+        quiet: show no progress bars.
     """
+    own_lengths, shipped_lengths = parse_lengths(lengths, least=1), parse_lengths(reader_lengths, least=1)
+    import torch
+
+    from ..measure import write_report
+    from ..tasks.babilong_source import BABILongSource
+    from .evaluate import show
+    from .recipes import phases
+    from .runs import fast_products, shipped
+    from .training import DESIGNS, ReaderDesign, train_reader
+
     torch.set_num_threads(threads)
-    console, began = Console(), time.monotonic()
-    console.print("[bold]1[/] training an ARMT from scratch on facts hidden in generated prose")
+    began = time.monotonic()
+    print(f"{bold('1')} training an ARMT from scratch on facts hidden in generated prose", flush=True)
     design = ReaderDesign(options=DESIGNS["armt"])
     with fast_products():
         _, result = train_reader(
@@ -60,29 +72,32 @@ def run(
             progress=not quiet,
         )
     if not result.finished:
-        console.print("stopped; the same command goes on from there")
+        print(f"stopped; {KEPT}")
         return 128 + (result.signal or 0)
     runs = [folder / "fresh"]
-    console.print("[bold]2[/] reading long streams with it in constant memory, and asking at their ends")
-    show(_evaluate(folder / "fresh", folder / "fresh", lengths, streams, long_streams, quiet))
+    print(f"{bold('2')} reading long streams with it in constant memory, and asking at their ends", flush=True)
+    show(_evaluate(folder / "fresh", folder / "fresh", own_lengths, streams, long_streams, quiet))
     if "reader" in shipped():
-        console.print("[bold]3[/] the same with the reader that ships with mnesis, to a million tokens")
+        print(f"{bold('3')} the same with the reader that ships with mnesis, to a million tokens", flush=True)
         reader = folder / "reader"
-        show(_evaluate("reader", reader, reader_lengths, streams, long_streams, quiet))
+        show(_evaluate("reader", reader, shipped_lengths, streams, long_streams, quiet))
         runs.append(reader)
     for path in runs:
         write_report([path])
     page = write_report(runs, folder / "report.html", labels=["fresh", "reader"][: len(runs)], title="mnesis demo")
-    console.print(f"done in {(time.monotonic() - began) / 60:.1f} minutes; report: [bold]{page}[/]")
+    print(f"done in {(time.monotonic() - began) / 60:.1f} minutes; report: {bold(str(page))}")
     return 0
 
 
 def _evaluate(
-    model: str | Path, output: Path, lengths: str, streams: int, long_streams: int, quiet: bool
+    model: str | Path, output: Path, lengths: list[int], streams: int, long_streams: int, quiet: bool
 ) -> Evaluation:
+    from .evaluate import measure
+    from .runs import open_run
+
     return measure(
         open_run(str(model)),
-        parse_lengths(lengths),
+        lengths,
         streams=streams,
         long_streams=long_streams,
         questions=4,

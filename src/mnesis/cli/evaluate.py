@@ -12,40 +12,42 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
-import tyro
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
+from ..core.domain import Count, Size
+from ..measure.lengths import format_length, parse_lengths
+from .arguments import Named
+from .options import Seed, Threads
+from .output import print_table
+from .runs import fast_products, find, open_run, refuse_files
 
-from ..measure import Evaluation, evaluate, format_length, parse_lengths, write_report
-from ..tasks import scoring
-from .runs import OpenRun, fast_products, open_run
+if TYPE_CHECKING:
+    from ..measure import Evaluation
+    from .runs import OpenRun
 
+KEPT = "what is read is kept, and the same command goes on from there"
 SHORT = 16_000
 """Up to here ``streams`` are read, beyond it ``long_streams``."""
 
 
 def run(
-    model: tyro.conf.Positional[str],
+    model: Annotated[str, Named("RUN")],
     /,
     lengths: str = "1k,4k,16k",
-    streams: int = 100,
-    long_streams: int = 10,
-    questions: int = 4,
-    batch: int = 8,
-    chunk: int = 512,
-    seed: int = 0,
+    streams: Size = 100,
+    long_streams: Size = 10,
+    questions: Size = 4,
+    batch: Size = 8,
+    chunk: Size = 512,
+    seed: Seed = 0,
     stories: str | None = None,
     background: str | None = None,
     files: tuple[str, ...] = (),
-    maximum_facts: int | None = None,
+    maximum_facts: Count | None = None,
     output: Path | None = None,
-    threads: int = 2,
+    threads: Threads = 2,
     quiet: bool = False,
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    as_json: Annotated[bool, Named("json")] = False,
 ) -> None:
     """Evaluate.
 
@@ -61,20 +63,26 @@ def run(
         seed: of the test set.
         stories: bAbI files, or "simulated"; as in training if not given.
         background: folder of .txt files, or "prose"; as in training if not given.
-        files: of that folder, the ones to read; the run's held-out files if not given.
-        maximum_facts: longer stories are left out, so that short samples hold them.
+        files: those of that folder that are read; the run's held-out files if not given.
+        maximum_facts: stories of more facts are left out, so that short samples hold them.
         output: folder for evaluation.jsonl, results.json and report.html; if not given, the run's own, or runs/NAME for
             a reader that ships with mnesis.
-        threads: of the processor.
-        quiet: no progress bar.
-        as_json: the results, for scripts.
+        threads: threads of the processor.
+        quiet: show no progress bar.
+        as_json: print the results, for scripts.
     """
+    read = parse_lengths(lengths, least=1)
+    find(model)
+    import torch
+
+    from ..measure import write_report
+
     torch.set_num_threads(threads)
     opened = open_run(model)
     output = output or (opened.folder if opened.folder == Path(model) else Path("runs") / model)
     found = measure(
         opened,
-        parse_lengths(lengths),
+        read,
         streams=streams,
         long_streams=long_streams,
         questions=questions,
@@ -114,10 +122,14 @@ def measure(
     progress: bool,
 ) -> Evaluation:
     """Evaluate an opened run, on other stories or another background than it was trained on if asked to."""
+    from ..measure import evaluate
+    from ..tasks import scoring
+
     source = opened.source
     if background is not None and background != source.background:
         source = dataclasses.replace(source, background=background, held_out=())
     source = dataclasses.replace(source, stories=stories or source.stories, held_out=files or source.held_out)
+    refuse_files("--files", files, source.background)
     asked = questions if source.stories == "simulated" else 1
     task = source.open(opened.tokenizer, split="test", questions=asked, maximum_facts=maximum_facts)
     about = {"model": str(opened.folder.name), "source": source.as_json()}
@@ -145,20 +157,21 @@ def show(found: Evaluation) -> None:
     caption = (
         "reset: the same weights, their state reset just before the question; growth: of the process, since the start"
     )
-    table = Table(caption=caption, caption_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("tokens", "accuracy", "95 %", "asked", "bits", "reset", "state", "tokens/s", "growth"):
-        table.add_column(name, justify="right", no_wrap=True)
+    header = ("tokens", "accuracy", "95 %", "asked", "bits", "reset", "state", "tokens/s", "growth")
+    rows = []
     for row in found.lengths:
         low, high = row["accuracy"]["interval"]
-        table.add_row(
-            format_length(row["length"]),
-            f"{row['accuracy']['mean']:.1%}",
-            f"{low:.0%}-{high:.0%}",
-            str(row["questions"]),
-            f"{row['bits']['mean']:.2f}",
-            f"{row['control_accuracy']['mean']:.0%}",
-            f"{row['state_bytes'] / 2**20:.1f}M",
-            f"{row['units_per_second']:,.0f}",
-            f"{row['growth_bytes'] / 2**20:.1f}M",
+        rows.append(
+            (
+                format_length(row["length"]),
+                f"{row['accuracy']['mean']:.1%}",
+                f"{low:.0%}-{high:.0%}",
+                str(row["questions"]),
+                f"{row['bits']['mean']:.2f}",
+                f"{row['control_accuracy']['mean']:.0%}",
+                f"{row['state_bytes'] / 2**20:.1f}M",
+                f"{row['units_per_second']:,.0f}",
+                f"{row['growth_bytes'] / 2**20:.1f}M",
+            )
         )
-    Console().print(table)
+    print_table(header, rows, caption=caption, right=header)

@@ -8,15 +8,15 @@ What stands there already is left alone.
 from __future__ import annotations
 
 from pathlib import Path
-
-import tyro
+from typing import Annotated
 
 from ..tasks.images.collections import fetch_collection
+from .arguments import Named
 
 
 def run(
-    name: tyro.conf.Positional[str],
-    folder: tyro.conf.Positional[Path],
+    name: Annotated[str, Named("COLLECTION")],
+    folder: Annotated[Path, Named("FOLDER")],
     /,
     quiet: bool = False,
 ) -> None:

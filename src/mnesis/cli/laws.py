@@ -18,23 +18,23 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import torch
-import tyro
 from rich.console import Console
 from rich.table import Table
 
 from ..core.catalog import card, create_memory, list_memories
 from ..core.laws import LAWS, Gap, check
 from ..core.memory import Memory
+from .arguments import Named
 from .options import parse_options
 
 
 def run(
-    names: tyro.conf.Positional[tuple[str, ...]] = (),
+    names: Annotated[tuple[str, ...], Named("MEMORY")] = (),
     /,
-    every: Annotated[bool, tyro.conf.arg(name="all")] = False,
+    every: Annotated[bool, Named("all")] = False,
     only: tuple[str, ...] = (),
     options: tuple[str, ...] = (),
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    as_json: Annotated[bool, Named("json")] = False,
 ) -> int:
     """Measure the laws.
 

@@ -1,10 +1,19 @@
-"""``key=value`` on the command line."""
+"""What several commands take: ``key=value`` pairs, names of the catalog, and common numbers."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from ..core.catalog import card
+from ..core.domain import Between, shown
+from ..core.source import check_options
+
+Seed = Annotated[int, Between(0, 2**32 - 1)]
+Threads = Annotated[int, Between(1, 1024)]
+Width = Annotated[int, Between(1, 65_536)]
+Depth = Annotated[int, Between(1, 1024)]
 
 
 def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
@@ -13,9 +22,26 @@ def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         key, separator, value = pair.partition("=")
         if not separator or not key.isidentifier():
-            raise ValueError(f"{pair!r} is not an option; write key=value, such as segment=512")
+            raise ValueError(f"{shown(pair)} is not an option; write key=value, such as segment=512")
         try:
             options[key] = json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # no JSON, or numbers of thousands of digits
             options[key] = value
+    return options
+
+
+def options_of(kind: str, name: str, pairs: Sequence[str], fixed: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Options of a memory or task, examined against its constructor before anything is built.
+
+    Args:
+        kind: "memories" or "tasks".
+        name: in the catalog, or of somebody's own class.
+        pairs: as given.
+        fixed: arguments that are given by other means, and by which.
+
+    Raises:
+        ValueError: an unknown name or option, with the nearest, or a value that it cannot have.
+    """
+    known, options = card(kind, name), parse_options(pairs)
+    check_options(known, options, fixed=fixed)
     return options

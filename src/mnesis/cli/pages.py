@@ -8,32 +8,33 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import docstring_parser
-import torch
-import tyro
-from rich.console import Console
 
 from ..core.catalog import Card, list_memories, list_tasks, papers
 from ..core.files import atomic_path
-from ..core.memory import Memory
-from ..core.state import nbytes
+from .arguments import Named
+from .show import memory_example, task_example
+
+if TYPE_CHECKING:
+    from ..core.memory import Memory
 
 DIM = 256
 """Width at which state and parameters are counted."""
 
 
-def run(folder: tyro.conf.Positional[Path], /, overwrite: bool = False) -> None:
+def run(folder: Annotated[Path, Named("FOLDER")], /, overwrite: bool = False) -> None:
     """Write the pages, and an index of each kind.
 
     Args:
-        folder: for ``memories`` and ``tasks``.
+        folder: where the folders memories and tasks are written.
         overwrite: replace pages that are there.
     """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; give a folder")
     pages = {f"memories/{name}": text for name, text in memory_pages().items()}
     pages |= {f"tasks/{name}": text for name, text in task_pages().items()}
     found = [name for name in pages if (folder / name).exists()]
@@ -43,7 +44,7 @@ def run(folder: tyro.conf.Positional[Path], /, overwrite: bool = False) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(folder / name) as path:
             path.write_text(text, encoding="utf-8")
-    Console().print(f"{len(pages) - 2} pages in {folder}", highlight=False)
+    print(f"{len(pages) - 2} pages in {folder}")
 
 
 def memory_pages() -> dict[str, str]:
@@ -63,24 +64,20 @@ def task_pages() -> dict[str, str]:
 
 
 def _task_page(card: Card) -> str:
-    needed = [
-        key
-        for key, parameter in inspect.signature(card.load()).parameters.items()
-        if parameter.default is inspect.Parameter.empty and key not in card.example
-    ]
-    options = {key: _literal(value) for key, value in card.example.items()} | dict.fromkeys(needed, "...")
-    given = "".join(f", {key}={value}" for key, value in options.items())
-    use, compared = [f'task = mnesis.create_task("{card.name}"{given})'], []
+    compared = []
     if card.lengths is not None:
-        low, high = (card.lengths,) * 2 if isinstance(card.lengths, int) else card.lengths
-        use.append(f"episode = task.episodes(32, {low}, torch.Generator().manual_seed(0))  # inputs, targets, weight")
+        low, high = card.training_lengths
         ends = str(low) if low == high else f"{low} to {high}"
         compared = [f"## Compared\n\n`mnesis compare {card.name}` trains at lengths of {ends}."]
-    return _text(card, use, "Task", compared)
+    return _text(card, task_example(card), "Task", compared)
 
 
 def _counted(card: Card) -> tuple[int, int]:
     """Bytes of one row's state and parameters, as published at a width of 256."""
+    import torch
+
+    from ..core.state import nbytes
+
     torch.manual_seed(0)
     memory: Memory[Any] = card.load()(DIM)
     state = memory.initial_state(1, device=torch.device("cpu"), dtype=torch.float32)
@@ -113,11 +110,7 @@ def _page(card: Card, state: int, parameters: int) -> str:
         facts.append(f"- Forms: {', '.join(card.forms)}; they agree to 1e-9 in float64.")
     if card.load().splits:
         facts.append("- Several processes can read one sequence (`memories.over_processes`).")
-    use = [
-        f'memory = mnesis.create_memory("{card.name}", dim={DIM})',
-        f"y, state = memory(x)  # x: [batch, time, {DIM}]",
-    ]
-    return _text(card, use, "Family", ["## What it costs\n\n" + "\n".join(facts)])
+    return _text(card, memory_example(card.name, DIM), "Family", ["## What it costs\n\n" + "\n".join(facts)])
 
 
 def _text(card: Card, use: list[str], kind: str, more: list[str]) -> str:
@@ -164,8 +157,3 @@ def _line(text: str | None) -> str:
 
 def _bytes(card: Card, count: int) -> str:
     return f"{count:,} bytes" if card.bounded else f"{count:,} bytes, and more with every unit"
-
-
-def _literal(value: Any) -> str:
-    """As code, with double quotes."""
-    return json.dumps(value) if isinstance(value, str) else repr(value)

@@ -9,14 +9,13 @@ A run that is not evaluated, or half written, is shown as far as it goes, with a
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-import tyro
-
-from ..measure import write_report
+from .arguments import Named
 
 
 def run(
-    folders: tyro.conf.Positional[tuple[Path, ...]],
+    folders: Annotated[tuple[Path, ...], Named("RUN")],
     /,
     output: Path | None = None,
     labels: tuple[str, ...] = (),
@@ -26,12 +25,16 @@ def run(
     """Write the page and print its path.
 
     Args:
-        folders: of the runs.
-        output: the page; report.html in the folder of a single run if not given.
-        labels: names of the runs on the page.
-        title: of the page.
-        overwrite: replace an existing page at ``output``.
+        folders: folders of runs.
+        output: file for the page; report.html in the folder of a single run if not given.
+        labels: names of the runs on the page, one a run; those of their folders if not given.
+        title: heading of the page.
+        overwrite: replace an existing page at --output.
     """
     if output is not None and output.exists() and not overwrite:
         raise ValueError(f"{output} exists; give another --output or --overwrite")
+    if labels and len(labels) != len(folders):
+        raise ValueError(f"--labels {' '.join(labels)} are {len(labels)} for {len(folders)} runs; give one a run")
+    from ..measure import write_report
+
     print(write_report(list(folders), output, labels=list(labels) or None, title=title))

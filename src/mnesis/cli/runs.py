@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import torch
+from ..core.domain import nearest
 
-from ..core.memory import Memory
-from ..nets import load
-from ..tasks.babilong_source import BABILongSource
-from ..tasks.tokenizer import Tokenizer, load_tokenizer
+if TYPE_CHECKING:
+    from ..core.memory import Memory
+    from ..tasks.babilong_source import BABILongSource
+    from ..tasks.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class OpenRun:
     @property
     def source(self) -> BABILongSource:
         """Where its training data came from."""
+        from ..tasks.babilong_source import BABILongSource
+
         described = self.config.get("config", self.config).get("source")
         if described is None:
             raise ValueError(f"{self.folder} was not trained on BABILong; evaluate it from Python with mnesis.measure")
@@ -42,12 +44,19 @@ def shipped() -> list[str]:
     return sorted(path.parent.name for path in folder.glob("*/model.safetensors"))
 
 
+def shipped_folder(name: str) -> Path:
+    """Where such a reader stands."""
+    return Path(str(files("mnesis"))) / "readers" / name
+
+
 @contextmanager
 def fast_products() -> Iterator[None]:
     """Matrix products through oneDNN, 1.7 times as fast on processors with AVX-512, in full float32.
 
     Where the processor has AMX units the same setting would round products to bfloat16, so it is left alone there.
     """
+    import torch
+
     before = torch.get_float32_matmul_precision()
     if not torch.cpu._is_amx_tile_supported():
         torch.set_float32_matmul_precision("medium")
@@ -62,13 +71,32 @@ def find(model: str) -> Path:
     if Path(model).is_dir():
         return Path(model)
     if model in shipped():
-        return Path(str(files("mnesis"))) / "readers" / model
-    raise ValueError(f"there is no folder {model} and no reader of that name; readers here: {', '.join(shipped())}")
+        return shipped_folder(model)
+    near = nearest(model, shipped())
+    hint = f"did you mean {near!r}?" if near else f"readers here: {', '.join(shipped())}"
+    raise ValueError(f"there is no folder {model} and no reader of that name; {hint}")
+
+
+def refuse_files(option: str, files: Sequence[str], background: str) -> None:
+    """Refuse names of files where no folder of files is read.
+
+    Raises:
+        ValueError: there are names, and no folder.
+    """
+    folders = [name for name in background.split(",") if name and name != "prose" and not name.startswith("hub:")]
+    if files and not folders:
+        raise ValueError(
+            f"{option} {' '.join(files)} names files of a folder, and the background is {background}; give "
+            f"--background a folder that holds them, or leave {option} out"
+        )
 
 
 def open_run(model: str) -> OpenRun:
     """A run's network, tokenizer and configuration, ready to read."""
+    from ..nets import load
+    from ..tasks.tokenizer import load_tokenizer
+
     folder = find(model)
     network = load(folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return OpenRun(folder, cast(Memory[Any], network), load_tokenizer(folder), config)
+    return OpenRun(folder, cast("Memory[Any]", network), load_tokenizer(folder), config)

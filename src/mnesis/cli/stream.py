@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import torch
-import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..core.state import load_state, nbytes, save_state
 from ..nets import LanguageModel
 from ..tasks.tokenizer import Tokenizer
+from .arguments import Named
 from .runs import OpenRun, fast_products, open_run
 
 BLOCK = 1 << 16
@@ -44,7 +44,7 @@ class Answer:
 
 
 def run(
-    text: tyro.conf.Positional[str],
+    text: Annotated[str, Named("TEXT")],
     /,
     model: str = "reader",
     ask: tuple[str, ...] = (),
@@ -53,7 +53,7 @@ def run(
     overwrite: bool = False,
     chunk: int = 512,
     threads: int = 2,
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    as_json: Annotated[bool, Named("json")] = False,
 ) -> None:
     """Read a text.
 

@@ -10,67 +10,76 @@ Ctrl-C saves and stops; the same command goes on where it stopped. Evaluate with
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
-import torch
-import tyro
+from ..core.domain import AtLeast, Count, Size
+from .arguments import Named
+from .options import Depth, Seed, Threads, Width, options_of
+from .runs import fast_products, refuse_files
 
-from ..tasks.babilong_source import BABILongSource
-from .options import parse_options
-from .recipes import phases
-from .runs import fast_products
-from .training import DESIGNS, ReaderDesign, train_reader
+KEPT = "the last checkpoint is kept, and the same command goes on from there"
 
 
 def run(
-    folder: tyro.conf.Positional[Path],
+    folder: Annotated[Path, Named("RUN")],
     /,
     memory: str = "armt",
     options: tuple[str, ...] = (),
-    dim: int = 128,
-    depth: int = 2,
-    hidden: int = 256,
-    convolution: int = 6,
+    dim: Width = 128,
+    depth: Depth = 2,
+    hidden: Size = 256,
+    convolution: Count = 6,
     recipe: Literal["demo", "standard", "reader"] = "standard",
-    number: int = 1,
+    number: Literal[1, 2, 3] = 1,
     stories: str = "simulated",
     background: str = "prose",
     held_out: tuple[str, ...] = (),
-    vocabulary: int = 2048,
-    seed: int = 0,
-    threads: int = 2,
+    vocabulary: Annotated[int, AtLeast(257)] = 2048,
+    seed: Seed = 0,
+    threads: Threads = 2,
     overwrite: bool = False,
     quiet: bool = False,
     trackers: tuple[str, ...] = (),
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    as_json: Annotated[bool, Named("json")] = False,
 ) -> int:
     """Train.
 
     Args:
-        folder: of the run.
+        folder: where the run stands.
         memory: a memory of the catalog (mnesis list memories).
         options: its constructor arguments as key=value, such as memory_tokens=16.
         dim: width of the network.
-        depth: layers.
+        depth: layers of the network.
         hidden: width of the MLPs.
-        convolution: width of the causal convolution in every layer; 0 = without.
-        recipe: demo (minutes), standard (half an hour) or reader (up to two hours).
-        number: of the bAbI task: 1, 2 or 3.
+        convolution: tokens that the causal convolution in every layer sees; 0 = without.
+        recipe: how long it is trained: demo (minutes), standard (half an hour) or reader (up to two hours).
+        number: of the bAbI task.
         stories: "simulated", or the path of bAbI's files (zip, tar.gz or folder).
         background: "prose" (generated), a folder of .txt files, hub:NAME of a text data set, or several with commas.
         held_out: files of that folder which training must not read.
-        vocabulary: of the tokenizer trained on background and stories; 257 = bytes.
+        vocabulary: ids of the tokenizer trained on background and stories; 257 = bytes.
         seed: of weights and data.
-        threads: of the processor.
+        threads: threads of the processor.
         overwrite: replace a run that stands in the folder.
-        quiet: no progress bar.
+        quiet: show no progress bar.
         trackers: of accelerate, such as tensorboard.
-        as_json: how training ended, for scripts.
+        as_json: print how training ended, for scripts.
     """
+    given = options_of("memories", memory, options, {"dim": "--dim"})
+    refuse_files("--held-out", held_out, background)
+    if "hub:" in background and find_spec("datasets") is None:
+        raise ValueError(f"--background {background} reads the Hugging Face hub; pip install 'mnesis[datasets]' first")
+    import torch
+
+    from ..tasks.babilong_source import BABILongSource
+    from .recipes import phases
+    from .training import DESIGNS, ReaderDesign, train_reader
+
     torch.set_num_threads(threads)
     source = BABILongSource(number, stories, "en-10k", background, held_out, vocabulary)
-    chosen = {**DESIGNS.get(memory, {}), **parse_options(options)}
+    chosen = {**DESIGNS.get(memory, {}), **given}
     design = ReaderDesign(memory, dim, depth, hidden, convolution or None, chosen)
     with fast_products():
         _, result = train_reader(

@@ -9,7 +9,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -17,26 +17,38 @@ from typing import Any
 import torch
 
 from ..core.catalog import card
+from ..core.task import Episode
 from ..measure.progress import Bar
 from .cell import RESULT, Cell, Interrupted, run_cell, stood
 from .cluster import by_ray
 from .design import Options
+from .names import labels
 from .place import Filled, Place, failed
 from .setting import Setting
 
 
 def places(settings: Sequence[Setting], memories: Mapping[str, Options], folder: Path) -> list[Place]:
-    """Every memory on every task, in folders ``TASK/MEMORY``; of classes of your own the names alone."""
-    return [
-        Place(setting, memory, options, folder / short(setting.task) / short(memory))
-        for setting in settings
-        for memory, options in memories.items()
-    ]
+    """Every memory on every task, in folders ``TASK/MEMORY``; of classes of your own the names alone.
+
+    Where two classes have one name, the folder says more of one that does not stand there already.
+    """
+    tasks = labels(setting.task for setting in settings)
+    found = []
+    for setting in settings:
+        own = folder / tasks[setting.task]
+        standing = {cell["memory"]: path.parent.name for path, cell in _filled(own, f"*/{RESULT}")}
+        told = labels([*memories, *standing])
+        found += [
+            Place(setting, memory, options, own / standing.get(memory, told[memory]))
+            for memory, options in memories.items()
+        ]
+    return found
 
 
-def short(name: str) -> str:
-    """Of a class in a file, its name; of the catalog's, the same."""
-    return name.rpartition(":")[2]
+def _filled(folder: Path, pattern: str) -> list[tuple[Path, Cell]]:
+    """Cells that stand in a folder, with their files, in the order of their names."""
+    paths = sorted(folder.glob(pattern))
+    return [(path, json.loads(path.read_text(encoding="utf-8"))) for path in paths]
 
 
 def standing(folder: Path, but: Sequence[Cell] = ()) -> list[Cell]:
@@ -45,7 +57,7 @@ def standing(folder: Path, but: Sequence[Cell] = ()) -> list[Cell]:
     Those of classes that cannot be found any more, such as of a file that was moved, are left out.
     """
     known = {(cell["task"], cell["memory"]) for cell in but}
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"*/*/{RESULT}"))]
+    found = [cell for _, cell in _filled(folder, f"*/*/{RESULT}")]
     return [cell for cell in found if (cell["task"], cell["memory"]) not in known and _is_known(cell)]
 
 
@@ -170,13 +182,23 @@ def _work(place: Place, theirs: Connection) -> None:
     threading.Thread(target=follow, daemon=True).start()
     torch.set_num_threads(1)
     try:
-        theirs.send(run_cell(place.setting, place.memory, place.options, place.folder))
+        found: Cell | Exception = run_cell(place.setting, place.memory, place.options, place.folder)
     except (ValueError, Interrupted) as error:
-        theirs.send(error)
+        found = error
+    with suppress(BrokenPipeError):  # whoever asked for it is gone; it stands in its folder
+        theirs.send(found)
 
 
 def _try(setting: Setting) -> None:
     """Draw the shortest and longest episodes, so that impossible settings are refused before anything is trained."""
     task = setting.create_task()
+    for name in ("vocabulary", "chance"):
+        if not isinstance(getattr(task, name, None), (int, float)):
+            raise ValueError(f"{setting.task} says no {name}; set self.{name} to a number, as mnesis.Task describes it")
     for length in (*setting.lengths, *setting.tests):
-        task.episodes(1, length, torch.Generator().manual_seed(0))
+        episode = task.episodes(1, length, torch.Generator().manual_seed(0))
+        if not isinstance(episode, Episode):
+            raise ValueError(
+                f"{setting.task} draws a {type(episode).__name__} and no Episode; return mnesis.Episode(inputs, "
+                "targets, weight) from episodes()"
+            )

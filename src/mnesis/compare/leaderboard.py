@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -194,7 +195,7 @@ def table(lines: Sequence[Line], *, ranges: bool = True) -> list[tuple[str, ...]
     rows = []
     for each in lines:
         if each.accuracy is None or each.bits is None:
-            rows.append((each.memory, f"{each.status}: {each.reason}", *[""] * (len(HEADER) - 2)))
+            rows.append((each.memory, each.status, *[""] * (len(HEADER) - 2)))
             continue
         rows.append(
             (
@@ -212,6 +213,12 @@ def table(lines: Sequence[Line], *, ranges: bool = True) -> list[tuple[str, ...]
     return rows
 
 
+def reasons(lines: Sequence[Line]) -> str:
+    """Why memories of one task did not finish, a line each; "" where all did."""
+    told = (f"{each.memory} {each.status}: {each.reason}" for each in lines if each.status != "done")
+    return "\n".join(" ".join(line.split()) for line in told)
+
+
 def _written(value: Spread, ranges: bool, write: Callable[[float], str]) -> str:
     if not ranges or value.low == value.high:
         return write(value.median)
@@ -219,11 +226,20 @@ def _written(value: Spread, ranges: bool, write: Callable[[float], str]) -> str:
 
 
 def markdown(lines: Sequence[Line], about: str = "") -> str:
-    """A table a task, below what is to be said of all."""
-    parts = [about, "\n\n"] if about else []
+    """A table a task, below what is to be said of all, with the reasons of what did not finish below it."""
+    parts = [_escaped(about), "\n\n"] if about else []
     for task in dict.fromkeys(each.task for each in lines):
-        rows = table([each for each in lines if each.task == task])
-        parts.append(f"## {task}\n\n| {' | '.join(HEADER)} |\n|---|{'---:|' * (len(HEADER) - 1)}\n")
-        parts += [f"| {' | '.join(row)} |\n" for row in rows]
-        parts.append("\n")
+        own = [each for each in lines if each.task == task]
+        parts.append(f"## {_escaped(task)}\n\n| {' | '.join(HEADER)} |\n|---|{'---:|' * (len(HEADER) - 1)}\n")
+        parts += [f"| {' | '.join(map(_escaped, row))} |\n" for row in table(own)]
+        parts += [f"\n- {_escaped(reason)}" for reason in reasons(own).splitlines()]
+        parts.append("\n" if parts[-1].endswith("\n") else "\n\n")
     return "".join(parts).rstrip() + "\n"
+
+
+def _escaped(text: str) -> str:
+    """Text as Markdown shows it: what would be HTML, a link, emphasis or the end of a cell is text."""
+    plain = " ".join(text.split())
+    for mark, meant in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+        plain = plain.replace(mark, meant)
+    return re.sub(r"([\\`*\[\]|])|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", plain)

@@ -15,8 +15,8 @@ from ..core.catalog import Card, card
 from ..core.files import atomic_path
 from ..measure import page
 from .cell import Cell
-from .grid import short
 from .leaderboard import Line, effort, leaderboard
+from .names import labels
 from .pictures import by_distance, by_length, pareto
 
 
@@ -45,18 +45,28 @@ def write_page(folder: Path, cells: Sequence[Cell]) -> Path:
     """Write leaderboard.html into the folder of a comparison, and return its path."""
     lines = leaderboard(cells)
     found = {(cell["task"], cell["memory"]): cell for cell in cells}
+    label = {**labels(task for task, _ in found), **labels(memory for _, memory in found)}
     sections = []
     for task in dict.fromkeys(line.task for line in lines):
         own = [line for line in lines if line.task == task]
-        rows = [_row(line, found[task, line.memory]) for line in own]
+        rows = [
+            _Row(
+                line,
+                card("memories", line.memory),
+                found[task, line.memory],
+                f"{label[task]}--{label[line.memory]}",
+                _command(found[task, line.memory]),
+            )
+            for line in own
+        ]
         cells_of_task = {memory: cell for (name, memory), cell in found.items() if name == task}
-        sections.append(_Section(card("tasks", task), rows, _figures(task, own, cells_of_task)))
+        sections.append(_Section(card("tasks", task), rows, _figures(label[task], own, cells_of_task)))
     memories = sorted({line.memory for line in lines})
     content = json.dumps([line.as_json() for line in lines], indent=2).encode()
     text = page.render(
         "page.html.jinja",
         package="mnesis.compare",
-        short=short,
+        short=label.__getitem__,
         sections=sections,
         effort=effort(cells),
         memories=[(name, [_of(section, name) for section in sections]) for name in memories],
@@ -66,10 +76,6 @@ def write_page(folder: Path, cells: Sequence[Cell]) -> Path:
     with atomic_path(folder / "leaderboard.html") as path:
         path.write_text(text, encoding="utf-8")
     return folder / "leaderboard.html"
-
-
-def _row(line: Line, cell: Cell) -> _Row:
-    return _Row(line, card("memories", line.memory), cell, f"{short(line.task)}--{short(line.memory)}", _command(cell))
 
 
 def _of(section: _Section, memory: str) -> _Row | None:
@@ -123,7 +129,7 @@ def _figures(task: str, lines: list[Line], cells: dict[str, Cell]) -> list[tuple
         (by_distance(cells, lines), "Bits an answer by how long ago it was stored"),
     ]
     return [
-        (page.inline(figure, f"{short(task)}-{index}", f"{text}; the numbers are in the tables."), text)
+        (page.inline(figure, f"{task}-{index}", f"{text}; the numbers are in the tables."), text)
         for index, (figure, text) in enumerate(drawn)
         if figure is not None
     ]

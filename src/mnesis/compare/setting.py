@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
-
-import torch
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..core.catalog import create_task
-from ..core.task import Task
-from ..measure.lengths import parse_lengths
+from ..measure.lengths import parse_amount
+
+if TYPE_CHECKING:
+    from ..core.task import Task
 
 VALIDATION_SEED, TEST_SEED = 900_000_011, 1_000_000_007
 """Of the episodes that choose a learning rate, and of those that are reported; far from the seeds of training."""
@@ -43,7 +44,7 @@ class Budget:
         Raises:
             ValueError: something else.
         """
-        return cls(*_pair(text, ("tokens", "seconds"), "tokens=2M or seconds=60"))
+        return cls(*_pair(text, ("tokens", "seconds"), "tokens=2M or seconds=60", "budget"))
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Match:
         Raises:
             ValueError: something else.
         """
-        return cls(*_pair(text, ("parameters", "state"), "parameters=100k or state=16k"))
+        return cls(*_pair(text, ("parameters", "state"), "parameters=100k or state=16k", "size"))
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,12 @@ class Setting:
         for name in ("dim", "depth", "batch", "seeds", "sequences"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: give 1 or more")
-        if not self.rates or not all(rate > 0 for rate in self.rates):
+        if self.convolution is not None and self.convolution < 1:
+            raise ValueError(f"convolution={self.convolution}: give 1 or more, or None for none")
+        low, high = self.lengths
+        if not 1 <= low <= high:
+            raise ValueError(f"length={self.length} is no range of lengths; give a number of 1 or more, or (low, high)")
+        if not self.rates or not all(0 < rate < math.inf for rate in self.rates):
             raise ValueError(f"rates={self.rates}: give one learning rate or more, above 0")
         if not self.tests:
             raise ValueError("tests=(): give at least one length to report")
@@ -138,6 +144,8 @@ class Setting:
 
     def units(self, task: Task) -> float:
         """Mean units of an update, over lengths."""
+        import torch
+
         low, high = self.lengths
         counted = []
         for length in sorted({low + (high - low) * step // 15 for step in range(16)}):
@@ -150,8 +158,8 @@ class Setting:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
 
-def _pair(text: str, kinds: tuple[str, ...], example: str) -> tuple[Any, int]:
+def _pair(text: str, kinds: tuple[str, ...], example: str, what: str) -> tuple[Any, int]:
     kind, separator, amount = text.partition("=")
     if not separator or kind not in kinds:
         raise ValueError(f"{text!r} is neither {' nor '.join(kinds)}; write {example}")
-    return kind, parse_lengths(amount)[-1]
+    return kind, parse_amount(amount, what)

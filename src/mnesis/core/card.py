@@ -100,11 +100,12 @@ def _own(module: str, name: str) -> type:
         else:
             loaded = import_module(module)
         found = getattr(loaded, name)
-    except (ImportError, AttributeError, OSError, SyntaxError) as error:
+    except (Exception, SystemExit) as error:  # whatever somebody's file does when it is run
+        reason = str(error) if isinstance(error, (ImportError, AttributeError, OSError)) else repr(error)
         raise ValueError(
-            f"cannot import {module}:{name} ({error}); write path/to/file.py:Class, or module:Class of one that can be "
-            "imported from here"
-        ) from None
+            f"cannot import {module}:{name} ({reason}); write path/to/file.py:Class, or module:Class of one that can "
+            "be imported from here"
+        ) from error
     if not isinstance(found, type):
         raise ValueError(f"{module}:{name} is a {type(found).__name__} and no class; name the class")
     return found

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from inspect import Parameter, getdoc, signature
@@ -12,10 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 from .card import OWN, Card, Paper
 from .cards import CATALOG
+from .domain import nearest
 
 if TYPE_CHECKING:  # both import torch, and the catalog can be read without it
     from .memory import Memory
     from .task import Task
+
+
+SINGULAR = {"memories": "memory", "tasks": "task", "claims": "claim"}
+
+
+def kinds() -> list[str]:
+    """What the catalog has: memories, tasks, claims."""
+    return list(CATALOG)
+
+
+def kind_of(name: str) -> str | None:
+    """What a name of the catalog is: "memory", "task" or "claim"; None of a name that it does not have."""
+    return next((SINGULAR[kind] for kind in CATALOG if name in _cards(kind)), None)
 
 
 def _cards(kind: str) -> dict[str, Card]:
@@ -32,14 +45,14 @@ def card(kind: str, name: str) -> Card:
 
     A name such as ``path/to/file.py:MyMemory`` or ``module:MyMemory`` is that of a class of your own.
     """
-    if ":" in name:
+    if ":" in name and kind != "claims":
         return _own_card(kind, name)
     known = _cards(kind)
     if name not in known:
-        singular = {"memories": "memory", "tasks": "task", "claims": "claim"}[kind]
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-        raise ValueError(f"no {singular} is called {name!r}; {hint}")
+        near, other = nearest(name, known), kind_of(name)
+        hint = f"did you mean {near!r}?" if near else f"mnesis list {kind} shows what there is"
+        hint = f"it is a {other}" if other else hint
+        raise ValueError(f"no {SINGULAR[kind]} is called {name!r}; {hint}")
     return known[name]
 
 
@@ -51,6 +64,8 @@ def _own_card(kind: str, name: str) -> Card:
     found, base = Card(name, name, OWN, "").load(), {"memories": Memory, "tasks": Task}.get(kind)
     if base is not None and not issubclass(found, base):
         raise ValueError(f"{name} is not a {base.__name__}; derive it from mnesis.{base.__name__}")
+    if base is not None and (missing := sorted(getattr(found, "__abstractmethods__", ()))):
+        raise ValueError(f"{name} does not define {', '.join(missing)}, as every {base.__name__} must; write it")
     summary = (getdoc(found) or "").split("\n")[0].rstrip(".")
     bounded = getattr(found, "bounded", True) is True
     return Card(name, name, OWN, summary, forms=tuple(getattr(found, "forms", ())), bounded=bounded)
@@ -64,8 +79,8 @@ def create(kind: str, name: str, **options: Any) -> Any:
     known = [key for key, parameter in accepted.items() if key != "self" and parameter.kind not in open_ended]
     for option in options:
         if option not in known:
-            near = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(known)}"
+            near = nearest(option, known)
+            hint = f"did you mean {near!r}?" if near else f"it takes {', '.join(known)}"
             raise ValueError(f"{name} has no option {option!r}; {hint}")
     missing = [key for key in known if accepted[key].default is Parameter.empty and key not in options]
     if missing:
@@ -105,7 +120,7 @@ def papers() -> dict[str, Paper]:
     return {key: Paper(key=key, **entry) for key, entry in json.loads(text).items()}
 
 
-def bibtex(kind: str) -> Iterator[str]:
-    """BibTeX entries of all papers that the cards of a kind name, each once."""
-    keys = dict.fromkeys(key for card in cards(kind) for key in card.papers)
+def bibtex(chosen: Sequence[Card]) -> Iterator[str]:
+    """BibTeX entries of all papers that cards name, each once."""
+    keys = dict.fromkeys(key for card in chosen for key in card.papers)
     yield from (papers()[key].bibtex() for key in keys)

@@ -190,11 +190,11 @@ def argument_domains(cls: type) -> dict[str, tuple[Any, Any]]:
     for name, parameter in list(signature(cls.__init__).parameters.items())[1:]:
         open_ended = parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
         if name in hints and not open_ended:
-            domains[name] = _as_size(hints[name], parameter.default), parameter.default
+            domains[name] = as_size(hints[name], parameter.default), parameter.default
     return domains
 
 
-def _as_size(domain: Any, default: Any) -> Any:
+def as_size(domain: Any, default: Any) -> Any:
     """A plain int as a size, wherever it stands in an annotation."""
     if domain is int:
         smaller = isinstance(default, int) and not isinstance(default, bool) and default < 1
@@ -203,7 +203,7 @@ def _as_size(domain: Any, default: Any) -> Any:
         return Annotated[float, Bound(infinite=True)]
     origin, arguments = get_origin(domain), get_args(domain)
     if origin in (Union, types.UnionType):
-        return Union[tuple(_as_size(each, default) for each in arguments)]  # noqa: UP007 - built at run time
+        return Union[tuple(as_size(each, default) for each in arguments)]  # noqa: UP007 - built at run time
     return domain
 
 

@@ -6,30 +6,41 @@ import re
 from decimal import Decimal
 
 _FACTORS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
+_MOST = 2**53
+"""Beyond it units would not be counted exactly."""
 
 
-def parse_lengths(text: str) -> list[int]:
+def parse_lengths(text: str, *, least: int = 0) -> list[int]:
     """Whole numbers of units from a list such as ``"0,512,1k,4k,1.5M"``: sorted, each once.
 
     Args:
         text: numbers parted by commas or spaces; ``k``, ``M`` and ``G`` (either case) multiply by 10^3, 10^6 and 10^9.
+        least: what each must be at least.
 
     Raises:
-        ValueError: no number, something that is none, or a length that is not a whole number of units.
+        ValueError: no number, something that is none, or a length that is not a whole number of units in its range.
     """
     words = [word for word in re.split(r"[,\s]+", text) if word]
     if not words:
         raise ValueError("no length was given; write some such as 1k,4k,16k (1k = 1000, 1M = 1,000,000)")
-    return sorted({_parse(word) for word in words})
+    return sorted({parse_amount(word, "length", least=least) for word in words})
 
 
-def _parse(word: str) -> int:
-    match = re.fullmatch(r"(\d[\d_]*(?:\.\d+)?)([kKmMgG]?)", word)
+def parse_amount(word: str, what: str, *, least: int = 0) -> int:
+    """One such number; ``what`` it is stands in the sentence that refuses others."""
+    shown = repr(word if len(word) <= 40 else f"{word[:40]}...")
+    match = re.fullmatch(r"([0-9][0-9_]*(?:\.[0-9]+)?)([kKmMgG]?)", word[:400])
     if match is None:
-        raise ValueError(f"{word!r} is not a length; write a number such as 512, 4k or 1M (1k = 1000, 1M = 1,000,000)")
+        raise ValueError(f"{shown} is not a {what}; write a number such as 512, 4k or 1M (1k = 1000, 1M = 1,000,000)")
     value = Decimal(match[1].replace("_", "")) * _FACTORS[match[2].lower()]
+    if value > _MOST:
+        raise ValueError(
+            f"{shown} is beyond the longest {what} of {_MOST:,}; write a smaller one such as 512, 4k or 1M"
+        )
     if value != int(value):
-        raise ValueError(f"{word!r} is {value} units, which is not whole; write a whole number such as 512 or 1.5k")
+        raise ValueError(f"{shown} is {value} units, which is not whole; write a whole number such as 512 or 1.5k")
+    if value < least:
+        raise ValueError(f"a {what} of {shown} is below {least}; write a number such as 512, 4k or 1M")
     return int(value)
 
 

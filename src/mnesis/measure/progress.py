@@ -7,6 +7,7 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 PATIENCE = 2.0
 
@@ -21,12 +22,14 @@ class Bar:
 
     def __init__(self, total: int, show: bool) -> None:
         self._show, self._began, self.visible = show, time.monotonic(), False
+        console = Console(stderr=True)
+        names = Column(max_width=max(16, console.width - 40), no_wrap=True, overflow="ellipsis")
         self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
+            TextColumn("{task.description}", markup=False, table_column=names),
+            BarColumn(20),
             TaskProgressColumn(),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=console,
             transient=True,
             speed_estimate_period=120,
         )

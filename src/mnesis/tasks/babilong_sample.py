@@ -76,9 +76,9 @@ def lay_out(
     Goes once through the background that the sample will hold, keeping a number a sentence until the places are drawn.
     ValueError: pieces longer than the sample, or a ``place`` without a gap.
     """
-    sizes = np.array([len(piece.tokens) for piece in pieces])
+    sizes = np.array([len(piece.tokens) for piece in pieces], np.int64)  # of no pieces too, where a life holds no fact
     total = int(sizes.sum())
-    is_fact = np.array([piece.weight is None for piece in pieces])
+    is_fact = np.array([piece.weight is None for piece in pieces], np.bool_)
     if 0 < length < total:
         raise ValueError(
             f"a story of {is_fact.sum()} facts takes {total} tokens with its questions, but the sample has {length}; "

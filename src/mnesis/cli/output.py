@@ -1,0 +1,101 @@
+"""What commands print: tables on a terminal, plain lines where a script or a file reads them.
+
+Names, labels and reasons are text: brackets in them mean nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from collections.abc import Sequence
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of the system where there is no room for what is written."""
+
+
+def prepare_streams() -> None:
+    """Let output that cannot say everything say what it can, and nothing else be opened in a closed stream's place.
+
+    Raises:
+        ValueError: standard output is closed.
+    """
+    closed = [name for name in ("stdin", "stdout", "stderr") if getattr(sys, name) is None]
+    for name in closed:
+        setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    if "stdout" in closed:
+        raise ValueError("standard output is closed; let it go to a terminal, a file or a pipe")
+
+
+def forget_output() -> None:
+    """Throw away what standard output has not taken: it never will, and would be tried again at the end."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
+def bold(text: str) -> str:
+    """Text that stands out on a terminal."""
+    plain = not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return text if plain else f"\033[1m{text}\033[0m"
+
+
+def print_table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    title: str = "",
+    caption: str = "",
+    right: Sequence[str] = (),
+) -> None:
+    """Print a table; piped, a line a row, two spaces or more between columns.
+
+    Args:
+        header: names of the columns.
+        rows: as many cells each.
+        title: above it.
+        caption: below it.
+        right: columns of numbers.
+    """
+    rows = [[" ".join(cell.split()) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        _print_lines(header, rows, title, caption, right)
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=Text(title) if title else None,
+        caption=Text(caption) if caption else None,
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for name in header:
+        table.add_column(Text(name), justify="right" if name in right else "left", no_wrap=name in right)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+def _print_lines(
+    header: Sequence[str], rows: Sequence[Sequence[str]], title: str, caption: str, right: Sequence[str]
+) -> None:
+    lines = [header, *rows]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(header))]
+    if title:
+        print(title)
+    for line in lines:
+        cells = [
+            f"{cell:>{width}}" if name in right else f"{cell:<{width}}"
+            for name, cell, width in zip(header, line, widths, strict=True)
+        ]
+        print("  ".join(cells).rstrip())
+    if caption:
+        print(caption)
