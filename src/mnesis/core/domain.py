@@ -33,7 +33,7 @@ class Bound:
     """Whether infinity itself is allowed."""
 
     def __contains__(self, value: Any) -> bool:
-        if math.isnan(value) or (math.isinf(value) and not self.infinite):
+        if not isinstance(value, int) and (math.isnan(value) or (math.isinf(value) and not self.infinite)):
             return False
         above = value > self.low if self.open_low else value >= self.low
         below = value < self.high if self.open_high else value <= self.high
@@ -290,7 +290,7 @@ def _bare(hint: Any) -> Any:
 
 
 def _plain(number: int | float) -> str:
-    return f"{number:g}"
+    return str(number) if isinstance(number, int) else f"{number:g}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
