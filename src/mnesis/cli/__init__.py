@@ -66,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ValueError as error:
         _refuse(str(error))
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "can't allocate memory" not in str(error):
+        known = ("can't allocate memory", "Storage size calculation overflowed")  # torch's words
+        if not isinstance(error, MemoryError) and not any(words in str(error) for words in known):
             raise
         _refuse("this needs more memory than the machine gives; give smaller sizes, such as --dim or --batch")
     except KeyboardInterrupt:

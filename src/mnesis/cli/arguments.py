@@ -201,7 +201,7 @@ def _read(argument: Argument, text: str) -> Any:
     if base is Path and not text:
         raise ValueError(f"{argument.name} is empty; give a path")
     try:
-        value = base(text) if base in (int, float, Path) else text
+        value = base(text) if base is Path or (base in (int, float) and text.isascii()) else text
     except ValueError:
         value = text
     if base in (int, float) and fault(value, argument.domain):

@@ -19,7 +19,7 @@ from ..measure.lengths import format_length, parse_lengths
 from .arguments import Named
 from .options import Seed, Threads
 from .output import print_table
-from .runs import fast_products, find, open_run, refuse_files
+from .runs import background_of, fast_products, find, open_run, refuse_files
 
 if TYPE_CHECKING:
     from ..measure import Evaluation
@@ -72,7 +72,9 @@ def run(
         as_json: print the results, for scripts.
     """
     read = parse_lengths(lengths, least=1)
-    find(model)
+    folder = find(model)
+    if files:
+        refuse_files("--files", files, background or background_of(folder))
     import torch
 
     from ..measure import write_report
@@ -129,7 +131,6 @@ def measure(
     if background is not None and background != source.background:
         source = dataclasses.replace(source, background=background, held_out=())
     source = dataclasses.replace(source, stories=stories or source.stories, held_out=files or source.held_out)
-    refuse_files("--files", files, source.background)
     asked = questions if source.stories == "simulated" else 1
     task = source.open(opened.tokenizer, split="test", questions=asked, maximum_facts=maximum_facts)
     about = {"model": str(opened.folder.name), "source": source.as_json()}

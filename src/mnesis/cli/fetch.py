@@ -10,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from ..tasks.images.collections import fetch_collection
 from .arguments import Named
 
 
@@ -23,8 +22,10 @@ def run(
     """Fetch the files and print where they are.
 
     Args:
-        name: mnist, fashion-mnist, binarized-mnist, omniglot or omniglot-30-20 (the same files).
+        name: a collection: mnist, fashion-mnist, binarized-mnist, omniglot or omniglot-30-20 (the same files).
         folder: gets a folder of that name.
-        quiet: no progress.
+        quiet: show no progress.
     """
+    from ..tasks.images.collections import fetch_collection
+
     print(fetch_collection(name, folder, progress=not quiet))

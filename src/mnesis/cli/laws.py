@@ -15,17 +15,17 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any
-
-import torch
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING, Annotated, Any
 
 from ..core.catalog import card, create_memory, list_memories
-from ..core.laws import LAWS, Gap, check
-from ..core.memory import Memory
+from ..core.source import names_of
 from .arguments import Named
-from .options import parse_options
+from .options import check_names, options_of
+from .output import print_table
+
+if TYPE_CHECKING:
+    from ..core.laws import Gap
+    from ..core.memory import Memory
 
 
 def run(
@@ -40,20 +40,28 @@ def run(
 
     Args:
         names: memories of the catalog, or your own classes (file.py:Class or module:Class).
-        every: all memories of the catalog.
-        only: these laws alone.
+        every: examine all memories of the catalog.
+        only: laws to examine, rather than all.
         options: constructor arguments of the one memory, key=value; a catalogued one has a small example of its own.
-        as_json: a list of {memory, law, form, dtype, gap, tolerance, holds}.
+        as_json: print a list of {memory, law, form, dtype, gap, tolerance, holds}.
     """
     if bool(names) == every:
         raise ValueError("give the names of memories, or --all; mnesis list memories shows them")
     if options and len(names) != 1:
         raise ValueError(f"--options {' '.join(options)} belong to one memory; name one alone")
+    check_names("law", only, names_of("mnesis.core.laws", "LAWS"))
+    given = {name: options_of("memories", name, options) for name in names}
+    import torch
+    from rich.console import Console
+    from rich.markup import escape
+
+    from ..core.laws import check
+
     torch.set_num_threads(1)
     gaps = []
     with Console(stderr=True).status("measuring") as status:
-        for label, memory in _memories(names, parse_options(options)):
-            status.update(f"measuring {label}")
+        for label, memory in _memories(given or {entry.name: {} for entry in list_memories()}):
+            status.update(escape(f"measuring {label}"))
             gaps.extend(check(memory, name=label, laws=only or None))
     if as_json:
         print(json.dumps([{**dataclasses.asdict(gap), "holds": gap.holds} for gap in gaps], indent=2))
@@ -62,18 +70,29 @@ def run(
     return 0 if all(gap.holds for gap in gaps) else 1
 
 
-def _memories(names: tuple[str, ...], options: dict[str, Any]) -> Iterator[tuple[str, Memory]]:
-    for name in names or [entry.name for entry in list_memories()]:
+def _memories(given: dict[str, dict[str, Any]]) -> Iterator[tuple[str, Memory]]:
+    import torch
+
+    for name, options in given.items():
         torch.manual_seed(0)
         yield name, create_memory(name, **(options or card("memories", name).example))
 
 
 def _print(gaps: list[Gap]) -> None:
-    table = Table("memory", "form", "law", "dtype", "gap", "tolerance", "")
-    for gap in sorted(gaps, key=lambda gap: (gap.memory, gap.form, list(LAWS).index(gap.law))):
-        mark = "holds" if gap.holds else "[bold red]BROKEN[/]"
-        table.add_row(gap.memory, gap.form, gap.law, gap.dtype, f"{gap.gap:.1e}", f"{gap.tolerance:.0e}", mark)
-    console = Console()
-    console.print(table)
+    from ..core.laws import LAWS
+
+    rows = [
+        (
+            gap.memory,
+            gap.form,
+            gap.law,
+            gap.dtype,
+            f"{gap.gap:.1e}",
+            f"{gap.tolerance:.0e}",
+            "holds" if gap.holds else "BROKEN",
+        )
+        for gap in sorted(gaps, key=lambda gap: (gap.memory, gap.form, list(LAWS).index(gap.law)))
+    ]
+    print_table(("memory", "form", "law", "dtype", "gap", "tolerance", ""), rows, right=("gap", "tolerance"))
     broken = sum(not gap.holds for gap in gaps)
-    console.print(f"{len(gaps) - broken} of {len(gaps)} hold" + (f", {broken} are broken" if broken else ""))
+    print(f"{len(gaps) - broken} of {len(gaps)} hold" + (f", {broken} are broken" if broken else ""))

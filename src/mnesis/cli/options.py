@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from ..core.catalog import card
-from ..core.domain import Between, shown
+from ..core.domain import Between, nearest, shown
 from ..core.source import check_options
 
 Seed = Annotated[int, Between(0, 2**32 - 1)]
@@ -28,6 +28,19 @@ def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
         except (ValueError, RecursionError):  # no JSON, or numbers of thousands of digits
             options[key] = value
     return options
+
+
+def check_names(what: str, names: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse a name that is not known, with the nearest.
+
+    Raises:
+        ValueError: there is one.
+    """
+    for name in names:
+        if name not in known:
+            near = nearest(name, known)
+            hint = f"did you mean {near!r}?" if near else f"there are {', '.join(known)}"
+            raise ValueError(f"no {what} is called {shown(name)}; {hint}")
 
 
 def options_of(kind: str, name: str, pairs: Sequence[str], fixed: Mapping[str, str] | None = None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ..core.domain import nearest
+from ..core.files import read_json
 
 if TYPE_CHECKING:
     from ..core.memory import Memory
@@ -75,6 +76,14 @@ def find(model: str) -> Path:
     near = nearest(model, shipped())
     hint = f"did you mean {near!r}?" if near else f"readers here: {', '.join(shipped())}"
     raise ValueError(f"there is no folder {model} and no reader of that name; {hint}")
+
+
+def background_of(folder: Path) -> str:
+    """The background that a run was trained on; "" where it does not say."""
+    config = read_json(folder / "config.json", dict[str, Any], mend="train the run anew")
+    inner = config.get("config", config)
+    source = inner.get("source") if isinstance(inner, dict) else None
+    return str(source.get("background", "")) if isinstance(source, dict) else ""
 
 
 def refuse_files(option: str, files: Sequence[str], background: str) -> None:

@@ -17,7 +17,7 @@ from inspect import Parameter
 from typing import Any
 
 from .card import OWN, Card
-from .domain import argument_domains, as_size, describe, fault, nearest
+from .domain import argument_domains, as_size, describe, fault, nearest, shown
 
 _LIGHT = ("typing", "collections.abc", "pathlib", "mnesis.core.domain")
 """Modules whose names annotations are read with; a name from elsewhere says nothing about a value."""
@@ -82,6 +82,19 @@ def check_options(card: Card, options: Mapping[str, Any], *, fixed: Mapping[str,
         if found := fault(value, known[key].domain, key):
             usual = f"{key}={known[key].default}, the default, or another" if known[key].default else "another"
             raise ValueError(f"{card.name}: {found}; give {usual}")
+        if isinstance(value, int) and abs(value) >= 2**63:
+            raise ValueError(f"{card.name}: {shown(value, key)} is beyond the largest number of {2**63 - 1}; give less")
+
+
+def names_of(module: str, table: str) -> list[str]:
+    """Names in a table of the package, such as ``LAWS`` of mnesis.core.laws: the keys of a dictionary."""
+    node = next(
+        node.value
+        for node in _tree(module).body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == table
+    )
+    assert isinstance(node, ast.Dict)
+    return [ast.literal_eval(key) for key in node.keys if key is not None]
 
 
 def _of_own(cls: type) -> Described:
