@@ -38,7 +38,7 @@ def asked(*lines: list[str], folder: object) -> list[tuple[list[str], int, str, 
 
 def test_answers_that_need_nothing(tmp_path) -> None:
     lines = [[], ["--help"], ["-h"], ["--version"], ["-V"], ["help"]]
-    lines += [[name, "--help"] for name in COMMANDS if name != "stream"] + [["help", name] for name in COMMANDS if name != "stream"]
+    lines += [[name, "--help"] for name in COMMANDS] + [["help", name] for name in COMMANDS]
     for kind in ("memories", "tasks", "claims"):
         lines += [["list", kind], ["list", kind, "--json"], ["list", kind, "--bibtex"], ["list", kind, "--markdown"]]
     lines += [

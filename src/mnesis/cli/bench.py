@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..core.catalog import Card, card, create_memory, list_memories
-from ..core.domain import Positive, Size
+from ..core.domain import Positive
 from ..core.files import atomic_path
 from ..core.source import check_options, described
 from .arguments import Named
-from .options import Threads, Width, parse_options
+from .options import Size, Threads, Width, parse_options
 
 if TYPE_CHECKING:
     from ..core.memory import Memory

@@ -17,9 +17,8 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from ..core.catalog import card, list_tasks
-from ..core.domain import Size
 from .arguments import Named
-from .options import options_of
+from .options import Size, options_of
 from .output import print_table
 
 MEMORY, LEAST = "min-gru", 0.5

@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from ..compare.setting import Budget, Match, Setting
 from ..core.catalog import card, create_task, list_memories
-from ..core.domain import Count, Positive, Size, nearest
+from ..core.domain import Positive, nearest
 from ..core.files import atomic_path
 from ..measure.lengths import parse_amount, parse_lengths
 from .arguments import Named, shown_text
-from .options import Depth, Threads, Width, options_of
+from .options import Count, Depth, Size, Threads, Width, options_of
 from .output import print_table
 
 if TYPE_CHECKING:

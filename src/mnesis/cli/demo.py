@@ -10,10 +10,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from ..core.domain import Size
 from ..measure.lengths import parse_lengths
 from .arguments import Named
-from .options import Seed, Threads
+from .options import Seed, Size, Threads
 from .output import bold
 
 if TYPE_CHECKING:

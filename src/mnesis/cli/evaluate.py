@@ -14,10 +14,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from ..core.domain import Count, Size
 from ..measure.lengths import format_length, parse_lengths
 from .arguments import Named
-from .options import Seed, Threads
+from .options import Count, Seed, Size, Threads
 from .output import print_table
 from .runs import background_of, fast_products, find, open_run, refuse_files
 

@@ -10,6 +10,10 @@ from ..core.catalog import card
 from ..core.domain import Between, nearest, shown
 from ..core.source import check_options
 
+MOST = 10**9
+"""Of anything that is counted: beyond it no machine would come to an end."""
+Size = Annotated[int, Between(1, MOST)]
+Count = Annotated[int, Between(0, MOST)]
 Seed = Annotated[int, Between(0, 2**32 - 1)]
 Threads = Annotated[int, Between(1, 1024)]
 Width = Annotated[int, Between(1, 65_536)]

@@ -17,17 +17,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
-import torch
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-from ..core.state import load_state, nbytes, save_state
-from ..nets import LanguageModel
-from ..tasks.tokenizer import Tokenizer
 from .arguments import Named
 from .runs import OpenRun, fast_products, open_run
+
+if TYPE_CHECKING:
+    from ..nets import LanguageModel
+    from ..tasks.tokenizer import Tokenizer
 
 BLOCK = 1 << 16
 """Characters read at a time."""
@@ -68,6 +65,12 @@ def run(
         threads: of the processor.
         as_json: tokens, speed, state and answers, for scripts.
     """
+    import torch
+    from rich.console import Console
+
+    from ..core.state import load_state, nbytes, save_state
+    from ..nets import LanguageModel
+
     torch.set_num_threads(threads)
     if save is not None and save.exists() and not overwrite:
         raise ValueError(f"{save} exists; give another --save or --overwrite")
@@ -100,6 +103,8 @@ def answer(network: LanguageModel, tokenizer: Tokenizer, state: Any, question: s
     """Put a question to a fork of the state; the answer is the likeliest continuation up to its end."""
     if not question.strip():
         raise ValueError("an empty question has no answer; write --ask 'Where is Mary?'")
+    import torch
+
     prompt = torch.tensor([tokenizer.encode(" " + question.strip())])
     body, readout = network.parts()
     y, state = body(prompt, state)
@@ -115,6 +120,10 @@ def answer(network: LanguageModel, tokenizer: Tokenizer, state: Any, question: s
 
 
 def _read(opened: OpenRun, text: str, state: Any, chunk: int) -> tuple[int, Any]:
+    import torch
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     body, _ = opened.network.parts()
     size = None if text == "-" else Path(text).stat().st_size if Path(text).is_file() else None
     if text != "-" and size is None:
@@ -163,6 +172,8 @@ def _words(text: str) -> Iterator[tuple[str, int]]:
 
 def _fingerprint(opened: OpenRun) -> str:
     """Names weights and tokens: a state is of use to the reader that made it alone."""
+    import torch
+
     digest = hashlib.blake2b(opened.tokenizer.serialize().encode(), digest_size=8)
     for name, value in sorted(opened.network.state_dict().items()):
         digest.update(name.encode())

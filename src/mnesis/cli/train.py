@@ -14,9 +14,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
-from ..core.domain import AtLeast, Count, Size
+from ..core.domain import Between
 from .arguments import Named
-from .options import Depth, Seed, Threads, Width, options_of
+from .options import MOST, Count, Depth, Seed, Size, Threads, Width, options_of
 from .runs import fast_products, refuse_files
 
 KEPT = "the last checkpoint is kept, and the same command goes on from there"
@@ -36,7 +36,7 @@ def run(
     stories: str = "simulated",
     background: str = "prose",
     held_out: tuple[str, ...] = (),
-    vocabulary: Annotated[int, AtLeast(257)] = 2048,
+    vocabulary: Annotated[int, Between(257, MOST)] = 2048,
     seed: Seed = 0,
     threads: Threads = 2,
     overwrite: bool = False,
