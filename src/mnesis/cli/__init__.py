@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from ..core.domain import nearest
 from .arguments import HELP, asks_for_help, explain, parse, shown_text
-from .output import FULL, forget_output, prepare_streams
+from .output import forget_output, lacks_room, prepare_streams, sentence_of
 
 COMMANDS = {
     "demo": "train a recurrent memory, stream a million tokens through one, and open a report",
@@ -52,24 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # as `mnesis ... | head` leaves it: whoever read the output has seen enough
         forget_output()
         sys.exit(128 + signal.SIGPIPE)
-    except OSError as error:
-        if error.errno is None:  # our own sentence
-            _refuse(str(error))
-        if error.errno in FULL:
+    except Exception as error:
+        sentence = sentence_of(error)
+        if sentence is None:
+            raise
+        if lacks_room(error):
             forget_output()
-            _refuse(
-                f"cannot write {error.filename or 'the output'}: {error.strerror}; make room, and do the same again"
-            )
-        if error.filename is None:
-            raise
-        _refuse(f"{error.filename}: {error.strerror}; give a path that is there and that you may read and write")
-    except ValueError as error:
-        _refuse(str(error))
-    except (MemoryError, RuntimeError) as error:
-        known = ("can't allocate memory", "Storage size calculation overflowed")  # torch's words
-        if not isinstance(error, MemoryError) and not any(words in str(error) for words in known):
-            raise
-        _refuse("this needs more memory than the machine gives; give smaller sizes, such as --dim or --batch")
+        _refuse(sentence)
     except KeyboardInterrupt:
         print(f"\nstopped; {_kept(given)}", file=sys.stderr)
         sys.exit(130)

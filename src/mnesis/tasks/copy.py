@@ -90,7 +90,10 @@ class Reverse(_Transcription):
         inputs   7 0 3 9 > 9 3 0
         targets  . . . . 9 3 0 7
 
-    Tokens, ``length``, chance and ``symbols`` are those of `Copy`; an episode has ``2 * length`` tokens.
+    Tokens, ``length`` and chance are those of `Copy`; an episode has ``2 * length`` tokens.
+
+    Args:
+        symbols: How many different symbols there are.
 
     Raises:
         ValueError: ``symbols`` below 2.
