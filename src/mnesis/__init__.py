@@ -59,13 +59,15 @@ _AT_FIRST_USE = {
 the command line can say much without it."""
 
 
-def __getattr__(name: str) -> Any:
-    for module, names in _AT_FIRST_USE.items():
-        if name in names:
-            value = getattr(import_module(f"mnesis.core.{module}"), name)
-            globals()[name] = value
-            return value
-    raise AttributeError(f"module 'mnesis' has no attribute {name!r}")
+if not TYPE_CHECKING:  # or every name would seem to be there
+
+    def __getattr__(name: str) -> Any:
+        for module, names in _AT_FIRST_USE.items():
+            if name in names:
+                value = getattr(import_module(f"mnesis.core.{module}"), name)
+                globals()[name] = value
+                return value
+        raise AttributeError(f"module 'mnesis' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

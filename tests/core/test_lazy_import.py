@@ -17,9 +17,9 @@ def python(code: str) -> None:
 def test_the_catalog_is_read_without_torch() -> None:
     python(
         "import mnesis, sys\n"
-        "from mnesis.core.catalog import bibtex, card, papers\n"
+        "from mnesis.core.catalog import bibtex, card, cards, papers\n"
         "assert len(mnesis.list_memories()) >= 47 and papers() and card('memories', 'gru').summary\n"
-        "assert mnesis.list_tasks() and mnesis.list_claims() and list(bibtex('memories')) and dir(mnesis)\n"
+        "assert mnesis.list_tasks() and mnesis.list_claims() and list(bibtex(cards('memories'))) and dir(mnesis)\n"
         f"assert not {HEAVY}, {HEAVY}"
     )
 

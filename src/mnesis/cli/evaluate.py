@@ -18,7 +18,7 @@ from ..measure.lengths import format_length, parse_lengths
 from .arguments import Named
 from .options import Count, Seed, Size, Threads
 from .output import print_table
-from .runs import background_of, fast_products, find, open_run, refuse_files
+from .runs import background_of, fast_products, find, open_run, refuse_files, refuse_sources
 
 if TYPE_CHECKING:
     from ..measure import Evaluation
@@ -72,6 +72,7 @@ def run(
     """
     read = parse_lengths(lengths, least=1)
     folder = find(model)
+    refuse_sources(stories or "simulated", background or "prose")
     if files:
         refuse_files("--files", files, background or background_of(folder))
     import torch

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..core.domain import nearest
 from ..core.files import read_json
+from .arguments import shown_text
 
 if TYPE_CHECKING:
     from ..core.memory import Memory
@@ -86,14 +87,33 @@ def background_of(folder: Path) -> str:
     return str(source.get("background", "")) if isinstance(source, dict) else ""
 
 
+def refuse_sources(stories: str, background: str) -> None:
+    """Refuse files and folders that are not there.
+
+    Raises:
+        ValueError: one of them, or no background at all.
+    """
+    if stories != "simulated" and not Path(stories).exists():
+        raise ValueError(f'--stories {shown_text(stories)} is not there; give bAbI\'s files, or "simulated"')
+    folders = folders_of(background)
+    if missing := [name for name in folders if not Path(name).is_dir()]:
+        raise ValueError(f'--background {shown_text(missing[0])} is no folder; give one of .txt files, or "prose"')
+    if not background.strip(","):
+        raise ValueError('--background is empty; give a folder of .txt files, or "prose"')
+
+
+def folders_of(background: str) -> list[str]:
+    """Folders of text that a background names."""
+    return [name for name in background.split(",") if name and name != "prose" and not name.startswith("hub:")]
+
+
 def refuse_files(option: str, files: Sequence[str], background: str) -> None:
     """Refuse names of files where no folder of files is read.
 
     Raises:
         ValueError: there are names, and no folder.
     """
-    folders = [name for name in background.split(",") if name and name != "prose" and not name.startswith("hub:")]
-    if files and not folders:
+    if files and not folders_of(background):
         raise ValueError(
             f"{option} {' '.join(files)} names files of a folder, and the background is {background}; give "
             f"--background a folder that holds them, or leave {option} out"

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 from ..core.domain import Between
 from .arguments import Named
 from .options import MOST, Count, Depth, Seed, Size, Threads, Width, options_of
-from .runs import fast_products, refuse_files
+from .runs import fast_products, refuse_files, refuse_sources
 
 KEPT = "the last checkpoint is kept, and the same command goes on from there"
 
@@ -68,6 +68,7 @@ def run(
         as_json: print how training ended, for scripts.
     """
     given = options_of("memories", memory, options, {"dim": "--dim"})
+    refuse_sources(stories, background)
     refuse_files("--held-out", held_out, background)
     if "hub:" in background and find_spec("datasets") is None:
         raise ValueError(f"--background {background} reads the Hugging Face hub; pip install 'mnesis[datasets]' first")

@@ -36,7 +36,9 @@ def pareto(
         more: whether more of it is better.
     """
     points = [
-        (found, line.bits.median, line.memory) for line in lines if line.bits and (found := cost(line)) is not None
+        (found, line.bits.median, style.literal(line.memory))
+        for line in lines
+        if line.bits and (found := cost(line)) is not None
     ]
     points.sort(key=lambda point: (-point[0] if more else point[0], -point[1]))
     if not points:
@@ -89,7 +91,9 @@ def by_length(lines: Sequence[Line], trained: int) -> Figure:
         figure, ax = axes(height=3.2 + 0.24 * (len(best) + 1) / 2)
         for index, line in enumerate(best):
             lengths = [length for length, _, _ in line.by_length]
-            curve(ax, index, lengths, [accuracy.median for _, accuracy, _ in line.by_length], line.memory)
+            curve(
+                ax, index, lengths, [accuracy.median for _, accuracy, _ in line.by_length], style.literal(line.memory)
+            )
             low, high = ([getattr(accuracy, end) for _, accuracy, _ in line.by_length] for end in ("low", "high"))
             ax.fill_between(lengths, low, high, color=style.SERIES[index], alpha=0.2, linewidth=0)
         ax.axvline(trained, color=style.SOFT, linewidth=1.2, linestyle="-.", label="trained to here")
@@ -109,7 +113,7 @@ def by_distance(cells: Mapping[str, Cell], lines: Sequence[Line]) -> Figure | No
             for at, _, _, bits in score["distances"]:
                 found.setdefault(at, []).append(bits)
         if found:
-            curves.append((line.memory, {at: median(found[at]) for at in sorted(found)}))
+            curves.append((style.literal(line.memory), {at: median(found[at]) for at in sorted(found)}))
     if not curves:
         return None
     with styled():

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 __all__ = ["Evaluation", "evaluate", "format_length", "parse_lengths", "write_report"]
 
 
-def __getattr__(name: str) -> Any:
-    """The others at their first use: lengths are parsed without torch."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{'report' if name == 'write_report' else 'stream'}"), name)
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """The others at their first use: lengths are parsed without torch."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{'report' if name == 'write_report' else 'stream'}"), name)

@@ -62,20 +62,22 @@ def accuracy_by_length(runs: Sequence[Run]) -> Figure:
             share = np.array([row["accuracy"]["mean"] for row in rows])
             low, high = np.array([row["accuracy"]["interval"] for row in rows]).T
             color = SERIES[index % len(SERIES)]
-            axes.plot(x, share, color=color, marker=MARKERS[index % 6], linewidth=2, markersize=6, label=run.label)
+            axes.plot(
+                x, share, color=color, marker=MARKERS[index % 6], linewidth=2, markersize=6, label=literal(run.label)
+            )
             axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
             axes.errorbar(
                 x, share, np.maximum(0, [share - low, high - share]), color=color, fmt="none", elinewidth=1, capsize=3
             )
             control = [row["control_accuracy"]["mean"] for row in rows]
-            label = "without what it read" if len(runs) == 1 else f"{run.label}, without what it read"
+            label = "without what it read" if len(runs) == 1 else f"{name}, without what it read"
             axes.plot(x, control, color=color, linestyle=":", linewidth=1.5, marker="x", markersize=5, label=label)
             if run.trained_length and run.trained_length not in {other.trained_length for other in runs[:index]}:
                 _mark_training(axes, run.trained_length)
         first = runs[0].lengths
         chance = [row["chance"] for row in first]
         alike = all(row["chance"] in (chance[i : i + 1] or [None]) for run in runs for i, row in enumerate(run.lengths))
-        label = "best constant answer" + ("" if alike else f" ({runs[0].label})")
+        label = "best constant answer" + ("" if alike else f" ({literal(runs[0].label)})")
         axes.plot(_x(first), chance, color=SOFT, linestyle="--", linewidth=1.5, label=label)
         axes.set_ylim(-0.02, 1.04)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
@@ -115,11 +117,11 @@ def cost_by_length(runs: Sequence[Run]) -> Figure:
         for index, run in enumerate(runs):
             x, color, marker = _x(run.lengths), SERIES[index % len(SERIES)], MARKERS[index % 6]
             style: dict[str, Any] = {"color": color, "marker": marker, "linewidth": 2, "markersize": 6}
-            speed.plot(x, [row["units_per_second"] for row in run.lengths], label=run.label, **style)
+            speed.plot(x, [row["units_per_second"] for row in run.lengths], label=literal(run.label), **style)
             growth = [max(0, row["growth_bytes"]) / 2**20 for row in run.lengths]
-            memory.plot(x, growth, label=f"{run.label}: process grew", **style)
+            memory.plot(x, growth, label=f"{literal(run.label)}: process grew", **style)
             state = [row["state_bytes"] / 2**20 for row in run.lengths]
-            memory.plot(x, state, color=color, linestyle="--", linewidth=1.5, label=f"{run.label}: one state")
+            memory.plot(x, state, color=color, linestyle="--", linewidth=1.5, label=f"{literal(run.label)}: one state")
         speed.set_ylim(0, 1.15 * max(row["units_per_second"] for run in runs for row in run.lengths))
         speed.set_ylabel("units read / s")
         speed.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
@@ -212,6 +214,11 @@ def _panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
 
 def _x(rows: Sequence[dict[str, Any]]) -> list[float]:
     return [max(1.0, row["units"]) for row in rows]
+
+
+def literal(text: str) -> str:
+    """A user's text as a picture shows it: a dollar sign in it begins no formula."""
+    return text.replace("$", r"\$")
 
 
 def _length_axis(axes: Axes, values: Sequence[float | int]) -> None:
