@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
@@ -49,6 +50,13 @@ def test_several_runs_share_a_figure(runs):
         "1k",
     ):
         assert label in said
+
+
+def test_a_label_is_no_formula(runs):
+    label = r"a$\frac$ <b>_c"
+    drawn = draw([replace(run, label=label + name) for run, name in zip(runs, "xy", strict=True)])
+    for name in ("accuracy", "cost"):
+        assert any(label + "x" in text for text in texts(figures.svg(drawn[name], name)))
 
 
 def test_the_heat_map_says_its_numbers(runs):

@@ -62,9 +62,8 @@ def accuracy_by_length(runs: Sequence[Run]) -> Figure:
             share = np.array([row["accuracy"]["mean"] for row in rows])
             low, high = np.array([row["accuracy"]["interval"] for row in rows]).T
             color = SERIES[index % len(SERIES)]
-            axes.plot(
-                x, share, color=color, marker=MARKERS[index % 6], linewidth=2, markersize=6, label=literal(run.label)
-            )
+            name, marker = literal(run.label), MARKERS[index % 6]
+            axes.plot(x, share, color=color, marker=marker, linewidth=2, markersize=6, label=name)
             axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
             axes.errorbar(
                 x, share, np.maximum(0, [share - low, high - share]), color=color, fmt="none", elinewidth=1, capsize=3
