@@ -5,39 +5,31 @@
     mnesis stream part2.txt --model reader --resume mary.safetensors --ask "Where is Mary?"
     cat book.txt | mnesis stream - --ask "Where is John?"
 
-The state that --save writes is all there is to go on from: a text read in parts gives what it gives in one.
+The state that --save writes is all there is to go on from: a text read in parts gives what it gives in one. With
+--save, Ctrl-C saves and stops, and the same command with the same text goes on where it stopped. A reader answers what
+it was trained to answer; other questions are marked.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
-import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
-from .arguments import Named
-from .runs import OpenRun, fast_products, open_run
+import tyro
+
+from ..tasks.plain_text import PlainText
+from .answering import Answer, answer, trained_kinds, written
+from .bookmark import beside, check_place
+from .interruptible import Reading
 
 if TYPE_CHECKING:
     from ..nets import LanguageModel
-    from ..tasks.tokenizer import Tokenizer
-
-BLOCK = 1 << 16
-"""Characters read at a time."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the reader says to a question."""
-
-    question: str
-    answer: str
-    probability: float
-    """Of the answer's tokens, each given those before it."""
+    from .runs import OpenRun
 
 
 def run(
@@ -50,132 +42,136 @@ def run(
     overwrite: bool = False,
     chunk: int = 512,
     threads: int = 2,
-    as_json: Annotated[bool, Named("json")] = False,
-) -> None:
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+) -> int:
     """Read a text.
 
     Args:
-        text: a file of text in UTF-8, or - for standard input.
+        text: a text in UTF-8: a file, a pipe, or - for standard input.
         model: a run's folder, or the name of a reader that ships with mnesis.
         ask: questions to put at the end; the reader's state is forked, so that none changes what it has read.
-        save: file for the reader's state after the text (safetensors).
+        save: file for the reader's state after the text (safetensors); an interrupted reading leaves FILE.partial.
         resume: a state that --save wrote; reading goes on from there.
         overwrite: replace an existing --save file.
         chunk: tokens read at a time.
         threads: of the processor.
         as_json: tokens, speed, state and answers, for scripts.
     """
-    import torch
-    from rich.console import Console
+    if chunk < 1:
+        raise ValueError(f"chunk={chunk}: a chunk holds at least one token; give 1 or more")
+    if threads < 1:
+        raise ValueError(f"threads={threads}: at least one thread reads; give 1 or more")
+    questions = [written(question) for question in ask]
+    if save is not None:
+        check_place(save, overwrite)
+    from .runs import find
 
-    from ..core.state import load_state, nbytes, save_state
-    from ..nets import LanguageModel
+    find(model)
+    with PlainText(text) as source:
+        if save is not None and source.same_as(save):
+            raise ValueError(f"{save} is the text itself; give another --save")
+        return _read(source, model, questions, save, resume, overwrite, chunk, threads, as_json)
+
+
+def _read(
+    source: PlainText,
+    model: str,
+    questions: list[str],
+    save: Path | None,
+    resume: Path | None,
+    overwrite: bool,
+    chunk: int,
+    threads: int,
+    as_json: bool,
+) -> int:
+    import torch
+
+    from ..learn.signals import StopSignals
+    from .runs import fast_products, open_run
 
     torch.set_num_threads(threads)
-    if save is not None and save.exists() and not overwrite:
-        raise ValueError(f"{save} exists; give another --save or --overwrite")
     opened = open_run(model)
-    if not isinstance(opened.network, LanguageModel):
-        raise ValueError(f"{opened.folder} holds a {type(opened.network).__name__}, which cannot answer in words")
-    about = {"reader": _fingerprint(opened)}
-    state = None if resume is None else load_state(resume, about=about)
-    began = time.monotonic()
-    with torch.no_grad(), fast_products():
-        tokens, state = _read(opened, text, state, chunk)
-        seconds = time.monotonic() - began
-        answers = [answer(opened.network, opened.tokenizer, state, question) for question in ask]
-    if save is not None:
-        save_state(state, save, about=about)
-    if as_json:
-        facts = {"tokens": tokens, "seconds": seconds, "state_bytes": nbytes(state)}
-        print(json.dumps({**facts, "answers": [asdict(said) for said in answers]}))
-        return
-    console = Console()
-    speed = f"{tokens / max(seconds, 1e-9):,.0f} tokens/s"
-    console.print(f"read {tokens:,} tokens in {seconds:.1f} s ({speed}); state {nbytes(state) / 1024:.0f} KiB")
-    for said in answers:
-        console.print(f"{said.question} [bold]{said.answer}[/] ({said.probability:.0%})")
-    if save is not None:
-        console.print(f"state saved: {save}")
+    network = _language_model(opened)
+    reading = Reading(network, opened.tokenizer, chunk, save, resume, overwrite)
+    with torch.no_grad(), fast_products(), StopSignals() as signals:
+        with _progress(source) as show:
+            finished = reading.read(source, lambda: signals.received is not None, show)
+        if not finished:
+            return _stop(reading, save, signals.received or 0)
+        kinds = trained_kinds(opened) if questions else None
+        said = [answer(network, opened.tokenizer, reading.state, question, kinds=kinds) for question in questions]
+        reading.finish()
+    _show(reading, said, [str(kind) for kind in kinds or ()], save, as_json)
+    return 0
 
 
-def answer(network: LanguageModel, tokenizer: Tokenizer, state: Any, question: str, most: int = 8) -> Answer:
-    """Put a question to a fork of the state; the answer is the likeliest continuation up to its end."""
-    if not question.strip():
-        raise ValueError("an empty question has no answer; write --ask 'Where is Mary?'")
-    import torch
+def _language_model(opened: OpenRun) -> LanguageModel:
+    from ..nets import LanguageModel
 
-    prompt = torch.tensor([tokenizer.encode(" " + question.strip())])
-    body, readout = network.parts()
-    y, state = body(prompt, state)
-    logits, said, probability = readout(y[:, -1]), [], 1.0
-    for _ in range(most):
-        token = int(logits.argmax(-1))
-        if token == tokenizer.end:
-            break
-        probability *= float(logits.softmax(-1).max())
-        said.append(token)
-        logits, state = network.step(torch.tensor([token]), state)
-    return Answer(question, tokenizer.decode(said).strip(), probability)
+    network = opened.network
+    if not isinstance(network, LanguageModel):
+        raise ValueError(f"{opened.folder} holds a {type(network).__name__}, which cannot answer in words")
+    if opened.tokenizer.vocabulary > network.vocabulary:
+        raise ValueError(
+            f"the tokenizer of {opened.folder} has {opened.tokenizer.vocabulary} tokens, its network reads "
+            f"{network.vocabulary}; they come from different runs: give the folder of one"
+        )
+    return network
 
 
-def _read(opened: OpenRun, text: str, state: Any, chunk: int) -> tuple[int, Any]:
-    import torch
+@contextmanager
+def _progress(source: PlainText) -> Iterator[Any]:
+    """A bar on a terminal: what was read of a text whose size is known, and tokens of any."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    body, _ = opened.network.parts()
-    size = None if text == "-" else Path(text).stat().st_size if Path(text).is_file() else None
-    if text != "-" and size is None:
-        raise FileNotFoundError(f"no file at {text}; give the path of a text, or - for standard input")
     columns = (TextColumn("reading"), BarColumn(), TextColumn("{task.fields[tokens]:,} tokens"), TimeRemainingColumn())
-    total = 0
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=size, tokens=0)
-        for tokens, characters in _tokens(text, opened.tokenizer, chunk):
-            _, state = body(torch.tensor([tokens]), state)
-            total += len(tokens)
-            bar.update(task, advance=characters, tokens=total)
-    if total == 0:
-        raise ValueError(f"{text} holds no text; give a file with at least one word")
-    return total, state
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=source.size, tokens=0)
+        yield lambda tokens: bar.update(task, completed=source.read, tokens=tokens)
 
 
-def _tokens(text: str, tokenizer: Tokenizer, chunk: int) -> Iterator[tuple[list[int], int]]:
-    """Tokens in chunks, with the characters that they took; white space counts as one space, as in training."""
-    waiting: list[int] = []
-    for words, characters in _words(text):
-        waiting.extend(tokenizer.encode(words))
-        whole = len(waiting) // chunk * chunk
-        for start in range(0, whole, chunk):
-            yield waiting[start : start + chunk], characters * chunk // max(1, whole)
-        waiting = waiting[whole:]
-    if waiting:
-        yield waiting, 0
+def _stop(reading: Reading, save: Path | None, signal: int) -> int:
+    """Keep what was read, if it is to be kept; the exit code."""
+    if save is None:
+        told = (
+            f"after {reading.tokens:,} tokens; nothing was kept: with --save FILE the same command goes on another time"
+        )
+    elif reading.looking:
+        told = f"before it came to where it stood; the same command goes on from token {reading.looking:,}"
+    elif reading.tokens == 0:
+        told = "before anything was read; the same command begins anew"
+    else:
+        reading.keep()
+        told = f"after {reading.tokens:,} tokens, kept in {beside(save)}; the same command and text go on from there"
+    print(f"stopped {told}", file=sys.stderr)
+    return 128 + signal
 
 
-def _words(text: str) -> Iterator[tuple[str, int]]:
-    """Blocks of whole words, each word with a space before it."""
-    stream: TextIO = sys.stdin if text == "-" else open(text, encoding="utf-8")  # noqa: SIM115
-    rest = ""
-    try:
-        with stream:
-            while block := stream.read(BLOCK):
-                whole, _, rest = (rest + block).rpartition(" ")
-                if words := whole.split():
-                    yield " " + " ".join(words), len(block)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{text} is not UTF-8 text ({error.reason} at byte {error.start}); convert it first") from None
-    if words := rest.split():
-        yield " " + " ".join(words), 0
+def _show(reading: Reading, said: list[Answer], kinds: list[str], save: Path | None, as_json: bool) -> None:
+    from ..core.state import nbytes
 
-
-def _fingerprint(opened: OpenRun) -> str:
-    """Names weights and tokens: a state is of use to the reader that made it alone."""
-    import torch
-
-    digest = hashlib.blake2b(opened.tokenizer.serialize().encode(), digest_size=8)
-    for name, value in sorted(opened.network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+    size = nbytes(reading.state)
+    if as_json:
+        facts = {
+            "tokens": reading.tokens,
+            "tokens_in_all": reading.tokens_in_all,
+            "seconds": reading.seconds,
+            "tokens_per_second": reading.speed,
+            "state_bytes": size,
+        }
+        print(json.dumps({**facts, "answers": [asdict(reply) for reply in said], "trained_to_answer": kinds}))
+        return
+    speed = "" if reading.speed is None else f" ({reading.speed:,.0f} tokens/s)"
+    lines = [f"read {reading.tokens:,} tokens in {reading.seconds:.1f} s{speed}; state {size / 1024:.0f} KiB"]
+    if reading.tokens_in_all not in (None, reading.tokens):
+        lines.append(f"{reading.tokens_in_all:,} tokens in all parts")
+    lines += map(str, said)
+    if any(reply.trained is False for reply in said):
+        lines.append(f"this reader was trained to answer: {' '.join(kinds)}")
+    if save is not None:
+        lines.append(f"state saved: {save}")
+    encoding = sys.stdout.encoding or "utf-8"
+    for line in lines:  # an output that cannot write a letter gets its number
+        print(line.encode(encoding, "backslashreplace").decode(encoding))

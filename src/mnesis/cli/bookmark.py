@@ -1,0 +1,151 @@
+"""Where an interrupted reading stands, beside the file that its state will become.
+
+A reading with ``--save mary.safetensors`` that a signal stops leaves ``mary.safetensors.partial``: the state, how many
+tokens it has read, and digests of them. So a file of the name that was asked for is always the state after a whole
+text, and what stood there before stays until then. The same command reads the text again up to that place without the
+network, which also works for a pipe, sees by the digests that it is the same text, and goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from array import array
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+SUFFIX = ".partial"
+KEY = "reading"
+"""Of a state file's description."""
+
+
+@dataclass(frozen=True)
+class Bookmark:
+    """What must be alike for a reading to go on, and how far it came."""
+
+    reader: str
+    """Names weights and tokens."""
+    start: str
+    """Digest of the --resume file; empty = fresh."""
+    chunk: int
+    """Tokens read at a time: other chunks round otherwise."""
+    tokens: int = 0
+    """Read so far; whole chunks, or all of the text."""
+    first: str = ""
+    """Digest of the first chunk."""
+    digest: str = ""
+    """Of all tokens read."""
+    seconds: float = 0.0
+    """That reading them took."""
+
+    def goes_on_as(self, wanted: Bookmark) -> bool:
+        """Whether a reading like this, of the same text, can go on from here."""
+        return (self.reader, self.start, self.chunk) == (wanted.reader, wanted.start, wanted.chunk)
+
+    def describe(self) -> dict[str, str]:
+        """To be kept with the state."""
+        return {KEY: json.dumps(asdict(self))}
+
+
+class Digest:
+    """Names a run of tokens."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.blake2b(digest_size=16)
+
+    def add(self, tokens: Sequence[int]) -> str:
+        """The name of all tokens so far, these included."""
+        self._hash.update(array("q", tokens).tobytes())
+        return self._hash.hexdigest()
+
+
+def beside(save: Path) -> Path:
+    """Where the bookmark of a state file stands."""
+    return save.with_name(save.name + SUFFIX)
+
+
+def find(save: Path) -> Bookmark | None:
+    """The bookmark that stands beside a state file, if there is one.
+
+    Raises:
+        ValueError: what stands there is no bookmark.
+    """
+    path = beside(save)
+    if not path.exists():
+        return None
+    try:
+        values = json.loads(description(path).get(KEY, ""))
+        mark = Bookmark(**values)
+        if any(type(getattr(mark, field.name)) is not _KINDS[str(field.type)] for field in fields(mark)):
+            raise TypeError
+    except (ValueError, TypeError, RecursionError):
+        raise ValueError(
+            f"{path} does not say where a reading was interrupted; move it away to read the text from its beginning"
+        ) from None
+    return mark
+
+
+_KINDS: dict[str, type] = {"str": str, "int": int, "float": float}
+
+
+def description(path: Path) -> dict[str, str]:
+    """What is kept beside the tensors of a state file.
+
+    Raises:
+        ValueError: not a whole safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            return file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a whole safetensors file ({error}); give another, or save it anew") from None
+
+
+def file_digest(path: Path | None) -> str:
+    """Names the content of a file; empty for none."""
+    if path is None:
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
+
+
+def check_place(save: Path, overwrite: bool) -> None:
+    """See that a state can be written there, and leave no trace.
+
+    Raises:
+        ValueError: it cannot, or something stands there that must not be replaced.
+    """
+    if save.exists():
+        if not save.is_file():
+            what = "a folder" if save.is_dir() else "no file"
+            raise ValueError(f"{save} is {what}; give --save the path of a file")
+        if not overwrite:
+            raise ValueError(f"{save} exists; give another --save or --overwrite")
+        if save.stat().st_size and "mnesis_state" not in _description_or_none(save):
+            raise ValueError(f"{save} holds no state of mnesis, so it is not replaced; give another --save")
+    folder = save.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    try:
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        with contextlib.suppress(FileNotFoundError):
+            os.lstat(folder / f".{beside(save).name}.12345678")  # as long as the name of an atomic write
+        tempfile.TemporaryFile(dir=folder).close()  # without a name, where the system can
+    except OSError as error:
+        raise ValueError(f"cannot write {save}: {error.strerror}; choose a folder that you may write to") from None
+
+
+def _description_or_none(path: Path) -> dict[str, Any]:
+    try:
+        return dict(description(path))
+    except ValueError:
+        return {}
