@@ -93,9 +93,9 @@ print(json.dumps(loaded))
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--chunk", "0"], "chunk=0: a chunk holds at least one token; give 1 or more"),
-        (["--chunk", "-1"], "chunk=-1: a chunk holds at least one token; give 1 or more"),
-        (["--threads", "0"], "threads=0: at least one thread reads; give 1 or more"),
+        (["--chunk", "0"], "chunk=0 is not a whole number of at least 1; give 1 or more"),
+        (["--chunk", "-1"], "chunk=-1 is not a whole number of at least 1; give 1 or more"),
+        (["--threads", "0"], "threads=0 is not a whole number of at least 1; give 1 or more"),
         (["--ask", ""], "an empty question has no answer; write --ask 'Where is Mary?'"),
         (["--ask", "caf\udce9"], "is not UTF-8 text; write it in UTF-8"),
         (["--save", "."], ". is a folder; give --save the path of a file"),

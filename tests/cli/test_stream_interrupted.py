@@ -252,14 +252,27 @@ def test_another_reading_is_told_apart(capsys, monkeypatch, readers, text, place
 
 
 @pytest.mark.parametrize(
-    "reading",
-    ["", "5", "[]", "null", "[" * 5000, "{}", '{"reader": 5}', '{"reader": "a", "start": "", "chunk": "x", "zz": 1}'],
+    ("reading", "sentence"),
+    [
+        (None, "does not say where a reading was interrupted"),
+        ("", "is not whole JSON"),
+        ("5", "5 is not a mapping"),
+        ("[]", "[] is not a mapping"),
+        ("[" * 5000, "is nested deeper"),
+        ("{}", "it has no entry 'reader'"),
+        ('{"reader": 5, "start": "", "chunk": 40}', "reader=5 is not text"),
+        ('{"reader": "a", "start": "", "chunk": 0}', "chunk=0 is not a whole number of at least 1"),
+        ('{"reader": "a", "start": "", "chunk": 40, "tokens": -1}', "tokens=-1 is not a whole number of at least 0"),
+        ('{"reader": "a", "start": "", "chunk": 40, "seconds": NaN}', "NaN is no JSON number"),
+    ],
 )
-def test_a_bookmark_that_is_none_is_refused(capsys, readers, text, place, reading) -> None:
-    save_state((torch.zeros(1, 2),), place / "state.partial", about={"reading": reading} if reading else {})
+def test_a_bookmark_that_is_none_is_refused(capsys, readers, text, place, reading, sentence) -> None:
+    save_state((torch.zeros(1, 2),), place / "state.partial", about={} if reading is None else {"reading": reading})
     code, _, error = run(capsys, *command(readers("armt"), text, place / "state"))
     assert code == 2
-    assert "does not say where a reading was interrupted; move it away" in error
+    assert f"{place}/state.partial" in error
+    assert sentence in error
+    assert "; move it away to read the text from its beginning\n" in error
     assert error.count("\n") == 1
 
 
@@ -298,7 +311,7 @@ def whole(path: Path) -> bool:
     return True
 
 
-@pytest.mark.parametrize("standing", [False, True])
+@pytest.mark.parametrize("standing", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_killed_at_every_file_operation_while_it_saves(readers, text, place, standing) -> None:
     reader = readers("armt")
     told, old = ["stream", *command(reader, text, place / "state")] + ["--overwrite"] * standing, text.with_name("old")
@@ -324,6 +337,7 @@ def test_killed_at_every_file_operation_while_it_saves(readers, text, place, sta
             (place / left).unlink()
 
 
+@pytest.mark.slow
 def test_killed_at_every_file_operation_while_it_stops_and_goes_on(readers, text, place) -> None:
     reader = readers("armt")
     told = ["stream", *command(reader, text, place / "state")]

@@ -16,9 +16,12 @@ import os
 import tempfile
 from array import array
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from ..core.domain import AtLeast, Count, Size
+from ..core.files import parse_json
 
 SUFFIX = ".partial"
 KEY = "reading"
@@ -33,15 +36,15 @@ class Bookmark:
     """Names weights and tokens."""
     start: str
     """Digest of the --resume file; empty = fresh."""
-    chunk: int
+    chunk: Size
     """Tokens read at a time: other chunks round otherwise."""
-    tokens: int = 0
+    tokens: Count = 0
     """Read so far; whole chunks, or all of the text."""
     first: str = ""
     """Digest of the first chunk."""
     digest: str = ""
     """Of all tokens read."""
-    seconds: float = 0.0
+    seconds: Annotated[float, AtLeast(0)] = 0.0
     """That reading them took."""
 
     def goes_on_as(self, wanted: Bookmark) -> bool:
@@ -76,22 +79,12 @@ def find(save: Path) -> Bookmark | None:
     Raises:
         ValueError: what stands there is no bookmark.
     """
-    path = beside(save)
+    path, mend = beside(save), "move it away to read the text from its beginning"
     if not path.exists():
         return None
-    try:
-        values = json.loads(description(path).get(KEY, ""))
-        mark = Bookmark(**values)
-        if any(type(getattr(mark, field.name)) is not _KINDS[str(field.type)] for field in fields(mark)):
-            raise TypeError
-    except (ValueError, TypeError, RecursionError):
-        raise ValueError(
-            f"{path} does not say where a reading was interrupted; move it away to read the text from its beginning"
-        ) from None
-    return mark
-
-
-_KINDS: dict[str, type] = {"str": str, "int": int, "float": float}
+    if (told := description(path).get(KEY)) is None:
+        raise ValueError(f"{path} does not say where a reading was interrupted; {mend}")
+    return parse_json(told, Bookmark, source=str(path), mend=mend)
 
 
 def description(path: Path) -> dict[str, str]:
@@ -131,7 +124,7 @@ def check_place(save: Path, overwrite: bool) -> None:
             raise ValueError(f"{save} exists; give another --save or --overwrite")
         if save.stat().st_size and "mnesis_state" not in _description_or_none(save):
             raise ValueError(f"{save} holds no state of mnesis, so it is not replaced; give another --save")
-    folder = save.absolute().parent
+    folder = Path(os.path.realpath(save)).parent
     while not folder.exists():
         folder = folder.parent
     try:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from ..core.domain import Size, require
 from ..tasks.plain_text import PlainText
 from .answering import Answer, answer, trained_kinds, written
 from .bookmark import beside, check_place
@@ -40,8 +41,8 @@ def run(
     save: Path | None = None,
     resume: Path | None = None,
     overwrite: bool = False,
-    chunk: int = 512,
-    threads: int = 2,
+    chunk: Size = 512,
+    threads: Size = 2,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> int:
     """Read a text.
@@ -57,10 +58,8 @@ def run(
         threads: of the processor.
         as_json: tokens, speed, state and answers, for scripts.
     """
-    if chunk < 1:
-        raise ValueError(f"chunk={chunk}: a chunk holds at least one token; give 1 or more")
-    if threads < 1:
-        raise ValueError(f"threads={threads}: at least one thread reads; give 1 or more")
+    require(chunk, Size, "chunk", "give 1 or more")
+    require(threads, Size, "threads", "give 1 or more")
     questions = [written(question) for question in ask]
     if save is not None:
         check_place(save, overwrite)
