@@ -306,6 +306,31 @@ def test_what_appears_meanwhile_is_not_replaced(capsys, monkeypatch, readers, te
     assert sorted(files(place)) == ["state", "whole"]
 
 
+def test_what_stands_before_a_fault_is_kept(capsys, monkeypatch, readers, text, place) -> None:
+    reader = readers("armt")
+    monkeypatch.setattr(plain_text, "BLOCK", 64)
+    text.write_bytes(TEXT.encode() + b" caf\xe9 ")
+    code, _, error = run(capsys, *command(reader, text, place / "state"))
+    assert code == 2
+    assert f"is not UTF-8 text (invalid continuation byte at byte {len(TEXT) + 4})" in error
+    assert f"; what was read is kept in {place}/state.partial, and the same command goes on from there\n" in error
+    assert sorted(files(place)) == ["state.partial"]
+    text.write_text(f"{TEXT} caf\u00e9 ", encoding="utf-8")
+    assert run(capsys, *command(reader, text, place / "state"))[0] == 0
+    assert run(capsys, *command(reader, text, place / "whole"))[0] == 0
+    assert files(place)["state"] == files(place)["whole"]
+    assert sorted(files(place)) == ["state", "whole"]
+
+
+def test_two_commands_do_not_read_into_one_file(capsys, monkeypatch, readers, text, place) -> None:
+    with bookmark.alone(place / "state"):
+        code, _, error = run(capsys, *command(readers("armt"), text, place / "state"))
+        assert code == 2
+        assert error == f"mnesis: another process reads into {place}/state; wait for it, or give another --save\n"
+        assert run(capsys, *command(readers("armt"), text, place / "other"))[0] == 0
+    assert run(capsys, *command(readers("armt"), text, place / "state"))[0] == 0
+
+
 def whole(path: Path) -> bool:
     load_state(path)
     return True

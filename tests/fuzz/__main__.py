@@ -45,7 +45,10 @@ def main() -> int:
             failed.append(outcome)
             fuzz.show(outcome)
     for kind, count in counts.items():
-        print(f"{kind}: {sum(count.values()):,} inputs, " + ", ".join(f"{n:,} {name}" for name, n in sorted(count.items())))
+        print(
+            f"{kind}: {sum(count.values()):,} inputs, "
+            + ", ".join(f"{n:,} {name}" for name, n in sorted(count.items()))
+        )
     total = sum(sum(count.values()) for count in counts.values())
     print(
         f"{total:,} inputs with seed {given.seed}: {len(failed)} not met as they should be; the slowest took "

@@ -15,10 +15,12 @@ import json
 import os
 import tempfile
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
+
+from filelock import FileLock, Timeout
 
 from ..core.domain import AtLeast, Count, Size
 from ..core.files import parse_json
@@ -135,6 +137,31 @@ def check_place(save: Path, overwrite: bool) -> None:
         tempfile.TemporaryFile(dir=folder).close()  # without a name, where the system can
     except OSError as error:
         raise ValueError(f"cannot write {save}: {error.strerror}; choose a folder that you may write to") from None
+
+
+@contextlib.contextmanager
+def alone(save: Path | None) -> Iterator[None]:
+    """Keep every other process of this machine from reading into the same file; one that dies lets go of it.
+
+    Raises:
+        ValueError: another one does.
+    """
+    if save is None:
+        yield
+        return
+    # Not beside the file: its folder is made when there is something to write.
+    owner, place = os.path.expanduser("~"), os.path.realpath(save)
+    name = hashlib.blake2b(os.fsencode(f"{owner}\n{place}"), digest_size=12).hexdigest()
+    lock = FileLock(Path(tempfile.gettempdir(), f"mnesis-{name}.lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ValueError(f"another process reads into {save}; wait for it, or give another --save") from None
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
 
 
 def _description_or_none(path: Path) -> dict[str, Any]:

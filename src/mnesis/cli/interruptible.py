@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..tasks.plain_text import PlainText, chunks, stretches
+from ..tasks.plain_text import PlainText, UnreadableError, chunks, stretches
 from .bookmark import Bookmark, Digest, beside, description, file_digest, find
 
 if TYPE_CHECKING:
@@ -112,6 +112,13 @@ class Reading:
             self._read(source, look, show)
         except _Stopped:
             return False
+        except UnreadableError as error:
+            if self._save is None or self.looking or not self.tokens:
+                raise
+            self.keep()
+            raise ValueError(
+                f"{error}; what was read is kept in {beside(self._save)}, and the same command goes on from there"
+            ) from None
         if self.tokens == 0:
             raise ValueError(f"{source.name} holds no text; give a file with at least one word")
         self._check_numbers()

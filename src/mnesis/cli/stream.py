@@ -25,7 +25,7 @@ import tyro
 from ..core.domain import Size, require
 from ..tasks.plain_text import PlainText
 from .answering import Answer, answer, trained_kinds, written
-from .bookmark import beside, check_place
+from .bookmark import alone, beside, check_place
 from .interruptible import Reading
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def run(
     """Read a text.
 
     Args:
-        text: a text in UTF-8: a file, a pipe, or - for standard input.
+        text: a text in UTF-8: a file, a pipe, or - for standard input. Words of more than 4,096 characters are cut.
         model: a run's folder, or the name of a reader that ships with mnesis.
         ask: questions to put at the end; the reader's state is forked, so that none changes what it has read.
         save: file for the reader's state after the text (safetensors); an interrupted reading leaves FILE.partial.
@@ -66,7 +66,7 @@ def run(
     from .runs import find
 
     find(model)
-    with PlainText(text) as source:
+    with alone(save), PlainText(text) as source:
         if save is not None and source.same_as(save):
             raise ValueError(f"{save} is the text itself; give another --save")
         return _read(source, model, questions, save, resume, overwrite, chunk, threads, as_json)

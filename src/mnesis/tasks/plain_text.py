@@ -28,6 +28,10 @@ MARK = "\ufeff"
 """The byte order mark."""
 
 
+class UnreadableError(ValueError):
+    """The rest of a text cannot be read; the message says what is wrong and where."""
+
+
 class PlainText:
     """An open text in UTF-8: a file, a pipe, a device, or standard input.
 
@@ -71,7 +75,7 @@ class PlainText:
             waiting: called now and then while a pipe or a terminal has nothing to read; what it raises ends it.
 
         Raises:
-            ValueError: bytes that are not UTF-8; the message says where they stand.
+            UnreadableError: bytes that are not UTF-8, or what the system cannot read.
         """
         decoder = codecs.getincrementaldecoder("utf-8")()
         while True:
@@ -81,7 +85,7 @@ class PlainText:
             try:
                 text = decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
-                raise ValueError(
+                raise UnreadableError(
                     f"{self.name} is not UTF-8 text ({error.reason} at byte {begin + error.start:,}); convert it first"
                 ) from None
             if text := text.replace(MARK, ""):
@@ -98,7 +102,7 @@ class PlainText:
             try:
                 block = self._file.read(BLOCK)
             except OSError as error:
-                raise ValueError(
+                raise UnreadableError(
                     f"{self.name} cannot be read ({error.strerror}); give a file, or - for standard input"
                 ) from None
             if block is not None:
