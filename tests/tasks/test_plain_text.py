@@ -136,13 +136,28 @@ def test_pipes_and_descriptors_are_read(tmp_path) -> None:
     os.close(reading)
 
 
+def test_whoever_asks_may_end_it_where_no_word_ends(tmp_path) -> None:
+    (tmp_path / "text.txt").write_bytes(b" " * 10 * BLOCK)
+    asked = iter([False] * 3 + [True])
+
+    def enough() -> None:
+        if next(asked):
+            raise InterruptedError
+
+    with PlainText(str(tmp_path / "text.txt")) as source:
+        with pytest.raises(InterruptedError):
+            list(stretches(source.blocks(enough)))
+        assert source.read == 3 * BLOCK
+
+
 def test_whoever_waits_may_end_it() -> None:
     reading, writing = os.pipe()
     os.write(writing, b"Mary went to ")
     seen: list[str] = []
 
     def enough() -> None:
-        raise InterruptedError(", ".join(seen))
+        if seen:
+            raise InterruptedError(", ".join(seen))
 
     with PlainText(f"/dev/fd/{reading}") as source, pytest.raises(InterruptedError, match="Mary went to"):
         seen.extend(source.blocks(enough))

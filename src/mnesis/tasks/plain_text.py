@@ -72,7 +72,8 @@ class PlainText:
         """The characters in order, some thousands at a time.
 
         Args:
-            waiting: called now and then while a pipe or a terminal has nothing to read; what it raises ends it.
+            waiting: called before every block, and now and then while a pipe or a terminal has nothing to read; what it
+                raises ends the reading.
 
         Raises:
             UnreadableError: bytes that are not UTF-8, or what the system cannot read.
@@ -96,6 +97,7 @@ class PlainText:
     def _next(self, waiting: Callable[[], None]) -> bytes:
         """The next bytes; none at the end."""
         while True:
+            waiting()
             if not self._whole and os.name == "posix":  # elsewhere only sockets can be waited for
                 while not select.select([self._file], [], [], PATIENCE)[0]:
                     waiting()
