@@ -20,13 +20,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import tyro
-
-from ..core.domain import Size, require
 from ..tasks.plain_text import PlainText
 from .answering import Answer, answer, trained_kinds, written
+from .arguments import Named
 from .bookmark import alone, beside, check_place
 from .interruptible import Reading
+from .options import Size, Threads
+
+KEPT = "what --save had kept before is kept"
+"""What a second Ctrl-C leaves, or one before the reading has begun."""
 
 if TYPE_CHECKING:
     from ..nets import LanguageModel
@@ -42,8 +44,8 @@ def run(
     resume: Path | None = None,
     overwrite: bool = False,
     chunk: Size = 512,
-    threads: Size = 2,
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    threads: Threads = 2,
+    as_json: Annotated[bool, Named("json")] = False,
 ) -> int:
     """Read a text.
 
@@ -58,8 +60,6 @@ def run(
         threads: of the processor.
         as_json: tokens, speed, state and answers, for scripts.
     """
-    require(chunk, Size, "chunk", "give 1 or more")
-    require(threads, Size, "threads", "give 1 or more")
     questions = [written(question) for question in ask]
     if save is not None:
         check_place(save, overwrite)
@@ -171,6 +171,4 @@ def _show(reading: Reading, said: list[Answer], kinds: list[str], save: Path | N
         lines.append(f"this reader was trained to answer: {' '.join(kinds)}")
     if save is not None:
         lines.append(f"state saved: {save}")
-    encoding = sys.stdout.encoding or "utf-8"
-    for line in lines:  # an output that cannot write a letter gets its number
-        print(line.encode(encoding, "backslashreplace").decode(encoding))
+    print("\n".join(lines))
