@@ -99,3 +99,18 @@ def test_a_state_of_another_cell_is_refused() -> None:
     _, state = LSTM(6)(torch.randn(2, 3, 6))
     with pytest.raises(ValueError, match="the state of another memory"):
         GRU(6)(torch.randn(2, 3, 6), state)
+
+
+@every_cell
+@pytest.mark.parametrize("narrow", [torch.bfloat16, torch.float16])
+def test_autocast_asks_for_no_kernel_that_the_processor_lacks(cell, narrow) -> None:
+    """oneDNN has an LSTM in bfloat16 from AVX-512 on only, and in float16 from AMX on."""
+    memory, x = make(cell).float(), draw(2, 6, 5).float()
+    plain, _ = memory(x)
+    with torch.autocast("cpu", narrow):
+        y, state = memory(x[:, :4])
+        rest, state = memory(x[:, 4:], state)
+    assert [leaf.dtype for leaf in state] == [narrow] * len(state)
+    assert (torch.cat([y, rest], 1).float() - plain).abs().max() < 2e-2
+    rest.float().sum().backward()
+    assert all(weight.grad is not None for weight in memory.parameters())

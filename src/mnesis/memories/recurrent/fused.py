@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -36,3 +37,18 @@ class FusedCell(nn.Module):
 
     def project(self, h: Tensor) -> Tensor:
         return self.output(h)
+
+
+def within_reach(device: torch.device) -> AbstractContextManager[Any]:
+    """Without autocast where it would ask oneDNN for an LSTM in a dtype that this processor has none of.
+
+    Narrow weights are no such case: torch asks the processor before it hands them on, but not before autocast.
+    """
+    if device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+        return nullcontext()
+    known = {
+        torch.bfloat16: torch.ops.mkldnn._is_mkldnn_bf16_supported,
+        torch.float16: torch.ops.mkldnn._is_mkldnn_fp16_supported,
+    }
+    has = known.get(torch.get_autocast_dtype("cpu"))
+    return nullcontext() if has is None or has() else torch.autocast("cpu", enabled=False)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...core.memory import Memory
-from .fused import FusedCell
+from .fused import FusedCell, within_reach
 
 
 class LSTMState(NamedTuple):
@@ -40,8 +40,11 @@ class LSTM(FusedCell, Memory[LSTMState]):
 
     def scan(self, x: Float[Tensor, "B T D"], state: LSTMState, phase: int = 0) -> tuple[Tensor, LSTMState]:
         start = [leaf.to(x.dtype)[None] for leaf in state]
-        y, h, c = torch.lstm(x, start, self.weights(x.dtype), True, 1, 0.0, self.training, False, True)
-        return self.project(y), LSTMState(*(leaf[0].to(state.cell.dtype).clone() for leaf in (h, c)))
+        with within_reach(x.device):
+            y, h, c = torch.lstm(x, start, self.weights(x.dtype), True, 1, 0.0, self.training, False, True)
+        return self.project(y.to(self.compute_dtype(x))), LSTMState(
+            *(leaf[0].to(state.cell.dtype).clone() for leaf in (h, c))
+        )
 
     def step(self, x: Float[Tensor, "B D"], state: LSTMState) -> tuple[Tensor, LSTMState]:
         h, c = torch.lstm_cell(x, [leaf.to(x.dtype) for leaf in state], *self.weights(x.dtype))
