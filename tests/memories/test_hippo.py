@@ -74,7 +74,7 @@ def test_golden_lmu(case) -> None:
         "memory_kernel": "W_m",
     }
     memory.load_state_dict({ours: golden[f"weight/{theirs}"] for ours, theirs in names.items()})
-    assert (memory.fixed.transition - golden["weight/A"]).abs().max() < 1e-13
+    assert (memory.fixed.made.transition - golden["weight/A"]).abs().max() < 1e-13
     x = golden[f"input/{case}/x"].requires_grad_()
     state = memory.initial_state(2, device=x.device, dtype=x.dtype)
     if case == "carried":
@@ -114,7 +114,7 @@ def test_parallel_lmu_with_several_signals(form) -> None:
     x = torch.randn(2, 30, 5, dtype=torch.float64)
     y, state = memory(x)
     u, m = torch.relu(memory.input(x)), torch.zeros(2, 3, 4, dtype=torch.float64)
-    a, b = memory.fixed
+    a, b = memory.fixed.made
     for t in range(30):
         m = m @ a.mT + b * u[:, t, :, None]
         expected = torch.relu(memory.output(torch.cat([m.flatten(1), x[:, t]], -1)))

@@ -63,7 +63,7 @@ def test_it_approaches_softmax() -> None:
 
 def test_features_are_as_few_as_can_be() -> None:
     memory = TaylorAttention(12, heads=3, order=4)
-    assert memory.monomials.shape == (math.comb(4 + 4, 4), 4)
+    assert memory.monomials.made.factor.shape == (math.comb(4 + 4, 4), 4)
     assert memory.features(draw(5, 4)).shape == (5, 70)
 
 

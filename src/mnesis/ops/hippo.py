@@ -33,7 +33,7 @@ def hippo(measure: str, order: int) -> ContinuousSystem:
     if order < 1:
         raise ValueError(f"order={order}: a polynomial has at least one coefficient; give 1 or more")
     _check(measure)
-    n = torch.arange(order, dtype=torch.float64)
+    n = torch.arange(order, dtype=torch.float64, device="cpu")
     return SYSTEMS[measure](n[:, None], n)
 
 

@@ -11,7 +11,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...core.record import record
+from ...layers.constants import Constants
 from ...ops.hippo import ContinuousSystem, discretize, hippo
+from ...ops.precision import without_autocast
 from ...ops.state_space import LinearSystem, state_space
 from ..in_forms import MemoryInForms
 
@@ -95,8 +97,7 @@ class LSSL(MemoryInForms[LSSLState]):
                 self.register_buffer("transition", torch.randn(states, states) / states)
                 self.register_buffer("write", torch.ones(states))
             else:
-                # A float64 copy outlives conversions of the module.
-                self.fixed = hippo(measure, states)
+                self.fixed = Constants(lambda: hippo(measure, states))
         self.read_out = nn.Parameter(torch.randn(dim, outputs, states))
         self.skip = nn.Parameter(torch.randn(dim, outputs))
         self.output = nn.Linear(dim * outputs, dim)
@@ -112,7 +113,7 @@ class LSSL(MemoryInForms[LSSLState]):
     def continuous(self, device: torch.device, dtype: torch.dtype) -> ContinuousSystem:
         """A and B."""
         if hasattr(self, "fixed"):
-            return ContinuousSystem(*(part.to(device, dtype) for part in self.fixed))
+            return self.fixed.on(device, dtype)
         if not self.learned:
             return ContinuousSystem(self.transition.to(dtype), self.write.to(dtype))
         middle = torch.diag(self.diagonal) + torch.diag(self.lower, -1) + torch.diag(self.upper, 1)
@@ -122,7 +123,7 @@ class LSSL(MemoryInForms[LSSLState]):
 
     def system(self, device: torch.device, dtype: torch.dtype) -> LinearSystem:
         """The discrete system of each channel, of that dtype."""
-        with torch.autocast(device.type, enabled=False):
+        with without_autocast(device):
             pace = self.log_pace.to(dtype).exp()
             record("lssl/pace", pace)
             a, b = discretize(self.continuous(device, dtype), pace, "bilinear")

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ...layers.constants import Constants
 from ...ops.state_space import LinearSystem, state_space
 from ..in_forms import MemoryInForms
 from ..recurrent.lmu import window_of_signals
@@ -51,8 +52,8 @@ class ParallelLMU(MemoryInForms[ParallelLMUState]):
         chunk: int | None = None,
     ) -> None:
         super().__init__(dim, form, chunk)
-        self.order = dim if order is None else order
-        self.fixed, self.signals = window_of_signals(signals, self.order, window), signals
+        self.signals, self.order = signals, dim if order is None else order
+        self.fixed = Constants(lambda: window_of_signals(signals, self.order, window))
         self.input = nn.Linear(dim, signals)
         self.output = nn.Linear(signals * self.order + dim, dim)
 
@@ -71,7 +72,7 @@ class ParallelLMU(MemoryInForms[ParallelLMUState]):
         """The coefficients of M signals after every unit, E = M N of them."""
         # One system reads every signal of every row: signals become rows, and all coefficients are read.
         one = torch.eye(self.order, device=u.device, dtype=state.memory.dtype)
-        a, b = (part.to(one) for part in self.fixed)
+        a, b = self.fixed.on(one.device, one.dtype)
         recurrence = state_space(LinearSystem(a[None], b[None], one[None]))
         m, last = self.run(recurrence, form, u.mT.flatten(0, 1)[..., None], state.memory.flatten(0, 1)[:, None])
         m = m.squeeze(2).unflatten(0, (-1, self.signals)).transpose(1, 2).flatten(2)

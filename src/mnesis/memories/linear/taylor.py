@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from ...layers.constants import Constants
 from ...layers.query_key_value import QueryKeyValue
 from ...ops.gated_linear_attention import gated_linear_attention
 from ..in_forms import MemoryInForms
@@ -25,6 +26,15 @@ class TaylorState(NamedTuple):
 
     matrix: Float[Tensor, "B H M V+1"]
     """One row for each product of coordinates; the last column is the sum of weights."""
+
+
+class _Monomials(NamedTuple):
+    """Products of up to N coordinates, each once."""
+
+    factor: Int[Tensor, "M N"]
+    """Which coordinates, from 1 on; 0 stands for none."""
+    repeats: Int[Tensor, " M"]
+    """Product of the factorials of how often each is there."""
 
 
 class TaylorAttention(MemoryInForms[TaylorState]):
@@ -54,9 +64,6 @@ class TaylorAttention(MemoryInForms[TaylorState]):
             an unknown norm or form, or a chunk without units.
     """
 
-    monomials: Tensor
-    repeats: Tensor
-
     has_kernel = True
 
     def __init__(
@@ -83,15 +90,15 @@ class TaylorAttention(MemoryInForms[TaylorState]):
         self.query_key_value = QueryKeyValue(dim, heads=heads, width=width, value_width=dim // heads)
         self.scale = nn.Parameter(torch.ones(dim // heads)) if norm == "rms" else None
         self.output = nn.Linear(dim, dim, bias=False)
-        # Products of exactly N factors out of the coordinates and 1, which is factor 0, are those of up to N.
-        factors = range(self.query_key_value.width + 1)
-        monomials = list(combinations_with_replacement(factors, order))
-        repeats = [math.prod(math.factorial(each.count(i)) for i in set(each) - {0}) for each in monomials]
-        self.register_buffer("monomials", torch.tensor(monomials), persistent=False)  # M N
-        self.register_buffer("repeats", torch.tensor(repeats), persistent=False)
+        self.monomials = Constants(lambda: _monomials(self.query_key_value.width, order))
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> TaylorState:
-        sizes = (batch, self.query_key_value.heads, len(self.monomials), self.query_key_value.value_width + 1)
+        sizes = (
+            batch,
+            self.query_key_value.heads,
+            len(self.monomials.made.repeats),
+            self.query_key_value.value_width + 1,
+        )
         return TaylorState(torch.zeros(sizes, device=device, dtype=torch.promote_types(dtype, torch.float32)))
 
     def read(self, x: Float[Tensor, "B T D"], state: TaylorState, form: str) -> tuple[Tensor, TaylorState]:
@@ -104,8 +111,9 @@ class TaylorAttention(MemoryInForms[TaylorState]):
     def features(self, x: Float[Tensor, "... K"]) -> Float[Tensor, "... M"]:
         """phi: phi(q) . phi(k) = sum_n (q . k / sqrt(K))^n / n!, as n! / (a! b! ...) entries of a power are equal."""
         factors = F.pad(x * x.shape[-1] ** -0.25, (1, 0), value=1.0)
-        products = reduce(torch.mul, [factors[..., each] for each in self.monomials.unbind(1)])
-        return products * self.repeats.to(x.dtype).rsqrt()
+        factor, repeats = self.monomials.on(x.device)
+        products = reduce(torch.mul, [factors[..., each] for each in factor.unbind(1)])
+        return products * repeats.to(x.dtype).rsqrt()
 
     def _normalised(self, y: Float[Tensor, "B T H W"]) -> Float[Tensor, "B T H W-1"]:
         if self.norm == "sum":
@@ -113,3 +121,10 @@ class TaylorAttention(MemoryInForms[TaylorState]):
         if self.scale is None:
             return F.normalize(y[..., :-1], dim=-1, eps=EPSILON)
         return F.rms_norm(y[..., :-1], self.scale.shape, self.scale.to(y.dtype), EPSILON)
+
+
+def _monomials(width: int, order: int) -> _Monomials:
+    """Products of exactly N factors out of the coordinates and 1 are those of up to N coordinates."""
+    factors = list(combinations_with_replacement(range(width + 1), order))
+    repeats = [math.prod(math.factorial(each.count(i)) for i in set(each) - {0}) for each in factors]
+    return _Monomials(torch.tensor(factors), torch.tensor(repeats))

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from ...core.memory import Memory
 from ...core.record import record
+from ...layers.constants import Constants
 from ...ops.hippo import ContinuousSystem, discretize, hippo, legs_step
+from ...ops.precision import without_autocast
 
 MEASURES = ("legs", "legt", "lagt")
 
@@ -71,9 +73,7 @@ class HiPPO(Memory[HiPPOState]):
             raise ValueError(f"window={window}: a window spans some time; give more than 0 units")
         self.dim, self.hidden, self.signals, self.order = dim, hidden or dim, signals, order
         self.measure = measure
-        system = hippo(measure, order)
-        # Not parameters: they never change, and a float64 copy outlives conversions of the module.
-        self.fixed = system if measure == "legs" else discretize(system, 1 / window, "zoh")
+        self.fixed = Constants(lambda: _system(measure, order, window))
         self.memory_input = nn.Linear(dim + self.hidden, signals)
         self.candidate = nn.Linear(dim + signals * order, self.hidden)
         self.gate = nn.Linear(dim + signals * order, self.hidden)
@@ -86,8 +86,8 @@ class HiPPO(Memory[HiPPOState]):
 
     def scan(self, x: Float[Tensor, "B T D"], state: HiPPOState, phase: int = 0) -> tuple[Tensor, HiPPOState]:
         wide, device = state.memory.dtype, x.device
-        with torch.autocast(device.type, enabled=False):
-            system = ContinuousSystem(*(part.to(device, wide) for part in self.fixed))
+        with without_autocast(device):
+            system = self.fixed.on(device, wide)
             written, input_to_signal, hidden_to_signal = self._split(x, wide, self.memory_input)
             gated, input_to_gates, memory_to_gates = self._split(x, wide, self.candidate, self.gate)
             from_input = torch.cat([written, gated], -1) + torch.cat([input_to_signal, input_to_gates])
@@ -114,3 +114,9 @@ class HiPPO(Memory[HiPPOState]):
         if self.measure == "legs":
             return legs_step(system, u, memory, units)
         return memory @ system.transition.mT + system.write * u[..., None]
+
+
+def _system(measure: str, order: int, window: float) -> ContinuousSystem:
+    """A and B; for "legs", whose pace depends on the units read, still to be discretised."""
+    system = hippo(measure, order)
+    return system if measure == "legs" else discretize(system, 1 / window, "zoh")

@@ -10,7 +10,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...core.memory import Memory
+from ...layers.constants import Constants
 from ...ops.hippo import ContinuousSystem, discretize, hippo
+from ...ops.precision import without_autocast
 
 
 class LMUState(NamedTuple):
@@ -44,7 +46,7 @@ class LMU(Memory[LMUState]):
         self, dim: int, *, hidden: int | None = None, signals: int = 1, order: int = 64, window: float = 128.0
     ) -> None:
         super().__init__()
-        self.fixed = window_of_signals(signals, order, window)
+        self.fixed = Constants(lambda: window_of_signals(signals, order, window))
         self.dim, self.hidden, self.signals, self.order = dim, hidden or dim, signals, order
         width = signals * order
         self.input_encoder = nn.Parameter(_lecun_uniform(signals, dim))
@@ -62,8 +64,8 @@ class LMU(Memory[LMUState]):
 
     def scan(self, x: Float[Tensor, "B T D"], state: LMUState, phase: int = 0) -> tuple[Tensor, LMUState]:
         wide, m = state.memory.dtype, self.signals
-        with torch.autocast(x.device.type, enabled=False):
-            a, b = (part.to(x.device, wide) for part in self.fixed)
+        with without_autocast(x.device):
+            a, b = self.fixed.on(x.device, wide)
             from_input = x.to(wide) @ torch.cat([self.input_encoder, self.input_kernel]).to(wide).mT
             from_hidden = torch.cat([self.hidden_encoder, self.hidden_kernel]).to(wide).mT
             read, kernel = self.memory_encoder.to(wide).mT, self.memory_kernel.to(wide).mT

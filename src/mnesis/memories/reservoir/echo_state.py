@@ -74,8 +74,8 @@ class EchoState(Memory[EchoStateState]):
             recurrent = torch.eye(dim).roll(1, 0) * spectral_radius
         else:
             recurrent = torch.randn(dim, dim) * (torch.rand(dim, dim) < density)
-            radius = float(torch.linalg.eigvals(recurrent.double()).abs().max())
-            recurrent *= spectral_radius / max(radius, torch.finfo(torch.float32).tiny)
+            radius = torch.linalg.eigvals(recurrent.double()).abs().max()
+            recurrent *= spectral_radius / radius.clamp_min(torch.finfo(torch.float32).tiny)
         self.register_buffer("recurrent", recurrent)
         self.register_buffer("input", input_scale * (2 * torch.rand(dim, dim) - 1))
         self.register_buffer("bias", bias_scale * (2 * torch.rand(dim) - 1))
