@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from ..ops.weight_norm import normalised
 
 
 class DilatedConvolution(nn.Conv1d):
@@ -52,7 +56,37 @@ class DilatedConvolution(nn.Conv1d):
         if time <= stride and self.groups == 1:
             # Every tap but the last falls on a piece of the tail, and what lies between the pieces is not read.
             pieces = (tail[:, start : start + time].to(x.dtype) for start in range(0, self.lags, stride))
-            y = F.linear(torch.stack([*pieces, x], -1).flatten(2), self.weight.flatten(1), self.bias)
+            y = F.linear(torch.stack([*pieces, x], -1).flatten(2), self.taps().flatten(1), self.bias)
             return y, torch.cat([tail[:, time:], x.to(tail.dtype)], 1)
         padded = torch.cat([tail.to(x.dtype), x], 1)
-        return super().forward(padded.mT).mT, padded[:, time:].to(tail.dtype).clone()
+        return self._conv_forward(padded.mT, self.taps(), self.bias).mT, padded[:, time:].to(tail.dtype).clone()
+
+    def taps(self) -> Float[Tensor, "E C width"]:
+        """W, the last first."""
+        return self.weight
+
+
+class NormalisedConvolution(DilatedConvolution):
+    """The same whose weights are learned as lengths and directions, W = g V / |V| for each output.
+
+    As torch's ``weight_norm`` has it, whose names and order the parameters keep, so that files fit; but an ordinary
+    module, which can be pickled, and with a rule for every transform of torch.func.
+    """
+
+    def __init__(self, inputs: int, outputs: int, width: int, *, dilation: int = 1) -> None:
+        super().__init__(inputs, outputs, width, dilation=dilation)
+        direction = self._parameters.pop("weight")
+        assert direction is not None
+        self.parametrizations = nn.Module()
+        self.parametrizations.weight = nn.ParameterDict(
+            {"original0": torch.norm_except_dim(direction.detach(), 2, 0), "original1": direction}
+        )
+
+    def taps(self) -> Float[Tensor, "E C width"]:
+        held = cast(nn.ParameterDict, self.parametrizations.weight)
+        return normalised(held["original1"], held["original0"])
+
+    @property
+    def weight(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """W; while torch's own constructor runs, which finds no direction yet, the parameter that becomes it."""
+        return self.taps()

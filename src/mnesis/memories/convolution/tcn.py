@@ -8,10 +8,9 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import weight_norm
 
 from ...core.memory import Memory
-from ...layers.dilated_convolution import DilatedConvolution
+from ...layers.dilated_convolution import DilatedConvolution, NormalisedConvolution
 
 
 class TCNState(NamedTuple):
@@ -82,8 +81,8 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int) -> None:
         super().__init__()
-        self.first = weight_norm(DilatedConvolution(inputs, outputs, kernel, dilation=dilation))
-        self.second = weight_norm(DilatedConvolution(outputs, outputs, kernel, dilation=dilation))
+        self.first = NormalisedConvolution(inputs, outputs, kernel, dilation=dilation)
+        self.second = NormalisedConvolution(outputs, outputs, kernel, dilation=dilation)
         self.skip = nn.Identity() if inputs == outputs else nn.Linear(inputs, outputs)
         if isinstance(self.skip, nn.Linear):
             nn.init.normal_(self.skip.weight, std=0.01)
