@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from ..ops.attention import attend
 from ..ops.rotary import rotate
 from .mlp import MLP
 from .norm import RMSNorm
@@ -157,7 +157,7 @@ def _attend(
     causal: bool = False,
 ) -> Float[Tensor, "B T H K"]:
     heads_first = (t.transpose(1, 2) for t in (q, k, v))
-    return F.scaled_dot_product_attention(*heads_first, attn_mask=mask, is_causal=causal).transpose(1, 2)
+    return attend(*heads_first, mask=mask, causal=causal).transpose(1, 2)
 
 
 def _causal(

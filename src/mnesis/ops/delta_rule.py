@@ -20,6 +20,7 @@ from torch import Tensor
 
 from .decay import decayed
 from .kernels import delta_rule_kernel
+from .precision import without_autocast
 from .recurrence import Passage, Recurrence, Summary, check_log_decay
 
 
@@ -37,7 +38,7 @@ def delta_rule_step(
     matrix: Float[Tensor, "B H K V"],
 ) -> tuple[Float[Tensor, "B H V"], Float[Tensor, "B H K V"]]:
     """One unit: output and S."""
-    with torch.autocast(matrix.device.type, enabled=False):
+    with without_autocast(matrix.device):
         query, key, value, strength = (x.to(matrix.dtype) for x in (query, key, value, strength))
         if log_decay is not None:
             matrix = log_decay.to(matrix.dtype).exp().reshape(*key.shape[:2], -1, 1) * matrix
@@ -65,7 +66,7 @@ def delta_rule_chunk(
     substitution is as fast on a CPU and does not lose digits where keys are nearly equal.
     """
     heads = matrix.shape[:2]
-    with torch.autocast(matrix.device.type, enabled=False):
+    with without_autocast(matrix.device):
         query, key, value, beta = (x.to(matrix.dtype) for x in (query, key, value, strength[..., None]))
         query = query * query.shape[-1] ** -0.5
         # One copy with a batch of B H streams here saves one for each product of a chunk below.

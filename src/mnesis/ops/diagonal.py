@@ -17,6 +17,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from .associative_scan import associative_scan
+from .precision import without_autocast
 from .recurrence import Passage, Recurrence, check_complex
 
 
@@ -24,7 +25,7 @@ def diagonal_step(
     decay: Shaped[Tensor, "B ..."], update: Shaped[Tensor, "B ..."], h: Shaped[Tensor, "B ..."]
 ) -> tuple[Shaped[Tensor, "B ..."], Shaped[Tensor, "B ..."]]:
     """One unit: h, as output and as what is carried."""
-    with torch.autocast(h.device.type, enabled=False):
+    with without_autocast(h.device):
         h = torch.addcmul(update.to(h.dtype), decay.to(h.dtype), h)
         return h, h
 
@@ -33,7 +34,7 @@ def diagonal_parallel(
     decay: Shaped[Tensor, "B T ..."], update: Shaped[Tensor, "B T ..."], h: Shaped[Tensor, "B ..."]
 ) -> tuple[Shaped[Tensor, "B T ..."], Shaped[Tensor, "B ..."]]:
     """By a work-efficient scan over the pairs (a, b); few long steps, for hardware with more lanes than channels."""
-    with torch.autocast(h.device.type, enabled=False):
+    with without_autocast(h.device):
         decays, updates = associative_scan(_follow, (decay.to(h.dtype), update.to(h.dtype)))
         held = torch.addcmul(updates, decays, h[:, None])
         return held, held[:, -1].clone()
@@ -50,7 +51,7 @@ def diagonal_chunk(
 
     The backward pass is the same recurrence from the end, and keeps a, h and nothing else.
     """
-    with torch.autocast(h.device.type, enabled=False):
+    with without_autocast(h.device):
         decay, update = torch.broadcast_tensors(decay.to(h.dtype), update.to(h.dtype))
         held = cast(Tensor, _Scan.apply(decay, update, h, chunk))
         return held, held[:, -1].clone()
@@ -74,11 +75,14 @@ class _Scan(torch.autograd.Function):
     """h_t = a_t h_{t-1} + b_t from ``start``."""
 
     @staticmethod
-    def forward(ctx: Any, decay: Tensor, update: Tensor, start: Tensor, chunk: int) -> Tensor:
-        held = _sweep(decay, update, start, chunk, 1)
-        ctx.save_for_backward(decay, start, held)
-        ctx.chunk = chunk
-        return held
+    def forward(decay: Tensor, update: Tensor, start: Tensor, chunk: int) -> Tensor:
+        return _sweep(decay, update, start, chunk, 1)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        decay, _, start, ctx.chunk = inputs
+        ctx.save_for_backward(decay, start, output)
+        ctx.save_for_forward(decay, start, output)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -88,18 +92,33 @@ class _Scan(torch.autograd.Function):
         before = torch.cat([start[:, None], held[:, :-1]], 1) if ctx.needs_input_grad[0] else None
         return None if before is None else due * before.conj(), due, of_start, None
 
+    @staticmethod
+    def jvp(ctx: Any, *turns: Any) -> Tensor:
+        (decay, start, held), (of_decay, of_update, of_start, _) = ctx.saved_tensors, turns
+        update = torch.addcmul(of_update, of_decay, torch.cat([start[:, None], held[:, :-1]], 1))
+        return cast(Tensor, _Scan.apply(decay, update, of_start, ctx.chunk))
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *parts: Any) -> tuple[Tensor, int]:
+        *tensors, chunk = parts
+        places = zip(tensors, in_dims[:3], (2, 2, 1), strict=True)
+        return cast(Tensor, _Scan.apply(*(_behind(*place, info.batch_size) for place in places), chunk)), 2
+
 
 class _Transposed(torch.autograd.Function):
     """h_t = b_t + a_{t+1} h_{t+1} from the end: what every h of the recurrence owes to all later ones."""
 
     @staticmethod
-    def forward(ctx: Any, decay: Tensor, update: Tensor, chunk: int) -> Tensor:
+    def forward(decay: Tensor, update: Tensor, chunk: int) -> Tensor:
         nothing = torch.zeros_like(update[:, :1])
         # The decay that leads into the next unit; nothing comes after the last one.
-        held = _sweep(torch.cat([decay[:, 1:], nothing], 1), update, nothing[:, 0], chunk, -1)
-        ctx.save_for_backward(decay, held)
-        ctx.chunk = chunk
-        return held
+        return _sweep(torch.cat([decay[:, 1:], nothing], 1), update, nothing[:, 0], chunk, -1)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        decay, _, ctx.chunk = inputs
+        ctx.save_for_backward(decay, output)
+        ctx.save_for_forward(decay, output)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -107,6 +126,25 @@ class _Transposed(torch.autograd.Function):
         nothing = torch.zeros_like(held[:, :1])
         due = cast(Tensor, _Scan.apply(decay.conj(), gradients[0], nothing[:, 0], ctx.chunk))
         return torch.cat([nothing, due[:, :-1]], 1) * held.conj(), due, None
+
+    @staticmethod
+    def jvp(ctx: Any, *turns: Any) -> Tensor:
+        (decay, held), (of_decay, of_update, _) = ctx.saved_tensors, turns
+        later = torch.cat([of_decay[:, 1:] * held[:, 1:], torch.zeros_like(held[:, :1])], 1)
+        return cast(Tensor, _Transposed.apply(decay, of_update + later, ctx.chunk))
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *parts: Any) -> tuple[Tensor, int]:
+        *tensors, chunk = parts
+        places = zip(tensors, in_dims[:2], (2, 2), strict=True)
+        return cast(Tensor, _Transposed.apply(*(_behind(*place, info.batch_size) for place in places), chunk)), 2
+
+
+def _behind(part: Tensor, axis: int | None, place: int, size: int) -> Tensor:
+    """The axis that vmap maps over, made if there is none, where a recurrence has the elements of a unit."""
+    if axis is not None:
+        return part.movedim(axis, place)
+    return part.unsqueeze(place).expand(*part.shape[:place], size, *part.shape[place:])
 
 
 def _sweep(

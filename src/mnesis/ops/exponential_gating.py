@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .decay import side_by_side
+from .precision import without_autocast
 from .recurrence import Passage, Recurrence, Summary, check_log_decay
 
 EMPTY = -1e30
@@ -34,7 +35,7 @@ def exponential_gating_step(
     maximum: Float[Tensor, "B H"],
 ) -> tuple[Float[Tensor, "B H V+1"], Float[Tensor, "B H"], Float[Tensor, "B H K V+1"], Float[Tensor, "B H"]]:
     """One unit: output and m, which are of the unit, then S and m, which are carried."""
-    with torch.autocast(matrix.device.type, enabled=False):
+    with without_autocast(matrix.device):
         parts = (x.to(matrix.dtype) for x in (query, key, value, log_weight, log_decay))
         query, key, value, log_weight, log_decay = parts
         kept = log_decay + maximum
@@ -62,7 +63,7 @@ def exponential_gating_chunk(
     the m that the chunk found.
     """
     heads = matrix.shape[:2]
-    with torch.autocast(matrix.device.type, enabled=False):
+    with without_autocast(matrix.device):
         parts = [query, key, F.pad(value, (0, 1), value=1.0), log_weight, log_decay]
         # One copy with a batch of B H streams here saves one for each product of a chunk below.
         q, k, v, i, f = (x.to(matrix.dtype).transpose(1, 2).flatten(0, 1) for x in parts)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from .decay import decayed
 from .kernels import gated_linear_attention_kernel
+from .precision import without_autocast
 from .recurrence import Passage, Recurrence, check_log_decay
 
 
@@ -30,7 +31,7 @@ def gated_linear_attention_step(
     matrix: Float[Tensor, "B H K V"],
 ) -> tuple[Float[Tensor, "B H V"], Float[Tensor, "B H K V"]]:
     """One unit: output and S."""
-    with torch.autocast(matrix.device.type, enabled=False):
+    with without_autocast(matrix.device):
         query, key, value = (x.to(matrix.dtype) for x in (query, key, value))
         if log_decay is not None:
             matrix = log_decay.to(matrix.dtype).exp().reshape(*key.shape[:2], -1, 1) * matrix
@@ -53,7 +54,7 @@ def gated_linear_attention_chunk(
     from s to t: Y = P V + (Q * b) S, then S = b_C * S + (K * c)^T V.
     """
     heads = matrix.shape[:2]
-    with torch.autocast(matrix.device.type, enabled=False):
+    with without_autocast(matrix.device):
         # One copy with a batch of B H streams here saves one for each product of a chunk below.
         q, k, v = (x.to(matrix.dtype).transpose(1, 2).flatten(0, 1) for x in (query, key, value))
         decays = repeat(None)

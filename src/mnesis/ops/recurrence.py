@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from .kernels import stand_in
+from .precision import without_autocast
+from .transforms import readable, transformed
 
 FORMS = ("naive", "chunk", "parallel")
 """Unit after unit; chunk after chunk; all units at once."""
@@ -41,9 +43,10 @@ def chunk_after_chunk(
         sequences: of the same length.
         carried: into the first.
         chunk: units in each.
-        anew: what a chunk needs besides its inputs is made anew in the backward pass, not kept.
+        anew: what a chunk needs besides its inputs is made anew in the backward pass, not kept; but kept under a
+            transform of torch.func, which knows no such thing.
     """
-    outputs, again = [], anew and torch.is_grad_enabled()
+    outputs, again = [], anew and torch.is_grad_enabled() and not transformed()
     for piece in zip(*(part.split(chunk, 1) for part in sequences), strict=True):
         y, carried = checkpoint(one, *piece, carried, use_reentrant=False) if again else one(*piece, carried)
         outputs.append(y)
@@ -139,7 +142,7 @@ class Recurrence:
         passage = self._passage()
         empty = passage.empty(*carried) if passage.empty else tuple(torch.zeros_like(part) for part in carried)
         update = self.compute(form, *sequences, *empty, chunk=chunk)[self.outputs :]
-        with torch.autocast(carried[0].device.type, enabled=False):
+        with without_autocast(carried[0].device):
             return Summary(passage.decay(*sequences, *carried), update)
 
     def follow(self, summary: Summary, *carried: Tensor) -> tuple[Tensor, ...]:
@@ -148,7 +151,7 @@ class Recurrence:
         Raises:
             TypeError: a recurrence that is not linear in what it carries.
         """
-        with torch.autocast(carried[0].device.type, enabled=False):
+        with without_autocast(carried[0].device):
             return self._passage().apply(summary, carried)
 
     def _passage(self) -> Passage:
@@ -183,7 +186,7 @@ class Recurrence:
 
 def check_log_decay(log_decay: Tensor | None) -> None:
     """Raises ValueError where something would grow, or is not a number."""
-    if log_decay is None or log_decay.device.type != "cpu" or torch.compiler.is_compiling():
+    if log_decay is None or log_decay.device.type != "cpu" or not readable(log_decay):
         return
     most = float(log_decay.detach().amax())
     if not most <= 0:

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .diagonal import diagonal_chunk
+from .precision import without_autocast
 from .recurrence import Passage, Recurrence, chunk_after_chunk
 
 
@@ -39,7 +40,7 @@ def selective_scan_step(
     h: Float[Tensor, "B D N"],
 ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D N"]]:
     """One unit: output and h."""
-    with torch.autocast(h.device.type, enabled=False):
+    with without_autocast(h.device):
         rate, x, pace, write, read = (part.to(h.dtype) for part in (rate, x, pace, write, read))
         h = torch.addcmul((pace[..., None] * rate).exp() * h, (pace * x)[..., None], write[:, None])
         return (h @ read[..., None]).squeeze(-1), h
@@ -56,7 +57,7 @@ def selective_scan_chunk(
     chunk: int = 32,
 ) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "B D N"]]:
     """Chunk after chunk, each made anew in the backward pass."""
-    with torch.autocast(h.device.type, enabled=False):
+    with without_autocast(h.device):
         rate, x, pace, write, read = (part.to(h.dtype) for part in (rate, x, pace, write, read))
         return chunk_after_chunk(partial(_chunk, rate), (x, pace, write, read), h, chunk)
 

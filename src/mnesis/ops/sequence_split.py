@@ -39,7 +39,7 @@ def is_split() -> bool:
 def from_processes(x: Tensor) -> Shaped[Tensor, "P ..."]:
     """This tensor of every process, with gradients for all of them."""
     real = torch.view_as_real(x.resolve_conj()) if x.is_complex() else x
-    gathered = cast(Tensor, _Gather.apply(real.contiguous(), _groups[-1]))
+    gathered = cast(Tensor, _Gather.apply(real, _groups[-1]))
     return torch.view_as_complex(gathered) if x.is_complex() else gathered
 
 
@@ -73,15 +73,53 @@ def count_on(start: Shaped[Tensor, "B ..."], units: int) -> tuple[Shaped[Tensor,
 
 
 class _Gather(torch.autograd.Function):
+    """This tensor of every process, in their order."""
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, group: dist.ProcessGroup) -> Tensor:
-        ctx.group = group
+    def forward(x: Tensor, group: dist.ProcessGroup) -> Tensor:
+        x = x.contiguous()
         parts = [torch.empty_like(x) for _ in range(group.size())]
         dist.all_gather(parts, x, group)
         return torch.stack(parts)
 
     @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.group = inputs[1]
+
+    @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        total = gradients[0].clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(total, group=ctx.group)
-        return total[ctx.group.rank()], None
+        return cast(Tensor, _Sum.apply(gradients[0], ctx.group)), None
+
+    @staticmethod
+    def jvp(ctx: Any, *turns: Any) -> Tensor:
+        return cast(Tensor, _Gather.apply(turns[0], ctx.group))
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *parts: Any) -> tuple[Tensor, int]:
+        x, group = parts
+        return cast(Tensor, _Gather.apply(x.movedim(in_dims[0], 0), group)), 1
+
+
+class _Sum(torch.autograd.Function):
+    """Of what all processes hold for this one, the sum: the way back of _Gather, as that is of this."""
+
+    @staticmethod
+    def forward(x: Tensor, group: dist.ProcessGroup) -> Tensor:
+        total = x.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total, group=group)
+        return total[group.rank()]
+
+    setup_context = _Gather.setup_context
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        return cast(Tensor, _Gather.apply(gradients[0], ctx.group)), None
+
+    @staticmethod
+    def jvp(ctx: Any, *turns: Any) -> Tensor:
+        return cast(Tensor, _Sum.apply(turns[0], ctx.group))
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *parts: Any) -> tuple[Tensor, int]:
+        x, group = parts
+        return cast(Tensor, _Sum.apply(x.movedim(in_dims[0], 1), group)), 0

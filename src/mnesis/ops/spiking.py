@@ -13,16 +13,26 @@ from torch import Tensor
 class Spike(torch.autograd.Function):
     """1 where v >= 0, else 0; backwards as if it were arctan(pi a v / 2) / pi + 1/2 (Fang et al. 2021, 2007.05785)."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, v: Tensor, steepness: float) -> Tensor:
-        ctx.save_for_backward(v)
-        ctx.steepness = steepness
+    def forward(v: Tensor, steepness: float) -> Tensor:
         return (v >= 0).to(v.dtype)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        v, ctx.steepness = inputs
+        ctx.save_for_backward(v)
+        ctx.save_for_forward(v)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (v,), a = ctx.saved_tensors, ctx.steepness
         return gradients[0] * (a / 2) / (1 + (math.pi / 2 * a * v).square()), None
+
+    @staticmethod
+    def jvp(ctx: Any, *turns: Any) -> Tensor:
+        return Spike.backward(ctx, *turns)[0]
 
 
 def leaky_integrate_and_fire(

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from .precision import without_autocast
 from .recurrence import Passage, Recurrence, Summary, check_complex
 
 
@@ -47,7 +48,7 @@ def state_space_step(
     system: LinearSystem, u: Float[Tensor, "B D"], h: Shaped[Tensor, "B D N"]
 ) -> tuple[Float[Tensor, "B D M"], Shaped[Tensor, "B D N"]]:
     """One unit: output and h."""
-    with torch.autocast(h.device.type, enabled=False):
+    with without_autocast(h.device):
         system = _of(system, h)
         h = _apply(system.transition, h) + system.write * u.to(h.dtype)[..., None]
         return _real((system.read @ h[..., None]).squeeze(-1)), h
@@ -57,7 +58,7 @@ def state_space_chunk(
     system: LinearSystem, u: Float[Tensor, "B T D"], h: Shaped[Tensor, "B D N"], *, chunk: int = 64
 ) -> tuple[Float[Tensor, "B T D M"], Shaped[Tensor, "B D N"]]:
     """All chunks side by side: products of matrices, and h handed from one chunk to the next."""
-    with torch.autocast(h.device.type, enabled=False):
+    with without_autocast(h.device):
         system, time = _of(system, h), u.shape[1]
         rest, response, outputs = time % chunk, _response(system, min(chunk, time)), []
         for piece in u.to(response.impulse.dtype).split([size for size in (time - rest, rest) if size], 1):
@@ -70,7 +71,7 @@ def state_space_parallel(
     system: LinearSystem, u: Float[Tensor, "B T D"], h: Shaped[Tensor, "B D N"]
 ) -> tuple[Float[Tensor, "B T D M"], Shaped[Tensor, "B D N"]]:
     """One convolution by FFT; the powers of A take memory of T D N numbers."""
-    with torch.autocast(h.device.type, enabled=False):
+    with without_autocast(h.device):
         system, time = _of(system, h), u.shape[1]
         response = _response(system, time)
         u = u.to(response.impulse.dtype)

@@ -20,7 +20,9 @@ from torch import Tensor
 
 from .decay import halves
 from .diagonal import diagonal_chunk
+from .precision import without_autocast
 from .recurrence import Passage, Recurrence, chunk_after_chunk
+from .transforms import readable
 
 
 def _kept(
@@ -34,7 +36,7 @@ def _kept(
 def _step(
     joint: bool, query: Tensor, key: Tensor, key_gate: Tensor, value: Tensor, value_gate: Tensor, matrix: Tensor
 ) -> tuple[Float[Tensor, "B H V"], Float[Tensor, "B H K V"]]:
-    with torch.autocast(matrix.device.type, enabled=False):
+    with without_autocast(matrix.device):
         parts = (query, key, key_gate, value, value_gate)
         query, key, key_gate, value, value_gate = (part.to(matrix.dtype) for part in parts)
         kept = _kept(joint, key_gate, value_gate)
@@ -91,7 +93,7 @@ def _chunks(
 ) -> tuple[Float[Tensor, "B T H V"], Float[Tensor, "B H K V"]]:
     """What a chunk needs besides the matrix that it started from is made anew in the backward pass."""
     *sequences, matrix = parts
-    with torch.autocast(matrix.device.type, enabled=False):
+    with without_autocast(matrix.device):
         return chunk_after_chunk(one, [part.to(matrix.dtype) for part in sequences], matrix, chunk)
 
 
@@ -107,7 +109,7 @@ def _decay(
 def _check_gates(query: Tensor, key: Tensor, key_gate: Tensor, value: Tensor, value_gate: Tensor, _: Tensor) -> None:
     """Raises ValueError where something would grow, change its sign, or is not a number."""
     for name, gate in (("key_gate", key_gate), ("value_gate", value_gate)):
-        if gate.device.type == "cpu" and not torch.compiler.is_compiling():
+        if gate.device.type == "cpu" and readable(gate):
             low, high = (float(end) for end in gate.detach().aminmax())
             if not (low >= 0 and high <= 1):
                 raise ValueError(f"{name} reaches from {low:g} to {high:g}: a gate lies in [0, 1]; give sigmoid(x)")

@@ -7,7 +7,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from .attention import attend
 from .rotary import rotate
+from .transforms import readable
 
 
 def window_attention_block(
@@ -79,10 +81,10 @@ def push(
 def unfilled(filled: Int[Tensor, " B"], places: int) -> int:
     """How many of the first of so many places are empty in all rows, where the last ones are filled first.
 
-    They can be left out, which makes short sequences cheap. 0 while compiling, and on an accelerator, which would have
-    to be waited for: there they are masked.
+    They can be left out, which makes short sequences cheap. 0 where values cannot be had, and on an accelerator, which
+    would have to be waited for: there they are masked.
     """
-    if filled.device.type != "cpu" or torch.compiler.is_compiling():
+    if filled.device.type != "cpu" or not readable(filled):
         return 0
     return max(places - int(filled.max()), 0)
 
@@ -123,5 +125,5 @@ def _attend(
     query, key = _turned(query, position[-query.shape[-3] :]), _turned(key, position)
     key, value = (_for_each_query_head(units, query) for units in (key, value))
     q, k, v = (t.flatten(0, -4).transpose(1, 2) for t in (query, key, value))
-    y = F.scaled_dot_product_attention(q, k, v, attn_mask=seen.flatten(0, -3)[:, None])
+    y = attend(q, k, v, mask=seen.flatten(0, -3)[:, None])
     return y.transpose(1, 2).unflatten(0, query.shape[:-3])

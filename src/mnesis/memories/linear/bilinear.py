@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ...ops.associative_scan import associative_scan
 from ...ops.decay import side_by_side
+from ...ops.precision import without_autocast
 from ...ops.recurrence import Passage, Recurrence, Summary, chunk_after_chunk
 from ..in_forms import MemoryInForms
 
@@ -123,7 +124,7 @@ class Bilinear(MemoryInForms[BilinearState]):
 
     def _after(self, coefficients: Float[Tensor, "B C"], hidden: Float[Tensor, "B E"]) -> Float[Tensor, "B E"]:
         """h of the next unit."""
-        with torch.autocast(hidden.device.type, enabled=False):
+        with without_autocast(hidden.device):
             coefficients = coefficients.to(hidden.dtype)
             if self.transition == "factored":
                 left, right = self.left.to(hidden.dtype), self.right.to(hidden.dtype)
@@ -154,7 +155,7 @@ class Bilinear(MemoryInForms[BilinearState]):
         self, x: Float[Tensor, "B T D"], hidden: Float[Tensor, "B E"], chunk: int
     ) -> tuple[Tensor, Tensor]:
         coefficients = self.input(x).to(hidden.dtype)
-        with torch.autocast(hidden.device.type, enabled=False):
+        with without_autocast(hidden.device):
             outputs = []
             for (products,) in side_by_side(self._products, [coefficients], chunk):
                 held = products @ hidden[:, None].unflatten(-1, (-1, self.block, 1))

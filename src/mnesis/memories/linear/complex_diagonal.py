@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
+from ...ops.complex_pairs import as_complex
 from ...ops.diagonal import diagonal
 from ..in_forms import MemoryInForms
 
@@ -61,7 +62,7 @@ class ComplexDiagonal(MemoryInForms[ComplexDiagonalState]):
     ) -> tuple[Tensor, ComplexDiagonalState]:
         wide, projected = state.hidden.dtype, self.input(x)
         decay, scale = self.transition(wide)
-        written = scale * torch.view_as_complex(projected.to(wide).unflatten(-1, (-1, 2)))
-        held, last = self.run(diagonal, form, decay.expand_as(written), written, torch.view_as_complex(state.hidden))
+        written = scale * as_complex(projected.to(wide).unflatten(-1, (-1, 2)))
+        held, last = self.run(diagonal, form, decay.expand_as(written), written, as_complex(state.hidden))
         y = self.output(torch.view_as_real(held).flatten(2).to(projected.dtype))
         return y + self.skip.to(y.dtype) * x, ComplexDiagonalState(torch.view_as_real(last).clone())

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...core.record import record
+from ...ops.complex_pairs import as_complex
 from ...ops.diagonal import diagonal
 from ..in_forms import MemoryInForms
 
@@ -92,7 +93,7 @@ class FFM(MemoryInForms[FFMState]):
         record("ffm/output_gate", output_gate)
         written = (self.input(x) * input_gate).to(wide)[..., None].expand(-1, -1, -1, self.context)
         gamma = torch.polar((-self.rate.to(wide).abs()).exp()[:, None], self.frequency.to(wide))
-        held, last = self.run(diagonal, form, gamma.expand_as(written), written, torch.view_as_complex(state.trace))
+        held, last = self.run(diagonal, form, gamma.expand_as(written), written, as_complex(state.trace))
         mixed = self.mix(torch.view_as_real(held).flatten(2).to(through.dtype))
         y = F.layer_norm(mixed, mixed.shape[-1:]) * output_gate + through * (1 - output_gate)
         return y, FFMState(torch.view_as_real(last).clone())

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...core.record import record
+from ...ops.complex_pairs import as_complex
 from ...ops.diagonal import diagonal
 from ..in_forms import MemoryInForms
 
@@ -90,7 +91,7 @@ class GateLoop(MemoryInForms[GateLoopState]):
         record("gateloop/phase", phase)
         decay = torch.polar(magnitude, phase)[..., None]
         written = k.to(wide)[..., None] * v.to(wide)[..., None, :]
-        held, last = self.run(diagonal, form, decay, written, torch.view_as_complex(state.matrix))
+        held, last = self.run(diagonal, form, decay, written, as_complex(state.matrix))
         y = (q.to(wide)[..., None, :] @ held.real).flatten(2).to(v.dtype)
         return self.output(y * F.silu(self.gate(x))), GateLoopState(torch.view_as_real(last).clone())
 

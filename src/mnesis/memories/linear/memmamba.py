@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ...core.record import record
+from ...ops.precision import without_autocast
 from ...ops.recurrence import Recurrence
 from ..in_forms import MemoryInForms
 from .mamba import Mamba, MambaState
@@ -114,7 +115,7 @@ class MemMamba(MemoryInForms[MemMambaState]):
     def _score(self, scorer: nn.Linear, x: Float[Tensor, "B T D"], state: MemMambaState) -> Float[Tensor, "B T"]:
         """In float32 or wider, also under autocast: on which side of a threshold it lies must not depend on a form."""
         wide = state.taken.dtype
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             return F.linear(x.to(wide), scorer.weight.to(wide), scorer.bias.to(wide)).squeeze(-1).sigmoid()
 
 
@@ -133,7 +134,7 @@ def _step(
     taken: Float[Tensor, "B S"],
 ) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B S N"], Float[Tensor, "B S"]]:
     """One unit: what it finds in the pool, then the pool with its own note."""
-    with torch.autocast(taken.device.type, enabled=False):
+    with without_autocast(taken.device):
         found = _attention(query[:, None].to(taken.dtype), notes.to(taken.dtype), taken[:, None] > 0)
         longer = torch.cat([notes, summary[:, None].to(notes.dtype)], 1)
         moved, here = noted[:, None] > 0, torch.cat([taken, torch.ones_like(taken[:, :1])], 1)
@@ -151,7 +152,7 @@ def _chunks(
 ) -> tuple[Float[Tensor, "B T N"], Float[Tensor, "B S N"], Float[Tensor, "B S"]]:
     """Pool and notes of a chunk as one list, of which unit t sees S places from the number of notes before it."""
     slots, outputs = taken.shape[1], []
-    with torch.autocast(taken.device.type, enabled=False):
+    with without_autocast(taken.device):
         for q, s, note in zip(*(part.split(chunk, 1) for part in (query, summary, noted)), strict=True):
             entries, there = torch.cat([notes, s.to(notes.dtype)], 1), torch.cat([taken, note], 1)
             count = note.cumsum(1).long()

@@ -137,12 +137,20 @@ def initial_decay(width: int, released: bool) -> Float[Tensor, " E"]:
 class _Root(torch.autograd.Function):
     """sqrt(x), whose derivative, infinite at 0, is held at 1000 as in the authors' code."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
+    def forward(x: Tensor) -> Tensor:
         return x.sqrt()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         return gradients[0] * (4 * x).clamp_min(STEEPEST**-2).rsqrt()
+
+    jvp = backward

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...core.record import record
+from ...ops.complex_pairs import as_complex
 from ...ops.state_space import LinearSystem, state_space
 from ..in_forms import MemoryInForms
 
@@ -87,12 +88,12 @@ class S4D(MemoryInForms[S4DState]):
         record("s4d/pace", pace)
         a = torch.complex(-self.log_rate.to(dtype).exp(), self.frequency.to(dtype))
         decay = (pace[:, None] * a).exp()
-        c = torch.view_as_complex(self.read_out.to(dtype))
+        c = as_complex(self.read_out.to(dtype))
         return LinearSystem(decay, (decay - 1) / a, 2 * c[:, None])
 
     def read(self, x: Float[Tensor, "B T D"], state: S4DState, form: str) -> tuple[Tensor, S4DState]:
         recurrence = state_space(self.system(state.hidden.dtype))
-        y, h = self.run(recurrence, form, x, torch.view_as_complex(state.hidden))
+        y, h = self.run(recurrence, form, x, as_complex(state.hidden))
         y, state = y.squeeze(-1).to(x.dtype) + self.skip.to(x.dtype) * x, S4DState(torch.view_as_real(h).clone())
         return (y if self.output is None else F.glu(self.output(F.gelu(y)), -1)), state
 

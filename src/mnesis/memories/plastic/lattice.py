@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ...core.memory import Memory
 from ...core.record import record
 from ...layers.query_key_value import QueryKeyValue
+from ...ops.precision import without_autocast
 
 OBJECTIVES = ("decoding", "similarity")
 
@@ -87,7 +88,7 @@ class Lattice(Memory[LatticeState]):
         gamma = self.step_size(x).to(slots.dtype).sigmoid()
         record("lattice/step_size", gamma)
         outputs = []
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             sequences = (part.to(slots.dtype).unbind(1) for part in (q, k, v, gamma))
             for query, key, value, rate in zip(*sequences, strict=True):
                 slots = self._write(key, value, rate, slots)

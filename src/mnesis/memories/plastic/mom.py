@@ -14,6 +14,8 @@ from ...layers.norm import RMSNorm
 from ...layers.short_convolution import ShortConvolution
 from ...layers.time_step import initial_time_step
 from ...ops.delta_rule import delta_rule, unit_length
+from ...ops.precision import without_autocast
+from ...ops.transforms import readable
 from ..in_forms import MemoryInForms
 
 
@@ -107,10 +109,10 @@ class MoM(MemoryInForms[MoMState]):
 
     def read(self, x: Float[Tensor, "B T D"], state: MoMState, form: str) -> tuple[Tensor, MoMState]:
         weight, choice = self._route(x, state.matrix.dtype)
-        chosen = F.one_hot(choice, self.memories).sum(2)  # B T M
+        chosen = self._counted(choice)
         units = chosen.sum(1)
-        # Compiled code knows no lengths that depend on the data; otherwise only as long as the busiest memory needs.
-        longest = x.shape[1] if torch.compiler.is_compiling() else int(units.max())
+        # Only as long as the busiest memory needs, where lengths may depend on the data.
+        longest = int(units.max()) if readable(units) else x.shape[1]
         order = chosen.argsort(dim=1, descending=True, stable=True)[:, :longest].mT
         y, *after = self._remember(_at(x, order), units, slice(self.memories), state, form)
         place = choice * longest + (chosen.cumsum(1) - 1).gather(2, choice)
@@ -125,14 +127,18 @@ class MoM(MemoryInForms[MoMState]):
         self, x: Float[Tensor, "B T D"], wide: torch.dtype
     ) -> tuple[Float[Tensor, "B T C"], Int[Tensor, "B T C"]]:
         """The chosen memories of every unit and their weights."""
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             scores = F.linear(x.to(wide), self.router.weight.to(wide)).softmax(-1)
         weight, choice = scores.topk(self.activated, -1)
         weight = weight / weight.sum(-1, keepdim=True)
         record("mom/routing_weight", torch.zeros_like(scores).scatter(-1, choice, weight))
-        share = F.one_hot(choice, self.memories).sum(2).to(wide).mean((0, 1))
+        share = self._counted(choice).to(wide).mean((0, 1))
         record("loss/mom_balance", self.balance * self.memories * share @ scores.mean((0, 1)))
         return weight, choice
+
+    def _counted(self, choice: Int[Tensor, "B T C"]) -> Int[Tensor, "B T M"]:
+        """How often each memory was chosen by each unit: once or not at all."""
+        return (choice[..., None] == torch.arange(self.memories, device=choice.device)).sum(2)
 
     def _remember(
         self, x: Float[Tensor, "B M L D"], units: Int[Tensor, "B M"] | None, which: slice, state: MoMState, form: str

@@ -34,11 +34,13 @@ class Elman(FusedCell, Memory[ElmanState]):
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> ElmanState:
         return ElmanState(torch.zeros(batch, self.hidden, device=device, dtype=dtype))
 
+    def equations(self, from_input: Tensor, from_hidden: Tensor, *carried: Tensor) -> tuple[Tensor]:
+        return ((from_input + from_hidden).tanh(),)
+
     def scan(self, x: Float[Tensor, "B T D"], state: ElmanState, phase: int = 0) -> tuple[Tensor, ElmanState]:
-        weights = self.weights(x.dtype)
-        y, h = torch.rnn_tanh(x, state.hidden.to(x.dtype)[None], weights, True, 1, 0.0, self.training, False, True)
-        return self.project(y), ElmanState(h[0].to(state.hidden.dtype).clone())
+        y, h = self.sweep(torch.rnn_tanh, x, *state)
+        return self.project(y), ElmanState(h.to(state.hidden.dtype))
 
     def step(self, x: Float[Tensor, "B D"], state: ElmanState) -> tuple[Tensor, ElmanState]:
-        h = torch.rnn_tanh_cell(x, state.hidden.to(x.dtype), *self.weights(x.dtype))
+        (h,) = self.one(torch.rnn_tanh_cell, x, *state)
         return self.project(h), ElmanState(h.to(state.hidden.dtype))

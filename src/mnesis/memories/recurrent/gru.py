@@ -35,11 +35,15 @@ class GRU(FusedCell, Memory[GRUState]):
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> GRUState:
         return GRUState(torch.zeros(batch, self.hidden, device=device, dtype=dtype))
 
+    def equations(self, from_input: Tensor, from_hidden: Tensor, *carried: Tensor) -> tuple[Tensor]:
+        (r, z, n), (r_hidden, z_hidden, n_hidden) = from_input.chunk(3, -1), from_hidden.chunk(3, -1)
+        n = (n + (r + r_hidden).sigmoid() * n_hidden).tanh()
+        return (n + (z + z_hidden).sigmoid() * (carried[0] - n),)
+
     def scan(self, x: Float[Tensor, "B T D"], state: GRUState, phase: int = 0) -> tuple[Tensor, GRUState]:
-        weights = self.weights(x.dtype)
-        y, h = torch.gru(x, state.hidden.to(x.dtype)[None], weights, True, 1, 0.0, self.training, False, True)
-        return self.project(y), GRUState(h[0].to(state.hidden.dtype).clone())
+        y, h = self.sweep(torch.gru, x, *state)
+        return self.project(y), GRUState(h.to(state.hidden.dtype))
 
     def step(self, x: Float[Tensor, "B D"], state: GRUState) -> tuple[Tensor, GRUState]:
-        h = torch.gru_cell(x, state.hidden.to(x.dtype), *self.weights(x.dtype))
+        (h,) = self.one(torch.gru_cell, x, *state)
         return self.project(h), GRUState(h.to(state.hidden.dtype))

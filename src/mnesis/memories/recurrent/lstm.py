@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...core.memory import Memory
-from .fused import FusedCell, within_reach
+from .fused import FusedCell
 
 
 class LSTMState(NamedTuple):
@@ -38,14 +38,16 @@ class LSTM(FusedCell, Memory[LSTMState]):
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> LSTMState:
         return LSTMState(*(torch.zeros(batch, self.hidden, device=device, dtype=dtype) for _ in range(2)))
 
+    def equations(self, from_input: Tensor, from_hidden: Tensor, *carried: Tensor) -> tuple[Tensor, Tensor]:
+        i, f, g, o = (from_input + from_hidden).chunk(4, -1)
+        cell = f.sigmoid() * carried[1] + i.sigmoid() * g.tanh()
+        return o.sigmoid() * cell.tanh(), cell
+
     def scan(self, x: Float[Tensor, "B T D"], state: LSTMState, phase: int = 0) -> tuple[Tensor, LSTMState]:
-        start = [leaf.to(x.dtype)[None] for leaf in state]
-        with within_reach(x.device):
-            y, h, c = torch.lstm(x, start, self.weights(x.dtype), True, 1, 0.0, self.training, False, True)
-        return self.project(y.to(self.compute_dtype(x))), LSTMState(
-            *(leaf[0].to(state.cell.dtype).clone() for leaf in (h, c))
-        )
+        y, h, c = self.sweep(torch.lstm, x, *state)
+        after = LSTMState(h.to(state.cell.dtype), c.to(state.cell.dtype))
+        return self.project(y.to(self.compute_dtype(x))), after
 
     def step(self, x: Float[Tensor, "B D"], state: LSTMState) -> tuple[Tensor, LSTMState]:
-        h, c = torch.lstm_cell(x, [leaf.to(x.dtype) for leaf in state], *self.weights(x.dtype))
+        h, c = self.one(torch.lstm_cell, x, *state)
         return self.project(h), LSTMState(h.to(state.cell.dtype), c.to(state.cell.dtype))

@@ -13,6 +13,7 @@ from ...core.memory import Memory
 from ...core.record import record
 from ...layers.short_convolution import ShortConvolution
 from ...ops.exponential_gating import EMPTY
+from ...ops.precision import without_autocast
 
 EPSILON = 1e-5
 
@@ -87,7 +88,7 @@ class SLSTM(Memory[SLSTMState]):
             torch.einsum("b t h c, h c e -> t h b e", part, weight.to(part.dtype))
             for part, weight in zip(heads, self.input.unbind(0), strict=True)
         ]
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             # Gates side by side, and heads before rows: a unit is then one product for all of them.
             gates = torch.cat([part.to(wide) for part in parts], -1) + self._side_by_side(self.bias[:, :, None], wide)
             recurrent = self._side_by_side(self.recurrent, wide)

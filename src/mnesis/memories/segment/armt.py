@@ -13,6 +13,7 @@ from ...core.memory import Host
 from ...core.record import record
 from ...layers.transformer import Transformer
 from ...ops.associative import associative_read, associative_write, dpfp
+from ...ops.precision import without_autocast
 from .segments import SegmentMemory
 
 CLOSED = 8.0
@@ -45,7 +46,7 @@ class AssociativeLayer(nn.Module):
 
     def read(self, h: Float[Tensor, "B T D"], stored: Associations) -> Float[Tensor, "B T D"]:
         wide = stored.matrix.dtype
-        with torch.autocast(h.device.type, enabled=False):
+        with without_autocast(h.device):
             query = dpfp(F.linear(h.to(wide), self.query.weight.to(wide)))
             return h + associative_read(query, *stored).to(h.dtype)
 
@@ -53,7 +54,7 @@ class AssociativeLayer(nn.Module):
         self, h: Float[Tensor, "B M D"], stored: Associations, *, correction: bool, penalty: float
     ) -> Associations:
         wide = stored.matrix.dtype
-        with torch.autocast(h.device.type, enabled=False):
+        with without_autocast(h.device):
             key, value, gate = (
                 F.linear(h.to(wide), linear.weight.to(wide), None if linear.bias is None else linear.bias.to(wide))
                 for linear in (self.key, self.value, self.gate)

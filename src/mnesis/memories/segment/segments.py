@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from ...core.memory import Host, Memory
 from ...core.record import silent
 from ...core.state import detach, leaves, tree_map
+from ...ops.transforms import readable, transformed
 
 ACTIVATIONS = 24
 """About so many vectors a unit and layer of a Transformer are kept for the backward pass."""
@@ -220,7 +221,7 @@ class SegmentMemory(Memory[SegmentState]):
         return y, self.write(outputs, carried)
 
     def _segments(self, pieces: tuple[Tensor, ...], carried: Any) -> tuple[list[Tensor], Any]:
-        if not (self.checkpoint and torch.is_grad_enabled()):
+        if transformed() or not (self.checkpoint and torch.is_grad_enabled()):
             return _in_turn(self._segment, pieces, carried)
         group = self._group(len(pieces), carried)
         outputs: list[Tensor] = []
@@ -254,8 +255,8 @@ def _recomputed(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _happens(rows: Bool[Tensor, " B"]) -> bool:
-    """Whether any row is concerned; a compiled step computes both branches and chooses."""
-    return torch.compiler.is_compiling() or bool(rows.any())
+    """Whether any row is concerned; where that cannot be known, a step computes both branches and chooses."""
+    return not readable(rows) or bool(rows.any())
 
 
 def _where(rows: Bool[Tensor, " B"], chosen: Any, otherwise: Any) -> Any:

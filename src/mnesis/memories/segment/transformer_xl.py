@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ...core.memory import Memory
 from ...ops.relative_attention import relative_attention, relative_attention_step, sinusoids
+from ...ops.transforms import readable
 from ...ops.window_attention import push, unfilled
 
 
@@ -202,7 +203,7 @@ class TransformerXL(Memory[TransformerXLState]):
         distance = (self.memory_length + phase - every).clamp(min=0)
         sinusoid = sinusoids(every, self.width, x.dtype)
         here, before, closes = (rows[..., None] for rows in (slots == phase, slots < phase, phase + 1 == self.segment))
-        closing = torch.compiler.is_compiling() or bool(closes.any())
+        closing = not readable(closes) or bool(closes.any())
         memories, presents, h = [], [], x
         for layer, memory, present in zip(self.layers, state.memory, state.present, strict=True):
             memory, new = memory.detach(), h[:, None].to(present.dtype)
