@@ -90,3 +90,29 @@ def test_any_associative_operation_can_be_scanned(length) -> None:
 def test_lengths_that_differ_cannot_be_scanned() -> None:
     with pytest.raises(ValueError, match=r"elements of lengths \[2, 3\] along dim 1 cannot be scanned"):
         associative_scan(lambda a, b: a, (torch.zeros(1, 2), torch.zeros(1, 3)))
+
+
+@pytest.mark.parametrize("turning", [False, True], ids=["real", "complex"])
+def test_derivatives_of_every_kind(turning) -> None:
+    """Backwards, forwards, and both after one another; chunks of 3 of 7 units."""
+    parts = [part[..., :1, :2].detach().requires_grad_() for part in inputs(7, turning=turning)]
+
+    def run(decay: Tensor, update: Tensor, h: Tensor) -> Tensor:
+        return diagonal("chunk", decay, update, h, chunk=3)[0]
+
+    assert torch.autograd.gradcheck(run, parts, check_forward_ad=True, fast_mode=True)
+    assert torch.autograd.gradgradcheck(run, parts, check_fwd_over_rev=True, fast_mode=True)
+
+
+@pytest.mark.parametrize("axes", [(0, None, None), (None, 1, 0), (3, 2, None), (None, None, 2), (1, 4, 3)])
+def test_mapped_over_any_axis(axes) -> None:
+    parts = [torch.stack([part, 0.5 * part, -part], axis or 0) for part, axis in zip(inputs(9), axes, strict=True)]
+    parts = [part if axis is not None else part[0] for part, axis in zip(parts, axes, strict=True)]
+
+    def run(decay: Tensor, update: Tensor, h: Tensor) -> Tensor:
+        return torch.func.grad(lambda a: diagonal("chunk", a, update, h, chunk=4)[0].sin().sum())(decay)
+
+    found = torch.func.vmap(run, in_dims=axes)(*parts)
+    for index in range(3):
+        one = (part if axis is None else part.select(axis, index) for part, axis in zip(parts, axes, strict=True))
+        assert gap(found[index], run(*one)) < 1e-12

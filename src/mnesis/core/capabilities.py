@@ -2,8 +2,8 @@
 
 A check knows the contract alone, so that it examines any :class:`Memory`, ours or a stranger's. The memory is copied
 and its parameters are drawn anew, in float64; where numbers must agree they do so to 1e-9, against plain calls and
-``torch.autograd``. A memory with a grid is given the phase of a carried state, as ``scan`` takes it: inside a transform
-or an exported program nobody can read it from the state.
+``torch.autograd``. A carried state is handed in with its phase (``memory(x, state, phase=...)``): inside a transform or
+an exported program nobody can read it from the state.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from .subject import Subject, difference
 
 Points = Mapping[str, Tensor]
 """What can be differentiated by: parameters by their names, and "x"."""
-LONG = 70
-"""Units, more than a chunk of any recurrence; a memory with a grid reads two periods and three units."""
+LONG, SHORT = 70, 12
+"""Units: more than a chunk of a recurrence, and fewer. A memory with a grid reads two periods and three units."""
 TOLERANCE = 1e-9
 STEP, COARSE = 1e-5, 1e-5
 """Of differences of gradients, and how near they come."""
 NARROW = 5e-2
-"""How near bfloat16 comes to float32."""
+"""Of the size of outputs, how far bfloat16 may depart from float32."""
 
 
 class Reading(nn.Module):
@@ -46,7 +46,7 @@ class Reading(nn.Module):
         self.memory, self.phase = memory, phase
 
     def forward(self, x: Any, state: Any = None) -> tuple[Any, Any]:
-        return self.memory(x) if state is None else self.memory.scan(x, state, self.phase)
+        return self.memory(x) if state is None else self.memory(x, state, phase=self.phase)
 
 
 class Examination:
@@ -54,18 +54,29 @@ class Examination:
 
     Args:
         memory: copied.
-        units: of the input.
+        units: of the input, without a grid.
         seed: of parameters and input.
         dtype: of both.
+        inside: a few units, which stay inside the period.
     """
 
     def __init__(
-        self, memory: Memory, *, units: int | None = None, seed: int = 0, dtype: torch.dtype = torch.float64
+        self,
+        memory: Memory,
+        *,
+        units: int = SHORT,
+        seed: int = 0,
+        dtype: torch.dtype = torch.float64,
+        inside: bool = False,
     ) -> None:
         subject = Subject(memory, dtype, seed)
         self.memory, period = subject.memory, subject.memory.period
-        before, long = (3, LONG) if period is None else (max(1, period // 2), 2 * period + 3)
-        self.x = subject.draw(2, long if units is None else units)
+        before = 3 if period is None else max(1, period // 2)
+        if inside:
+            units = 4 if period is None else max(1, min(4, period - before - 1))
+        elif period is not None:
+            units = 2 * period + 3
+        self.x = subject.draw(2, units)
         with torch.no_grad():
             _, state = self.memory(subject.draw(2, before))
         self.state = detach(state)
@@ -114,7 +125,7 @@ def exported(memory: Memory) -> None:
 
 def functional_gradients(memory: Memory) -> None:
     """``torch.func.grad`` by parameters and inputs, and ``jacrev`` of outputs, are the usual gradients."""
-    found = Examination(memory)
+    found = Examination(memory, units=LONG)
     for state in (None, found.state):
         function = partial(found.loss, state=state)
         _agree("torch.func.grad", _gradient(function, found.points), _values(grad(function)(found.points)))
@@ -131,6 +142,7 @@ def functional_gradients(memory: Memory) -> None:
 def vectorised(memory: Memory) -> None:
     """``vmap`` of gradients, over stacked weights with their states and over rows of a batch, are those of each."""
     one, other = Examination(memory), Examination(memory, seed=1)
+    other.x, other.points = one.x, {**other.points, **({"x": one.x} if "x" in one.points else {})}
     weights, buffers = stack_module_state([one.reading, other.reading])
     points = one.points | {name: part.detach() for name, part in weights.items()}
     axes = {name: 0 if name in weights else None for name in points}
@@ -140,11 +152,7 @@ def vectorised(memory: Memory) -> None:
         both = vmap(grad(one.loss), in_dims=(axes, axis, 0))(points, state, buffers)
         for index, found in enumerate((one, other)):
             function = partial(found.loss, state=None if state is None else found.state)
-            _agree(
-                "vmap over weights",
-                _gradient(function, {**found.points, **({"x": one.x} if "x" in points else {})}),
-                [part[index] for part in _values(both)],
-            )
+            _agree("vmap over weights", _gradient(function, found.points), [part[index] for part in _values(both)])
     if "x" in one.points:
         rows = {"x": one.points["x"][:, None]}
         state = tree_map(lambda leaf: leaf[:, None], one.state)
@@ -173,8 +181,7 @@ def second_derivatives(memory: Memory) -> None:
     mechanism stops gradients at its grid. Of outputs alone: states may hold numbers without a gradient of their own,
     such as a running maximum and what is relative to it.
     """
-    period = memory.period
-    found = Examination(memory, units=4 if period is None else max(1, min(4, period - max(1, period // 2) - 1)))
+    found = Examination(memory, inside=True)
     directions = found.directions()
 
     def loss(points: Points) -> Tensor:
@@ -196,7 +203,7 @@ def second_derivatives(memory: Memory) -> None:
 
 def without_storage(memory: Memory) -> None:
     """The meta device: shapes of outputs, gradients, steps and carried states; and the right numbers once filled."""
-    found = Examination(memory, units=5)
+    found = Examination(memory, inside=True)
     unit = map_leaves(found.x, lambda leaf: leaf[:, 0])
 
     def readings(memory: Memory, leaf: Callable[[Tensor], Tensor]) -> list[tuple[Any, Any]]:
@@ -227,7 +234,9 @@ def mixed_precision(memory: Memory) -> None:
     plain = found.reading(found.x, found.state)
     with torch.autocast("cpu", torch.bfloat16):
         narrow, fresh = found.reading(found.x, found.state), found.reading(found.x)
-    _agree("outputs under autocast", plain[0], narrow[0], NARROW)
+    for full, rounded in zip(leaves(plain[0]), leaves(narrow[0]), strict=True):
+        apart = float(((full - rounded).norm() / full.norm()).detach())
+        assert apart <= NARROW, f"outputs under autocast depart by {apart:.1%} of their size"
     dtypes = [[leaf.dtype for leaf in leaves(state)] for state in (found.state, narrow[1])]
     assert dtypes[0] == dtypes[1], "autocast changes the dtypes of a state that is handed in"
     parameters = dict(found.memory.named_parameters())

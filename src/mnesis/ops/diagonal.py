@@ -10,7 +10,7 @@ came before: so a reset inside a sequence is written. All forms stay in linear s
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from jaxtyping import Shaped
@@ -19,6 +19,7 @@ from torch import Tensor
 from .associative_scan import associative_scan
 from .precision import without_autocast
 from .recurrence import Passage, Recurrence, check_complex
+from .transforms import apply
 
 
 def diagonal_step(
@@ -53,7 +54,7 @@ def diagonal_chunk(
     """
     with without_autocast(h.device):
         decay, update = torch.broadcast_tensors(decay.to(h.dtype), update.to(h.dtype))
-        held = cast(Tensor, _Scan.apply(decay, update, h, chunk))
+        held = apply(_Scan, decay, update, h, chunk)
         return held, held[:, -1].clone()
 
 
@@ -87,7 +88,7 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         decay, start, held = ctx.saved_tensors
-        due = cast(Tensor, _Transposed.apply(decay.conj(), gradients[0], ctx.chunk))
+        due = apply(_Transposed, decay.conj(), gradients[0], ctx.chunk)
         of_start = decay[:, 0].conj() * due[:, 0] if ctx.needs_input_grad[2] else None
         before = torch.cat([start[:, None], held[:, :-1]], 1) if ctx.needs_input_grad[0] else None
         return None if before is None else due * before.conj(), due, of_start, None
@@ -96,13 +97,13 @@ class _Scan(torch.autograd.Function):
     def jvp(ctx: Any, *turns: Any) -> Tensor:
         (decay, start, held), (of_decay, of_update, of_start, _) = ctx.saved_tensors, turns
         update = torch.addcmul(of_update, of_decay, torch.cat([start[:, None], held[:, :-1]], 1))
-        return cast(Tensor, _Scan.apply(decay, update, of_start, ctx.chunk))
+        return apply(_Scan, decay, update, of_start, ctx.chunk)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *parts: Any) -> tuple[Tensor, int]:
         *tensors, chunk = parts
         places = zip(tensors, in_dims[:3], (2, 2, 1), strict=True)
-        return cast(Tensor, _Scan.apply(*(_behind(*place, info.batch_size) for place in places), chunk)), 2
+        return apply(_Scan, *(_behind(*place, info.batch_size) for place in places), chunk), 2
 
 
 class _Transposed(torch.autograd.Function):
@@ -124,20 +125,20 @@ class _Transposed(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         decay, held = ctx.saved_tensors
         nothing = torch.zeros_like(held[:, :1])
-        due = cast(Tensor, _Scan.apply(decay.conj(), gradients[0], nothing[:, 0], ctx.chunk))
+        due = apply(_Scan, decay.conj(), gradients[0], nothing[:, 0], ctx.chunk)
         return torch.cat([nothing, due[:, :-1]], 1) * held.conj(), due, None
 
     @staticmethod
     def jvp(ctx: Any, *turns: Any) -> Tensor:
         (decay, held), (of_decay, of_update, _) = ctx.saved_tensors, turns
         later = torch.cat([of_decay[:, 1:] * held[:, 1:], torch.zeros_like(held[:, :1])], 1)
-        return cast(Tensor, _Transposed.apply(decay, of_update + later, ctx.chunk))
+        return apply(_Transposed, decay, of_update + later, ctx.chunk)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *parts: Any) -> tuple[Tensor, int]:
         *tensors, chunk = parts
         places = zip(tensors, in_dims[:2], (2, 2), strict=True)
-        return cast(Tensor, _Transposed.apply(*(_behind(*place, info.batch_size) for place in places), chunk)), 2
+        return apply(_Transposed, *(_behind(*place, info.batch_size) for place in places), chunk), 2
 
 
 def _behind(part: Tensor, axis: int | None, place: int, size: int) -> Tensor:

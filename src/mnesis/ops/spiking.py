@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from .transforms import apply
+
 
 class Spike(torch.autograd.Function):
     """1 where v >= 0, else 0; backwards as if it were arctan(pi a v / 2) / pi + 1/2 (Fang et al. 2021, 2007.05785)."""
@@ -32,7 +34,7 @@ class Spike(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, *turns: Any) -> Tensor:
-        return Spike.backward(ctx, *turns)[0]
+        return Spike.backward(ctx, turns[0])[0]
 
 
 def leaky_integrate_and_fire(
@@ -61,7 +63,7 @@ def leaky_integrate_and_fire(
     spikes = []
     for heard in x.unbind(1):
         membrane = membrane + (heard - membrane) / leak
-        spike = Spike.apply(membrane - threshold, steepness)
+        spike = apply(Spike, membrane - threshold, steepness)
         membrane = membrane * (1 - spike.detach())
         spikes.append(spike)
     return torch.stack(spikes, 1), membrane

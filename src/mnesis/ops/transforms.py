@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
@@ -24,3 +26,13 @@ def readable(x: Tensor) -> bool:
     """
     plain = type(x) is Tensor or type(x) is nn.Parameter
     return plain and not x.is_meta and not torch.compiler.is_compiling() and not transformed()
+
+
+def apply(function: type[torch.autograd.Function], *arguments: Any) -> Any:
+    """``function.apply``, for functions that take less time than what it does beside calling them.
+
+    That is to look for transforms and for default arguments, of which there must be none.
+    """
+    if transformed() or torch.compiler.is_compiling():
+        return function.apply(*arguments)
+    return cast(Any, super(torch.autograd.Function, function)).apply(*arguments)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .transforms import transformed
+from .transforms import apply, transformed
 
 
 def normalised(direction: Float[Tensor, "E ..."], length: Float[Tensor, "E ..."]) -> Float[Tensor, "E ..."]:
@@ -16,7 +16,7 @@ def normalised(direction: Float[Tensor, "E ..."], length: Float[Tensor, "E ..."]
     if transformed():
         return direction * (length / _norms(direction))
     if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-        return cast(tuple[Tensor, Tensor], _Normalised.apply(direction, length))[0]
+        return apply(_Normalised, direction, length)[0]
     return torch._weight_norm(direction, length, 0)
 
 

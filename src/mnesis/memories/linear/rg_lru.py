@@ -15,6 +15,7 @@ from ...layers.block_diagonal import BlockDiagonal
 from ...layers.short_convolution import ShortConvolution
 from ...ops.diagonal import diagonal
 from ...ops.sequence_split import count_on
+from ...ops.transforms import apply
 from ..in_forms import MemoryInForms
 
 EXPONENT = 8.0
@@ -116,7 +117,7 @@ class RGLRU(MemoryInForms[RGLRUState]):
         kept = log_kept.exp()
         record("rg_lru/kept", kept)
         record("rg_lru/input_gate", gate)
-        scale = cast(Tensor, _Root.apply(-torch.expm1(2 * log_kept)))
+        scale = apply(_Root, -torch.expm1(2 * log_kept))
         if self.released:
             first = scale[:, :1].where(state.started[..., None] > 0, 1.0)
             scale = torch.cat([first, scale[:, 1:]], 1)

@@ -1,0 +1,122 @@
+"""Each check of a capability notices a memory that breaks it, and lets the plain one pass."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mnesis.core.capabilities import CAPABILITIES, check
+
+from .broken import Leaky
+
+pytestmark = pytest.mark.usefixtures("without_type_checks")
+
+
+class OldStyle(torch.autograd.Function):
+    """Knows nothing of transforms."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        return gradients[0]
+
+
+class Tripled(torch.autograd.Function):
+    """x^2 with the right gradient, a wrong one in forward mode, and a wrong second one."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x):
+        return x.square()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        return gradients[0] * 2 * ctx.saved_tensors[0].detach()
+
+    @staticmethod
+    def jvp(ctx, *turns):
+        return turns[0] * 3 * ctx.saved_tensors[0]
+
+
+class HidesAFunction(Leaky):
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim)
+        self.hidden = lambda: None
+
+
+class MakesConstantsWhereItIsBuilt(Leaky):
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim)
+        self.ones = torch.ones(dim)
+
+    def scan(self, x, state, phase=0):
+        y, state = super().scan(x, state, phase)
+        return y * self.ones.to(x), state
+
+
+class LooksAtValues(Leaky):
+    def scan(self, x, state, phase=0):
+        return super().scan(x if float(state.h.detach().sum()) < 1e9 else -x, state, phase)
+
+
+class TakesViews(Leaky):
+    def scan(self, x, state, phase=0):
+        return super().scan(x, type(state)(state.h.view(-1).view_as(state.h)), phase)
+
+
+class LosesDigitsUnderAutocast(Leaky):
+    def scan(self, x, state, phase=0):
+        y, state = super().scan(x, state, phase)
+        return y.round() if torch.is_autocast_enabled("cpu") else y, state
+
+
+class UsesOldStyle(Leaky):
+    def scan(self, x, state, phase=0):
+        y, state = super().scan(x, state, phase)
+        return OldStyle.apply(y), state
+
+
+class UsesTripled(Leaky):
+    def scan(self, x, state, phase=0):
+        y, state = super().scan(x, state, phase)
+        return Tripled.apply(y), state
+
+
+BREAKS = {
+    "compile": LooksAtValues,
+    "export": LooksAtValues,
+    "func.grad": UsesOldStyle,
+    "vmap": LooksAtValues,
+    "jvp": UsesTripled,
+    "double backward": UsesTripled,
+    "meta": MakesConstantsWhereItIsBuilt,
+    "autocast": LosesDigitsUnderAutocast,
+    "pickle": HidesAFunction,
+    "strides": TakesViews,
+}
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_the_plain_memory_can(capability) -> None:
+    if capability != "compile":  # the compiler cannot see through the run-time type checks of the tests
+        check(Leaky(6), capability)
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_what_is_broken_is_noticed(capability) -> None:
+    with pytest.raises((RuntimeError, AssertionError, NotImplementedError, AttributeError, TypeError)):
+        check(BREAKS[capability](6), capability)
+
+
+def test_an_unknown_capability_is_refused() -> None:
+    with pytest.raises(ValueError, match="no capability is called 'flying'; choose one of compile, export"):
+        check(Leaky(6), "flying")
