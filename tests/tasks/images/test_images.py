@@ -62,7 +62,7 @@ def test_bad_idx_files_are_one_sentence(tmp_path) -> None:
         path.write_bytes(data)
         with pytest.raises(ValueError, match=message):
             read_idx(path)
-    with pytest.raises(ValueError, match="there is no file"):
+    with pytest.raises(ValueError, match="none is no file; give the path of one"):
         read_idx(tmp_path / "none")
 
 
@@ -72,10 +72,11 @@ def test_amat_text_is_read_and_checked(tmp_path) -> None:
     images = read_amat(path, side=2)
     assert images.pixels.tolist() == [[[0, 1], [1, 0]], [[1, 0], [0, 1]]]
     for text, message in (
-        ("0 1 1\n", "not rows of 2x2 pixels"),
+        ("0 1 1\n", "line 1, has 3 numbers, not 4 pixels; say side="),
         ("0 1 1 0.5\n", "holds numbers other than 0 and 1"),
-        ("0 1 1 zero\n", "neither rows of numbers nor a MATLAB file"),
-        ("0 1\n1\n", "neither rows of numbers nor a MATLAB file"),
+        ("0 1 1 zero\n", "line 1, is no row of numbers .*'zero'.*, nor is this a MATLAB file; give one"),
+        ("0 1 1 0\n\n0 1\n", "line 3, has 2 numbers, not 4 pixels"),
+        ("\n", "holds no row of numbers"),
     ):
         path.write_text(text)
         with pytest.raises(ValueError, match=message):

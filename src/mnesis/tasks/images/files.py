@@ -6,25 +6,25 @@ column by column, ink stored as 0.
 
 from __future__ import annotations
 
-import gzip
 import math
-import re
 import struct
-import zipfile
-import zlib
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from ..matlab import MAGIC, read_matrix
+from ..opening import AGAIN, damage, held, opened, read_bytes, shown, size_of, text_of
 from .image_set import ImageSet
 
 OMNIGLOT_SIDE = 105
 """Pixels of an original Omniglot drawing; one row and column are dropped before pooling."""
 POOL = 4
+DRAWING_BYTES = 2**18
+"""Of a PNG of so many pixels, at most."""
+CHARDATA_SIDE = 28
 
 
 def read_idx(path: str | Path) -> np.ndarray:
@@ -33,18 +33,17 @@ def read_idx(path: str | Path) -> np.ndarray:
     Raises:
         ValueError: another format, or a file that is not whole.
     """
-    path = Path(path)
-    data = _read(path)
-    if len(data) < 4 or data[:2] != b"\0\0" or data[2] != 8:
-        raise ValueError(f"{path} is no idx file of bytes (it begins with {data[:4].hex() or 'nothing'}); give one")
-    shape = struct.unpack(f">{data[3]}I", data[4 : 4 + 4 * data[3]])
-    body = data[4 + 4 * data[3] :]
-    if len(body) != math.prod(shape):
-        raise ValueError(
-            f"{path} promises {math.prod(shape)} bytes of {'x'.join(map(str, shape))} and holds {len(body)}; "
-            "download it again"
-        )
-    return np.frombuffer(body, np.uint8).reshape(shape)
+    with opened(Path(path)) as file:
+        magic = file.head(4)
+        if len(magic) < 4 or magic[:3] != b"\0\0\x08" or not magic[3]:
+            raise ValueError(
+                f"{file.name} is no idx file of bytes (it begins with {magic.hex() or 'nothing'}); give one"
+            )
+        sizes = file.head(4 * magic[3])
+        if len(sizes) < 4 * magic[3]:
+            raise ValueError(f"{file.name} promises {magic[3]} dimensions and ends before they do; {AGAIN}")
+        shape = struct.unpack(f">{magic[3]}I", sizes)
+        return file.promised(math.prod(shape), shown("x".join(map(str, shape)))).reshape(shape)
 
 
 def read_digits(images: str | Path, labels: str | Path) -> ImageSet:
@@ -57,7 +56,7 @@ def read_digits(images: str | Path, labels: str | Path) -> ImageSet:
     if pixels.ndim != 3 or label.ndim != 1:
         raise ValueError(f"{images} has {pixels.ndim} axes and {labels} {label.ndim}; give pictures (3) and labels (1)")
     names = tuple(str(digit) for digit in range(max(10, int(label.max(initial=0)) + 1)))
-    return ImageSet(torch.from_numpy(pixels.copy()), torch.from_numpy(label.astype(np.int64)), names, binary=False)
+    return ImageSet(torch.from_numpy(pixels), torch.from_numpy(label.astype(np.int64)), names, binary=False)
 
 
 def read_amat(path: str | Path, side: int = 28) -> ImageSet:
@@ -69,21 +68,48 @@ def read_amat(path: str | Path, side: int = 28) -> ImageSet:
         ValueError: another format, other numbers than 0 and 1, or rows of another width.
     """
     path = Path(path)
-    data = _read(path)
-    if data.startswith(b"MATLAB"):
-        rows = _matlab(path, data, "X")
+    content = read_bytes(path)
+    if content.startswith(MAGIC):
+        rows = read_matrix(path, "X", content=content)
+        if rows.ndim != 2 or rows.shape[1] != side * side:
+            raise ValueError(
+                f"{shown(path)} has shape {rows.shape}, not rows of {side}x{side} pixels; say side= or give another"
+            )
+        if not ((rows == 0) | (rows == 1)).all():
+            raise ValueError(f"{shown(path)} {_NOT_BINARY}")
+        pixels = rows.astype(np.uint8)
     else:
+        pixels = _rows(text_of(content, path), path, side * side)
+    pictures = torch.from_numpy(pixels.reshape(-1, side, side))
+    return ImageSet(pictures, torch.zeros(len(pictures), dtype=torch.long), ("picture",), binary=True)
+
+
+_NOT_BINARY = "holds numbers other than 0 and 1; give the binarised files, or read grey ones as idx"
+_LONGEST_NUMBER = 32
+
+
+def _rows(text: str, path: Path, width: int) -> np.ndarray:
+    """[rows, width] of 0 and 1, from lines of numbers."""
+    rows = bytearray()
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line or line.isspace():
+            continue
+        where = f"{shown(path)}, line {number},"
+        if len(line) > _LONGEST_NUMBER * width:
+            raise ValueError(f"{where} has {len(line):,} characters, too many for {width} pixels; say side= or {AGAIN}")
+        fields = line.split()
+        if len(fields) != width:
+            raise ValueError(f"{where} has {len(fields):,} numbers, not {width} pixels; say side= or give another file")
         try:
-            text = data.decode("ascii")
-            rows = np.array([line.split() for line in text.splitlines() if line.strip()], np.float64)
+            pixels = list(map(float, fields))
         except ValueError as error:
-            raise ValueError(f"{path} is neither rows of numbers nor a MATLAB file ({error}); give one") from None
-    if rows.ndim != 2 or rows.shape[1] != side * side:
-        raise ValueError(f"{path} has shape {rows.shape}, not rows of {side}x{side} pixels; say side= or give another")
-    if not np.isin(rows, (0, 1)).all():
-        raise ValueError(f"{path} holds numbers other than 0 and 1; give the binarised files, or read grey ones as idx")
-    pixels = torch.from_numpy(rows.astype(np.uint8).reshape(-1, side, side))
-    return ImageSet(pixels, torch.zeros(len(pixels), dtype=torch.long), ("picture",), binary=True)
+            raise ValueError(f"{where} is no row of numbers ({error}), nor is this a MATLAB file; give one") from None
+        if not {0.0, 1.0}.issuperset(pixels):
+            raise ValueError(f"{where} {_NOT_BINARY}")
+        rows += bytes(map(int, pixels))
+    if not rows:
+        raise ValueError(f"{shown(path)} holds no row of numbers; {AGAIN}")
+    return np.frombuffer(rows, np.uint8).reshape(-1, width)
 
 
 def read_chardata(path: str | Path, *, test: bool = False) -> ImageSet:
@@ -94,20 +120,27 @@ def read_chardata(path: str | Path, *, test: bool = False) -> ImageSet:
     Raises:
         ValueError: another format.
     """
-    path, kind = Path(path), "test" if test else ""
-    data = _read(path)
-    names = ("testdata", "testtarget", "testtargetchar") if test else ("data", "target", "targetchar")
-    columns, alphabet, character = (_matlab(path, data, name) for name in names)
+    path, names = Path(path), ("testdata", "testtarget", "testtargetchar") if test else ("data", "target", "targetchar")
+    content = read_bytes(path)
+    columns, alphabet, character = (read_matrix(path, name, content=content) for name in names)
+    if columns.ndim != 2 or columns.shape[0] != CHARDATA_SIDE**2 or not columns.shape[1]:
+        raise ValueError(f"{shown(path)}: {names[0]} has shape {columns.shape}, not columns of 28x28 pixels; {AGAIN}")
     count = columns.shape[1]
-    side = math.isqrt(columns.shape[0])
-    if side * side != columns.shape[0] or alphabet.shape[1] != count or character.size != count:
+    if alphabet.ndim != 2 or not len(alphabet) or alphabet.shape[1] != count or character.size != count:
         raise ValueError(
-            f"{path}: {kind}data {columns.shape}, target {alphabet.shape}, targetchar {character.shape} do not fit"
+            f"{shown(path)}: {names[0]} {columns.shape}, {names[1]} {alphabet.shape} and {names[2]} {character.shape} "
+            f"do not fit; {AGAIN}"
         )
-    pixels = np.rint(255 * columns.reshape(side, side, count, order="F").transpose(2, 0, 1)).astype(np.uint8)
-    pairs, label = np.unique(
-        np.stack([alphabet.argmax(0), character.astype(np.int64).ravel()]), axis=1, return_inverse=True
-    )
+    if not ((columns >= 0) & (columns <= 1)).all():
+        raise ValueError(f"{shown(path)}: {names[0]} holds pixels outside 0 to 1, or that are no numbers; {AGAIN}")
+    if not ((alphabet == 0) | (alphabet == 1)).all() or not (alphabet.sum(0, dtype=np.int64) == 1).all():
+        raise ValueError(f"{shown(path)}: {names[1]} does not have a single 1 in every column; {AGAIN}")
+    whole = np.rint(character.astype(np.float64).ravel())
+    if not (whole == character.ravel()).all() or not (np.abs(whole) < 2**31).all():
+        raise ValueError(f"{shown(path)}: {names[2]} holds numbers that count nothing; {AGAIN}")
+    upright = columns.reshape(CHARDATA_SIDE, CHARDATA_SIDE, count, order="F").transpose(2, 0, 1)
+    pixels = np.rint(255.0 * upright).astype(np.uint8)
+    pairs, label = np.unique(np.stack([alphabet.argmax(0), whole.astype(np.int64)]), axis=1, return_inverse=True)
     groups = tuple(f"alphabet {int(number)}" for number in pairs[0])
     return ImageSet(torch.from_numpy(pixels), torch.from_numpy(label.ravel().astype(np.int64)), groups, binary=False)
 
@@ -123,65 +156,36 @@ def read_omniglot(*paths: str | Path) -> ImageSet:
     """
     pixels, names = [], []
     for path in map(Path, paths):
-        _check(path)
-        try:
-            archive = zipfile.ZipFile(path)
-        except zipfile.BadZipFile:
-            raise ValueError(f"{path} is no whole zip; download it again") from None
-        with archive:
-            found = [(match, name) for name in sorted(archive.namelist()) if (match := _DRAWING.search(name))]
+        size_of(path, "give a zip of Omniglot's images")
+        with held(path, suffix=".png") as zipped:
+            if zipped is None:
+                raise ValueError(f"{shown(path)} is no whole zip; {AGAIN}")
+            found = [(parts[-3], parts[-2], "/".join(parts)) for parts in map(_parts, sorted(zipped.names())) if parts]
             if not found:
-                raise ValueError(f"{path} holds no ALPHABET/characterNN/*.png; give a zip of Omniglot's images")
-            for match, name in found:
-                pixels.append(_drawing(path, archive, name))
-                names.append((match[1], match[2]))
+                raise ValueError(f"{shown(path)} holds no ALPHABET/characterNN/*.png; give a zip of Omniglot's images")
+            for alphabet, character, name in found:
+                pixels.append(_drawing(f"{shown(path)}: {shown(name)}", zipped.read(name, DRAWING_BYTES)))
+                names.append((alphabet, character))
     classes = sorted(set(names))
     number = {name: index for index, name in enumerate(classes)}
     label = torch.tensor([number[name] for name in names])
     return ImageSet(torch.from_numpy(np.stack(pixels)), label, tuple(alphabet for alphabet, _ in classes), binary=True)
 
 
-_DRAWING = re.compile(r"([^/]+)/(character\d+)/[^/]+\.png$")
+def _parts(name: str) -> list[str]:
+    """Of the path of a drawing, ALPHABET/characterNN/NAME.png; nothing of others."""
+    parts = name.split("/")
+    is_drawing = len(parts) >= 3 and parts[-3] and parts[-2].removeprefix("character").isdecimal()
+    return parts if is_drawing and parts[-2].startswith("character") else []
 
 
-def _drawing(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    try:
-        white = np.asarray(Image.open(BytesIO(archive.read(name))).convert("L")) > 127
-    except (UnidentifiedImageError, zipfile.BadZipFile, zlib.error, OSError) as error:
-        raise ValueError(f"{path}: {name} is broken ({error}); download the zip again") from None
-    if white.shape != (OMNIGLOT_SIDE, OMNIGLOT_SIDE):
-        raise ValueError(f"{path}: {name} is {white.shape[1]}x{white.shape[0]}, not 105x105 as Omniglot's drawings are")
+def _drawing(name: str, content: bytes) -> np.ndarray:
+    with damage(f"{name} is broken"):
+        picture = Image.open(BytesIO(content), formats=("PNG",))
+    if picture.size != (OMNIGLOT_SIDE, OMNIGLOT_SIDE):  # before any pixel is unpacked
+        raise ValueError(f"{name} is {picture.width}x{picture.height}, not 105x105 as Omniglot's drawings are; {AGAIN}")
+    with damage(f"{name} is broken"):
+        white = np.asarray(picture.convert("L")) > 127
     side = OMNIGLOT_SIDE // POOL
     ink = ~white[: side * POOL, : side * POOL]
     return np.asarray(ink.reshape(side, POOL, side, POOL).any((1, 3)), np.uint8)
-
-
-def _matlab(path: Path, data: bytes, name: str) -> np.ndarray:
-    try:
-        from scipy.io import loadmat
-        from scipy.io.matlab import MatReadError
-    except ImportError as error:
-        raise ImportError('MATLAB files need the extra: pip install "mnesis[images]"') from error
-    try:
-        variables: dict[str, Any] = loadmat(BytesIO(data), variable_names=[name])
-    except (ValueError, TypeError, NotImplementedError, MatReadError, zlib.error, OSError) as error:
-        raise ValueError(f"{path} is no MATLAB 5 file that can be read ({error}); download it again") from None
-    if name not in variables:
-        raise ValueError(f"{path} has no variable {name}; give a file of this format")
-    return variables[name]
-
-
-def _read(path: Path) -> bytes:
-    _check(path)
-    data = path.read_bytes()
-    if not data.startswith(b"\x1f\x8b"):
-        return data
-    try:
-        return gzip.decompress(data)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path} is not whole ({error}); download it again") from None
-
-
-def _check(path: Path) -> None:
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}; give the path of one")
