@@ -137,7 +137,7 @@ def test_errors_name_value_rule_and_mend(tmp_path: Path):
         FolderBackground(folder, BYTES)
     (folder / "3.txt").unlink()
     (folder / "3.txt").mkdir()
-    with pytest.raises(ValueError, match=r"3\.txt cannot be read"):
+    with pytest.raises(ValueError, match=r"3\.txt is no file, but a folder; name a readable"):
         FolderBackground(folder, BYTES)
 
 

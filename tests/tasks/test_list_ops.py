@@ -234,8 +234,8 @@ def test_bad_input(tmp_path) -> None:
     ):
         draw(ListOps(depth=2, arguments=2), 64)
     for text, message in (
-        ("1\t( [MIN 1 ) ]\n12\t[MIN 1 2 ]\n", r"line 2: no value, tab and expression \(12 is not in range"),
-        ("1\t[PROD 1 2 ]\n", r"line 1: no value, tab and expression \('\[PROD'\); give a file as"),
+        ("1\t( [MIN 1 ) ]\n12\t[MIN 1 2 ]\n", r"line 2: '12.t\[MIN 1 2 \]' is no value, tab and expression; give"),
+        ("1\t[PROD 1 2 ]\n", r"line 1: '1.t\[PROD 1 2 \]' is no value, tab and expression; give a file as"),
         ("Source\tTarget\n", "has an empty expression, or none; give a file as it was published"),
         ("1\t\n", "has an empty expression, or none"),
         ("1\t1\n", "has 1 rows, too few to keep a tenth of; give 10 or more"),

@@ -128,8 +128,9 @@ def measure(
     from ..tasks import scoring
 
     source = opened.source
-    if background is not None and background != source.background:
-        source = dataclasses.replace(source, background=background, held_out=())
+    if background is not None:
+        kept = source.held_out if background == source.background else ()
+        source = dataclasses.replace(source, background=background, held_out=kept, from_file=False)
     source = dataclasses.replace(source, stories=stories or source.stories, held_out=files or source.held_out)
     asked = questions if source.stories == "simulated" else 1
     task = source.open(opened.tokenizer, split="test", questions=asked, maximum_facts=maximum_facts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from .babi.files import read_stories
 from .babi.moving import simulate
 from .babilong import BABILong
 from .background import Background, FolderBackground, HubBackground, MixedBackground, ProseBackground
+from .opening import shown
 from .prose import Prose
 from .sentences import read_book, split_sentences
 from .story import Story
@@ -48,18 +49,34 @@ class BABILongSource:
     background: str = "prose"
     held_out: tuple[str, ...] = ()
     vocabulary: int = 2048
+    from_file: bool = field(default=False, repr=False, compare=False)
+    """Whether a file says all this, for which alone no network is touched."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain values that ``from_json`` reads back."""
-        return {**asdict(self), "held_out": list(self.held_out)}
+        values = {**asdict(self), "held_out": list(self.held_out)}
+        del values["from_file"]
+        return values
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> BABILongSource:
-        """The source that ``as_json`` described."""
-        known = {field.name for field in fields(cls)}
-        if unknown := set(values) - known:
-            raise ValueError(f"a BABILong source has no {min(unknown)!r}; it takes {', '.join(sorted(known))}")
-        return cls(**{**values, "held_out": tuple(values.get("held_out", ()))})
+        """The source that ``as_json`` described, in a file: backgrounds on the hub are not opened.
+
+        Raises:
+            ValueError: other values than ``as_json`` writes.
+        """
+        known = {each.name: each.default for each in fields(cls) if each.name != "from_file"}
+        if not isinstance(values, dict):
+            raise ValueError(f"a BABILong source is {shown(values)!r}; it takes {', '.join(sorted(known))}")
+        if unknown := set(values) - set(known):
+            raise ValueError(f"a BABILong source has no {shown(min(unknown))!r}; it takes {', '.join(sorted(known))}")
+        for name, value in values.items():
+            plain = tuple(value) if isinstance(value, list) else value
+            if type(plain) is not type(known[name]) or (
+                isinstance(plain, tuple) and not all(isinstance(part, str) for part in plain)
+            ):
+                raise ValueError(f"{name} of a BABILong source is {shown(value)!r}; give one such as {known[name]!r}")
+        return cls(**{**values, "held_out": tuple(values.get("held_out", ())), "from_file": True})
 
     def tokenizer(self) -> Tokenizer:
         """Trained on the training background; every word of the stories is one token."""
@@ -98,6 +115,11 @@ class BABILongSource:
         if name == "prose":
             return ProseBackground(tokenizer)
         if name.startswith("hub:"):
+            if self.from_file:
+                raise ValueError(
+                    f"background = {name!r} stands in a file, and nothing goes to a network because a file says so; "
+                    f"give --background {name} yourself"
+                )
             return HubBackground(name.removeprefix("hub:"), tokenizer, split=split)
         chosen = self.held_out if split == "test" and self.held_out else None
         excluded = self.held_out if split == "train" else ()

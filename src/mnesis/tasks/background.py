@@ -7,7 +7,6 @@ Every background tokenises once (each sentence with the space before it) and the
 from __future__ import annotations
 
 import hashlib
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int32
 
+from ..core.state import atomic_path
 from .prose import Prose
 from .sentences import read_book, split_sentences
 from .tokenizer import Pieces, Tokenizer
@@ -194,15 +194,25 @@ def _cached(text: str, name: str, tokenizer: Tokenizer, minimum_tokens: int, cac
         return _tokenised(sentences, tokenizer, minimum_tokens)
     key = hashlib.sha256("\n".join([tokenizer.fingerprint(), str(minimum_tokens), *sentences]).encode())
     path = Path(cache) / f"{name}-{key.hexdigest()[:16]}.npz"
-    if path.exists():
-        with np.load(path, allow_pickle=False) as stored:
-            return Pieces(stored["tokens"], stored["offsets"])
+    if (kept := _kept(path)) is not None:
+        return kept
     pieces = _tokenised(sentences, tokenizer, minimum_tokens)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp.npz")
-    np.savez(temporary, tokens=pieces.tokens, offsets=pieces.offsets)
-    os.replace(temporary, path)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, tokens=pieces.tokens, offsets=pieces.offsets)
     return pieces
+
+
+def _kept(path: Path) -> Pieces | None:
+    """A tokenised book, unless it is not there or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            tokens, offsets = stored["tokens"], stored["offsets"]
+    except Exception:  # of a damaged file, dozens of kinds; it is made anew
+        return None
+    whole = tokens.ndim == offsets.ndim == 1 and tokens.dtype == np.int32 and offsets.dtype == np.int64 and len(offsets)
+    if not whole or offsets[0] != 0 or offsets[-1] != len(tokens) or (np.diff(offsets) < 0).any():
+        return None
+    return Pieces(tokens, offsets)
 
 
 def _joined(books: Iterable[Pieces], source: str, minimum_tokens: int) -> Pieces:

@@ -9,13 +9,15 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from ..core.task import Episode, Task
 from .list_ops_drawn import CLOSE, COMMON, MIN, SHORTEST, SYMBOLS, drawn, values
+from .opening import read_text, shown
 
 PARTS = ("train", "valid", "test")
+_VALUES = {str(value): value for value in range(10)}
 
 
 class ListOps(Task):
@@ -172,11 +174,10 @@ class _Rows(NamedTuple):
 
 @cache
 def _read(path: Path) -> _Rows:
-    if not path.is_file():
-        raise ValueError(f"{path} is no file; give one of rows, or none for expressions that are drawn")
+    text = read_text(path, "give one of rows, or none for expressions that are drawn")
     ids, tokens = {symbol: number for number, symbol in enumerate(SYMBOLS)}, bytearray()
     units, values, swapped = [], [], False
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(text.splitlines(), 1):
         fields = line.split("\t")
         if number == 1 and fields == ["Source", "Target"]:
             swapped = True
@@ -184,10 +185,11 @@ def _read(path: Path) -> _Rows:
         try:
             value, expression = fields[::-1] if swapped else fields
             symbols = [ids[symbol] for symbol in expression.split() if symbol not in "()"]
-            values.append(range(10).index(int(value)))
-        except (KeyError, ValueError) as error:
+            values.append(_VALUES[value.strip()])
+        except (KeyError, ValueError):
             raise ValueError(
-                f"{path}, line {number}: no value, tab and expression ({error}); give a file as it was published"
+                f"{path}, line {number}: '{shown(line)}' is no value, tab and expression; give a file as it was "
+                "published"
             ) from None
         tokens += bytes(symbols)
         units.append(len(symbols))
@@ -195,7 +197,22 @@ def _read(path: Path) -> _Rows:
         raise ValueError(f"{path} has an empty expression, or none; give a file as it was published")
     count = torch.tensor(units)
     flat = torch.from_numpy(np.frombuffer(tokens, np.uint8))
+    if (wrong := _unmatched(flat, count)) is not None:
+        raise ValueError(f"{path}: brackets of expression {wrong + 1} do not match; give a file as it was published")
     return _Rows(flat, count.cumsum(0) - count, count, torch.tensor(values))
+
+
+def _unmatched(flat: UInt8[Tensor, " N"], units: Int[Tensor, " R"]) -> int | None:
+    """The first row that is no expression, whose outermost bracket closes before its end, later, or around nothing."""
+    opens, closes = flat >= MIN, flat == CLOSE
+    depth = (opens.int() - closes.int()).cumsum(0)
+    last = units.cumsum(0) - 1
+    ends = torch.zeros_like(opens)
+    ends[last] = True
+    empty = torch.zeros_like(opens)
+    empty[1:] = closes[1:] & opens[:-1]
+    wrong = ((depth == 0) != ends) | (depth < 0) | empty
+    return int(torch.searchsorted(last, wrong.nonzero()[0, 0])) if bool(wrong.any()) else None
 
 
 def _picked(rows: _Rows, batch: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:

@@ -13,12 +13,12 @@ import lzma
 import stat
 import tarfile
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedIOBase, BufferedReader
 from pathlib import Path
 from tarfile import BLOCKSIZE
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import UInt8
@@ -161,22 +161,51 @@ def read_bytes(path: Path, mend: str = "give the path of one", *, most: int = UN
         return file.rest(most)
 
 
-def text_of(content: bytes, name: object, *, start: int = 0) -> str:
-    """The text of UTF-8 bytes, from ``start`` on: without a byte order mark, and lines end with newlines.
+def read_plain(path: Path, mend: str = "give the path of one") -> bytes:
+    """What a file holds, as it stands there.
+
+    Raises:
+        ValueError: no file that can be read.
+    """
+    if (size := size_of(path, mend)) > AT_ONCE:
+        raise ValueError(f"{shown(path)} has {size:,} bytes, and {AT_ONCE:,} are read; give a part of it")
+    with damage(f"{shown(path)} cannot be read", mend):
+        return path.read_bytes()
+
+
+def without_mark(content: bytes) -> bytes:
+    """The bytes of a text, without a byte order mark."""
+    return content.removeprefix(_BYTE_ORDER_MARK)
+
+
+def text_of(content: bytes, name: object, *, start: int = 0, otherwise: str = "") -> str:
+    """The text of UTF-8 bytes: without a byte order mark, and lines end with newlines.
+
+    Args:
+        content: the bytes.
+        name: what is said of the file they come from.
+        start: where in them the text begins.
+        otherwise: what texts without a byte order mark are decoded as if they are not UTF-8.
 
     Raises:
         ValueError: they are not UTF-8.
     """
-    if content.startswith(_BYTE_ORDER_MARK) and start == 0:
-        start = len(_BYTE_ORDER_MARK)
+    marked = start == 0 and content.startswith(_BYTE_ORDER_MARK)
+    start = len(_BYTE_ORDER_MARK) if marked else start
     try:
         text = str(memoryview(content)[start:], "utf-8")
     except UnicodeDecodeError as error:
+        if otherwise and not marked:
+            return _lines(content[start:].decode(otherwise))
         offset = start + error.start
         raise ValueError(
             f"{shown(name)} is not UTF-8 (byte 0x{content[offset]:02X} at offset {offset:,}); convert it to UTF-8"
         ) from None
-    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    return _lines(text)
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_text(path: Path, mend: str = "give the path of one") -> str:
@@ -188,51 +217,68 @@ def read_text(path: Path, mend: str = "give the path of one") -> str:
     return text_of(read_bytes(path, mend), path)
 
 
-class Holder(Protocol):
+class Holder(ABC):
     """Files by name: a folder, a zip or a tar archive."""
 
+    @abstractmethod
     def names(self) -> Sequence[str]:
         """Of all files, with slashes between folders."""
-        ...
 
+    @abstractmethod
     def read(self, name: str, most: int) -> bytes:
         """What a file holds.
 
         Raises:
             ValueError: it is damaged, no regular file, or promises more than ``most`` bytes.
         """
-        ...
 
 
 @contextmanager
-def held(path: Path, *, suffix: str = "", deep: bool = True) -> Iterator[Holder | None]:
-    """The files in a folder or an archive; None for what is neither.
+def held(path: Path, content: str, *, suffix: str = "", deep: bool = True) -> Iterator[Holder]:
+    """The files in a folder or an archive.
 
     Args:
-        path: what may hold them.
+        path: what holds them.
+        content: what they are, for the sentence that refuses others.
         suffix: of their names; others are left out.
         deep: look into the folders of a folder; of archives everything is seen.
+
+    Raises:
+        ValueError: neither, or an archive that cannot be read.
     """
     if path.is_dir():
         yield _Folder(path, suffix, deep)
         return
+    if not is_archive(path):
+        raise ValueError(f"{shown(path)} is neither a folder nor a zip file; give one with {content}")
+    with path.open("rb") as file:
+        yield _Zip(file, shown(path), suffix) if _is_zip(file) else _Tar(file, shown(path), suffix)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is a zip or a tar archive.
+
+    Raises:
+        ValueError: a device, a FIFO, or a file that cannot be read.
+    """
+    if not path.exists():
+        return False
     size_of(path, "give a folder or an archive")
-    name = shown(path)
-    with damage(f"{name} cannot be opened", "give a file that you may read"):
+    with damage(f"{shown(path)} cannot be opened", "give a file that you may read"):
         file = path.open("rb")
     with file:
-        with damage(f"{name} cannot be read"):
-            begins = file.read(4)
-            is_zip = begins in (b"PK\x03\x04", b"PK\x05\x06") or zipfile.is_zipfile(file)
-        if is_zip:
-            yield _Zip(file, name, suffix)
-        elif _is_tar(file):
-            yield _Tar(file, name, suffix)
-        else:
-            yield None
+        return _is_zip(file) or _is_tar(file)
 
 
-class _Folder:
+def _is_zip(file: BufferedReader) -> bool:
+    try:
+        file.seek(0)
+        return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06") or zipfile.is_zipfile(file)
+    except Exception:  # nothing can be looked for in it
+        return False
+
+
+class _Folder(Holder):
     def __init__(self, path: Path, suffix: str, deep: bool) -> None:
         self._path = path
         with damage(f"{shown(path)} cannot be read", "give a folder that you may read"):
@@ -243,11 +289,7 @@ class _Folder:
         return self._names
 
     def read(self, name: str, most: int) -> bytes:
-        path = self._path / name
-        if (size := size_of(path, AGAIN)) > AT_ONCE:
-            raise ValueError(f"{shown(path)} has {size:,} bytes, and {AT_ONCE:,} are read; give a part of it")
-        with damage(f"{shown(path)} cannot be read"):
-            return path.read_bytes()
+        return read_plain(self._path / name, AGAIN)
 
 
 class _Limit:
@@ -270,7 +312,7 @@ class _Limit:
         self.take(promised)
 
 
-class _Zip:
+class _Zip(Holder):
     def __init__(self, file: BufferedReader, name: str, suffix: str) -> None:
         self._name, self._limit = name, _Limit(name)
         with damage(f"{name} is no whole zip"):
@@ -323,7 +365,7 @@ def _header(block: bytes) -> tarfile.TarInfo:
     return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
 
 
-class _Tar:
+class _Tar(Holder):
     """An archive that is read from its beginning every time, and whose headers are believed in names and sizes alone.
 
     (The standard library's reader follows links, reads extended headers of any size and searches them in quadratic

@@ -12,6 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..core.task import Episode, Task
+from .matlab import read_cells
+from .opening import size_of
 
 KEYS = 88
 """Of a piano; the next token id ends a frame."""
@@ -100,17 +102,12 @@ class PolyphonicMusic(Task):
 @cache
 def _pieces(file: Path, name: str) -> list[np.ndarray]:
     """[frames 88] each, 1 where a key sounds."""
-    from scipy.io import loadmat  # pyright: ignore[reportMissingTypeStubs]
-
-    if not file.is_file():
-        raise ValueError(f"{file} is no file; give the path of JSB_Chorales.mat or one of its like")
-    try:
-        cells = loadmat(str(file), variable_names=[name])[name]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{file} holds no {name} ({error}); give a file as it was published") from None
-    pieces = [np.asarray(piece) for piece in cells.ravel()]
+    size_of(file, "give the path of JSB_Chorales.mat or one of its like")
+    pieces = read_cells(file, name)
+    if not pieces:
+        raise ValueError(f"{file} holds no piece in {name}; give a file as it was published")
     for number, piece in enumerate(pieces, 1):
-        if piece.ndim != 2 or piece.shape[1] != KEYS or not len(piece) or not np.isin(piece, (0, 1)).all():
+        if piece.ndim != 2 or piece.shape[1] != KEYS or not len(piece) or not ((piece == 0) | (piece == 1)).all():
             raise ValueError(
                 f"{file}, {name} {number} is no roll of 0 and 1 for {KEYS} keys; give a file as it was published"
             )

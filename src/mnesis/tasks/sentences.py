@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from .opening import read_plain, text_of
+
 _START = re.compile(r"^\*\*\* ?START OF (?:THE|THIS) PROJECT GUTENBERG.*$", re.MULTILINE | re.IGNORECASE)
 _END = re.compile(
     r"^(?:\*\*\* ?END OF (?:THE|THIS) PROJECT GUTENBERG|End of (?:the )?Project Gutenberg)",
     re.MULTILINE | re.IGNORECASE,
 )
 _QUOTES = "\"'\u2018\u2019\u201c\u201d"
-_BOUNDARY = re.compile(rf"[.!?]+[{_QUOTES})\]_*]*\s+(?=[{_QUOTES}(\[_*-]*[A-ZÀ-Þ0-9])")
+_BOUNDARY = re.compile(rf"(?<![.!?])[.!?]++[{_QUOTES})\]_*]*\s+(?=[{_QUOTES}(\[_*-]*[A-ZÀ-Þ0-9])")
 _LAST_WORD = re.compile(rf"[^\s(\[{_QUOTES}_]+$")
 _WITHOUT_LAST_STOP = (
     "Mr Mrs Ms Messrs Mme Mlle Dr Prof Rev Hon St Sr Jr Capt Col Gen Lieut Lt Sgt Gov Esq Vol "
@@ -26,17 +28,10 @@ def read_book(path: Path) -> str:
     What Project Gutenberg puts before its START line and after its END line is left out; a file without those lines is
     taken whole. ValueError: a file that cannot be read, or is no text.
     """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read ({error.strerror}); name a readable .txt file") from error
+    raw = read_plain(path, "name a readable .txt file")
     if b"\0" in raw:
         raise ValueError(f"{path} holds NUL bytes, so it is no plain text; unpack or convert it to .txt first")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = raw.decode("iso-8859-1")
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = text_of(raw, path, otherwise="iso-8859-1")
     if start := _START.search(text):
         text = text[start.end() :]
     if end := _END.search(text):

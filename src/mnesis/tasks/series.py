@@ -14,12 +14,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..core.task import Episode, Task
+from .opening import read_bytes, shown, text_of
 
 PARTS = {"train": "TRAIN", "valid": "TRAIN", "test": "TEST"}
 """The file that each comes from."""
 SUFFIXES = (".ts", ".arff", ".tsv", ".txt")
 HELD_OUT = 5
 """Of so many training series of a class one is kept to validate on."""
+LARGEST = 1e38
+"""Of values, whose size float32 can say."""
 RARE = 2.0**-20
 """Probability of a class that a part does not hold; nobody asks for it."""
 
@@ -113,7 +116,8 @@ class Series(LabelledSequences):
             raise ValueError(
                 f"{file} holds the class {min(unknown)!r}, which {name}_TRAIN lacks; give files of one set"
             )
-        label = torch.tensor([self.classes.index(label) for label in chosen.labels])
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        label = torch.tensor([numbers[name] for name in chosen.labels])
         if part != "test":
             held = _held_out(label)
             index = (held if part == "valid" else ~held).nonzero()[:, 0]
@@ -140,7 +144,7 @@ class _Content(NamedTuple):
 def _file(name: str, folder: Path, division: str) -> Path:
     for place in (folder, folder / name):
         for suffix in SUFFIXES:
-            if (path := place / f"{name}_{division}{suffix}").is_file():
+            if (path := place / f"{name}_{division}{suffix}").exists():
                 return path
     endings = ", ".join(SUFFIXES[1:])
     raise ValueError(f"there is no {name}_{division}.ts (or {endings}) in {folder}; give the folder that holds it")
@@ -149,24 +153,28 @@ def _file(name: str, folder: Path, division: str) -> Path:
 @cache
 def _read(path: Path) -> _Content:
     """What a file holds, in its own order."""
-    lines = [line.strip() for line in path.read_text("utf-8", errors="replace").splitlines()]
-    cut, begin = _label_first, 0
+    raw, begin, cut = read_bytes(path), 0, _label_first
     if path.suffix in (".ts", ".arff"):
-        marks = [number for number, line in enumerate(lines, 1) if line.lower() == "@data"]
-        if not marks:
-            raise ValueError(f"{path} has no line @data, after which series stand; give a whole file")
-        begin, cut = marks[0], _ts if path.suffix == ".ts" else _arff
-        _check_header(path, [line.lower() for line in lines[:begin] if line.startswith("@")])
+        data = re.search(rb"^[ \t]*@data[ \t\r]*$", raw, re.MULTILINE | re.IGNORECASE)
+        if data is None:
+            raise ValueError(f"{shown(path)} has no line @data, after which series stand; give a whole file")
+        begin, cut = data.end(), _ts if path.suffix == ".ts" else _arff
+        header = raw[:begin].decode(errors="replace")  # remarks, whose encoding says nothing of the data's
+        _check_header(path, [line.strip().lower() for line in header.splitlines() if line.strip().startswith("@")])
+    before = raw[:begin].count(b"\n")
+    lines = [line.strip() for line in text_of(raw, path, start=begin).split("\n")]
     content = _Content([], [])
-    for number, line in enumerate(lines[begin:], begin + 1):
+    for number, line in enumerate(lines, before + 1):
         if not line or line[0] in "#%":
             continue
         try:
             channels, label = cut(line)
             content.series.append(_series(channels))
+            content.labels.append(_tidy(label))
         except ValueError as error:
-            raise ValueError(f"{path}, line {number}: {error}; give a file as the archive has it") from None
-        content.labels.append(_tidy(label))
+            raise ValueError(
+                f"{shown(path)}, line {number}: {shown(error)}; give a file as the archive has it"
+            ) from None
     widths = {x.shape[1] for x in content.series}
     if len(widths) != 1:
         raise ValueError(f"{path} has series of {sorted(widths)} channels; give a file where all have as many")
@@ -203,8 +211,12 @@ def _label_first(line: str) -> tuple[list[list[str]], str]:
 def _series(channels: list[list[str]]) -> Float[Tensor, "T D"]:
     if len({len(channel) for channel in channels}) != 1:
         raise ValueError(f"channels have {[len(channel) for channel in channels]} values")
-    values = np.array([[np.nan if value.strip() == "?" else float(value) for value in channel] for channel in channels])
+    values = np.array(
+        [[np.nan if value.strip() == "?" else _number(value) for value in channel] for channel in channels]
+    )
     known = ~np.isnan(values)
+    if not (np.abs(values[known]) <= LARGEST).all():
+        raise ValueError(f"a value is beyond {LARGEST:.0e}")
     if not known.any(1).all():
         raise ValueError("a channel has no value")
     end = int(np.flatnonzero(known.any(0))[-1]) + 1
@@ -214,11 +226,23 @@ def _series(channels: list[list[str]]) -> Float[Tensor, "T D"]:
     return torch.from_numpy(np.stack(whole, 1))
 
 
+def _value(text: str) -> float:
+    return np.nan if text.strip() == "?" else _number(text)
+
+
+def _number(text: str) -> float:
+    if "_" in text:  # which Python takes in numbers
+        raise ValueError(f"{text!r} is no number")
+    return float(text)
+
+
 def _tidy(label: str) -> str:
     """1 for what some files write 1.0000000e+00."""
     label = label.strip(" '\"")
+    if not label:
+        raise ValueError("there is no class")
     try:
-        number = float(label)
+        number = _number(label)
     except ValueError:
         return label
     return str(int(number)) if number.is_integer() else label
@@ -233,8 +257,8 @@ def _order(label: str) -> tuple[bool, float, str]:
 def _held_out(label: Int[Tensor, " N"]) -> Tensor:
     """Of every class the same share, always the same series."""
     generator, held = torch.Generator().manual_seed(0), torch.zeros(len(label), dtype=torch.bool)
-    for kind in label.unique():
-        of_kind = (label == kind).nonzero()[:, 0]
+    order, counts = label.argsort(stable=True), label.bincount()
+    for of_kind in order.split(counts[counts > 0].tolist()):
         chosen = torch.randperm(len(of_kind), generator=generator)[: len(of_kind) // HELD_OUT]
         held[of_kind[chosen]] = True
     return held

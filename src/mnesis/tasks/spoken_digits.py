@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import re
 import wave
-import zipfile
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -17,6 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from .opening import damage, held, shown
 from .series import LabelledSequences
 
 RATE = 8000
@@ -28,6 +27,8 @@ to have a point or more each."""
 BANDS = 40
 FLOOR = 1e-6
 """Added to energies before their logarithm is taken; full scale is 1."""
+RECORDING_BYTES = 2**22
+"""Of a recording in an archive: four minutes."""
 FORMS = ("log-mel", "samples")
 
 
@@ -116,33 +117,25 @@ def _features(samples: Float[Tensor, " T"], form: str) -> Float[Tensor, "units f
 def _recordings(path: Path) -> tuple[Recording, ...]:
     """All of them, by digit, speaker and take."""
     found = []
-    for name, content in _files(path):
-        if named := re.fullmatch(r"(\d)_(.+)_(\d+)\.wav", Path(name).name):
-            found.append(Recording(int(named[1]), named[2], int(named[3]), _samples(name, content)))
+    with held(path, "the recordings", suffix=".wav") as holder:
+        for name in holder.names():
+            if named := re.fullmatch(r"([0-9])_(.+)_([0-9]{1,6})\.wav", name.split("/")[-1]):
+                samples = _samples(f"{shown(path)}: {shown(name)}", holder.read(name, RECORDING_BYTES))
+                found.append(Recording(int(named[1]), named[2], int(named[3]), samples))
     return tuple(sorted(found, key=lambda recording: recording[:3]))
-
-
-def _files(path: Path) -> Iterator[tuple[str, bytes]]:
-    if path.is_dir():
-        yield from ((file.as_posix(), file.read_bytes()) for file in path.rglob("*.wav"))
-    elif path.is_file() and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            yield from ((name, archive.read(name)) for name in archive.namelist() if name.endswith(".wav"))
-    else:
-        raise ValueError(f"{path} is neither a folder nor a zip file; give one with the recordings")
 
 
 def _samples(name: str, content: bytes) -> Float[Tensor, " T"]:
     """Between -1 and 1."""
-    try:
-        with wave.open(io.BytesIO(content)) as file:
-            form = (file.getframerate(), file.getnchannels(), file.getsampwidth())
-            samples = file.readframes(file.getnframes())
-    except (wave.Error, EOFError) as error:
-        raise ValueError(f"{name} is no WAV file that can be read ({error}); get it anew") from None
+    with damage(f"{name} is no WAV file that can be read", "get it anew"), wave.open(io.BytesIO(content)) as file:
+        form = (file.getframerate(), file.getnchannels(), file.getsampwidth())
+        promised = file.getnframes()
+        samples = file.readframes(promised)
     if form != (RATE, 1, 2) or not samples:
         raise ValueError(
             f"{name} has {form[0]:,} Hz, {form[1]} channels and {len(samples):,} bytes in samples of {form[2]}; "
             f"convert it to {RATE:,} Hz, 1 channel and 2 bytes a sample"
         )
+    if len(samples) != 2 * promised:
+        raise ValueError(f"{name} promises {promised:,} samples and holds {len(samples) / 2:,}; get it anew")
     return torch.from_numpy(np.frombuffer(samples, "<i2").astype(np.float32) / 32768)

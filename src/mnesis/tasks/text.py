@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..core.task import Episode, Task
+from .opening import read_plain, without_mark
 from .prose import Prose
 
 PARTS = {"train": (0.0, 0.9), "valid": (0.9, 0.95), "test": (0.95, 1.0)}
@@ -28,7 +29,8 @@ class Text(Task):
         targets  t   w a s   t h e   b
 
     Rows start anywhere in the text, independently of one another, and every target counts. Tokens are the different
-    bytes of the text in ascending order (``alphabet``), so that 65 ids say Tiny Shakespeare. ``length`` counts bytes.
+    bytes of the text in ascending order (``alphabet``), so that 65 ids say Tiny Shakespeare; a byte order mark at its
+    beginning is none of them. ``length`` counts bytes.
     Chance is the share of the most frequent byte. For truncated back-propagation through consecutive pieces draw long
     episodes and let ``Stage(truncation=...)`` cut them.
 
@@ -43,9 +45,9 @@ class Text(Task):
     def __init__(self, file: str | Path | None = None, *, part: str = "train"):
         if part not in PARTS:
             raise ValueError(f"part = {part!r} is unknown; choose one of {', '.join(PARTS)}")
-        if file is not None and not Path(file).is_file():
-            raise ValueError(f"{file} is no file; give the path of a text, or leave it out for generated prose")
-        content = np.frombuffer(_generated() if file is None else Path(file).read_bytes(), np.uint8)
+        mend = "give the path of a text, or leave it out for generated prose"
+        text = _generated() if file is None else without_mark(read_plain(Path(file), mend))
+        content = np.frombuffer(text, np.uint8)
         self.alphabet, tokens, counts = np.unique(content, return_inverse=True, return_counts=True)
         """The bytes that token ids stand for."""
         if len(self.alphabet) < 2:

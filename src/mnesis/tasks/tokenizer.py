@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,8 +22,16 @@ from jaxtyping import Int, Int32, Int64
 from tokenizers import decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 
+from ..core.state import atomic_path
+from .opening import damage, read_text, shown
+
 END = "<|end|>"
 FILE = "tokenizer.json"
+_EVERY_BYTE = tuple(
+    "".join(map(chr, characters))
+    for characters in (range(0x80), range(0x80, 0x800), range(0x800, 0xD800, 0x800), range(0xE000, 0x110000, 0x1000))
+)
+"""Texts that have every byte that UTF-8 has."""
 Ids = Iterable[int] | Int[np.ndarray, " n"] | Int[Tensor, " n"]
 
 
@@ -93,10 +100,8 @@ class Tokenizer(ABC):
     def save(self, folder: Path | str) -> Path:
         """Write ``folder/tokenizer.json`` atomically and return its path."""
         path = Path(folder) / FILE
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{FILE}.{os.getpid()}.tmp")
-        temporary.write_text(self.serialize(), encoding="utf-8")
-        os.replace(temporary, path)
+        with atomic_path(path) as temporary:
+            temporary.write_text(self.serialize(), encoding="utf-8")
         return path
 
     def _check(self, tokens: Ids) -> list[int]:
@@ -140,7 +145,10 @@ class BPETokenizer(Tokenizer):
     """
 
     def __init__(self, serialized: str):
-        self._tokenizer = tokenizers.Tokenizer.from_str(serialized)
+        with damage("this is no tokenizer that can be read", "train one with BPETokenizer.train, or save it again"):
+            self._tokenizer = tokenizers.Tokenizer.from_str(serialized)
+        self._tokenizer.no_truncation()  # as foreign files ask for, and a text would lose its end
+        self._tokenizer.no_padding()
         end = self._tokenizer.token_to_id(END)
         if end is None:
             raise ValueError(
@@ -150,6 +158,19 @@ class BPETokenizer(Tokenizer):
         self._tokenizer.encode_special_tokens = True  # the characters "<|end|>" in a text are text
         self.end = end
         self.vocabulary = self._tokenizer.get_vocab_size()
+        self._check_whole()
+
+    def _check_whole(self) -> None:
+        """Refuse what leaves ids out, or cannot spell every text."""
+        largest = max(self._tokenizer.get_vocab().values())
+        if largest != self.vocabulary - 1:
+            raise ValueError(
+                f"this tokenizer has {self.vocabulary:,} tokens, but ids up to {largest:,}; number them from 0 on"
+            )
+        with damage("this tokenizer cannot spell every text", "train one with BPETokenizer.train"):
+            wrong = next((text for text in _EVERY_BYTE if self.decode(self.encode(text)) != text), None)
+            if wrong is not None:
+                raise ValueError(f"{wrong!r} is not decoded as it was")
 
     @classmethod
     def train(cls, texts: Iterable[str], vocabulary: int, *, words: Sequence[str] = ()) -> BPETokenizer:
@@ -192,18 +213,21 @@ class BPETokenizer(Tokenizer):
 def load_tokenizer(folder: Path | str) -> Tokenizer:
     """The tokenizer saved in a folder, of the class that saved it. ValueError: no tokenizer.json, or a foreign one."""
     path = Path(folder) / FILE
-    if not path.is_file():
+    if not path.exists():
         raise ValueError(f"{path} does not exist; a run's folder holds one, written by Tokenizer.save(folder)")
-    serialized = path.read_text(encoding="utf-8")
+    serialized = read_text(path, "save the tokenizer again")
     try:
         kind = json.loads(serialized)["model"]["type"]
-    except (json.JSONDecodeError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):  # no JSON, or another one, or one without end
         raise ValueError(f"{path} is not a tokenizer file (JSON with model.type); save it again") from None
     if kind == "Byte":
         return ByteTokenizer()
-    if kind == "BPE":
+    if kind != "BPE":
+        raise ValueError(f"{path} holds a {shown(kind)!r} model; the kinds here are 'Byte' and 'BPE'")
+    try:
         return BPETokenizer(serialized)
-    raise ValueError(f"{path} holds a {kind!r} model; the kinds here are 'Byte' and 'BPE'")
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _symbols(word: str) -> list[str]:

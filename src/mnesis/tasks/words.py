@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import zipfile
-from collections import Counter
+from array import array
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -15,11 +15,14 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ..core.task import Episode
+from .opening import Holder, held, read_text, shown, text_of
 from .text import PARTS, Text
 
 UNKNOWN, END = "<unk>", "<eos>"
 KEPT = 10
 """Of a text that is both trained on and judged on, one part in so many judges."""
+TEXT_BYTES = 2**26
+"""Of a text in an archive, at most; an unpacked one may be longer."""
 DOING = {"train": "train on", "valid": "validate on", "test": "test on"}
 
 
@@ -53,12 +56,12 @@ class Words(Text):
             raise ValueError(f"part = {part!r} is unknown; choose one of {', '.join(PARTS)}")
         self.folder, self.part, self.train = folder, part, train
         words, trained, kept = _training(Path(folder), None if train is None else Path(train))
-        self.alphabet = np.array(words)
+        self.alphabet = np.array(words, object)
         """The words that token ids stand for."""
         if part == "train":
             tokens = trained
         else:
-            tokens = kept[part] if part in kept else _encoded(_stream(_needed(Path(folder), part)), words)
+            tokens = kept[part] if part in kept else _known(_needed(Path(folder), part), words)
         counts = tokens.bincount(minlength=len(words))
         self.tokens, self.vocabulary = tokens, len(words)
         self.chance = int(counts.max()) / len(tokens)
@@ -87,50 +90,64 @@ class Words(Text):
 @cache
 def _training(folder: Path, train: Path | None) -> tuple[tuple[str, ...], Int[Tensor, " N"], dict[str, Tensor]]:
     """The vocabulary, the text to train on, and what is kept of it for parts whose file it is."""
-    if train is not None and not train.is_file():
-        raise ValueError(f"{train} is no file; give the path of a text")
-    stream, judged = _stream(train or _needed(folder, "train")), []
-    if train is not None:
+    text = _needed(folder, "train") if train is None else _text(read_text(train, "give the path of a text"), train)
+    judged = []
+    if train is not None and folder.is_dir():
         files = {part: _found(folder, part) for part in ("valid", "test")}
-        judged = [part for part, file in files.items() if isinstance(file, Path) and file.samefile(train)]
+        judged = [part for part, name in files.items() if name is not None and (folder / name).samefile(train)]
+    numbers: dict[str, int] = {}
+    stream = np.array(array("i", (numbers.setdefault(word, len(numbers)) for word in _stream(text))))
     first = len(stream) - len(stream) // KEPT if judged else len(stream)
-    words = tuple(dict(Counter(stream[:first]).most_common()) | {UNKNOWN: 0})
-    kept = _encoded(stream[first:], words)
-    return words, _encoded(stream[:first], words), dict.fromkeys(judged, kept)
+    counts = np.bincount(stream[:first], minlength=len(numbers))
+    commonest = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+    names = list(numbers)
+    words = tuple(dict.fromkeys([*(names[number] for number in commonest), UNKNOWN]))
+    id_of = np.full(len(names), words.index(UNKNOWN))
+    id_of[commonest] = np.arange(len(commonest))
+    tokens = torch.from_numpy(id_of[stream])
+    return words, tokens[:first], dict.fromkeys(judged, tokens[first:])
 
 
-def _needed(folder: Path, part: str) -> Path | zipfile.Path:
-    file = _found(folder, part)
-    if file is None:
-        instead = ", or give train= and the path of a text" if part == "train" else ""
-        raise ValueError(f"{folder} lacks the text to {DOING[part]}, such as {part}.txt; put it there{instead}")
-    return file
+def _needed(folder: Path, part: str) -> str:
+    """The text of a part."""
+    with held(folder, "the texts", deep=False) as holder:
+        name = _choice(holder, folder, part)
+        if name is None:
+            instead = ", or give train= and the path of a text" if part == "train" else ""
+            raise ValueError(f"{folder} lacks the text to {DOING[part]}, such as {part}.txt; put it there{instead}")
+        where = f"{shown(folder)}: {shown(name)}"
+        return _text(text_of(holder.read(name, TEXT_BYTES), where), where)
 
 
-def _found(folder: Path, part: str) -> Path | zipfile.Path | None:
-    """The one file of a part, if there is any."""
-    if folder.is_dir():
-        files = sorted(folder.iterdir())
-    elif folder.is_file() and zipfile.is_zipfile(folder):
-        with zipfile.ZipFile(folder) as archive:
-            files = [zipfile.Path(folder, name) for name in archive.namelist()]
-    else:
-        raise ValueError(f"{folder} is neither a folder nor a zip file; give one with the texts")
-    name = re.compile(rf"([\w-]+\.)*{part}(\.txt|\.tokens)?")
-    found = [file for file in files if name.fullmatch(file.name) and file.is_file()]
+def _found(folder: Path, part: str) -> str | None:
+    with held(folder, "the texts", deep=False) as holder:
+        return _choice(holder, folder, part)
+
+
+def _choice(holder: Holder, folder: Path, part: str) -> str | None:
+    """The name of the one file of a part, if there is any."""
+    pattern = re.compile(rf"([\w-]+\.)*{part}(\.txt|\.tokens)?")
+    found = [name for name in holder.names() if pattern.fullmatch(name.split("/")[-1])]
     if len(found) > 1:
-        raise ValueError(f"{folder} holds {found[0].name} and {found[1].name}; give a folder with one text of a part")
+        first, second = (shown(name.split("/")[-1]) for name in found[:2])
+        raise ValueError(f"{folder} holds {first} and {second}; give a folder with one text of a part")
     return found[0] if found else None
 
 
-def _stream(file: Path | zipfile.Path) -> list[str]:
+def _text(text: str, where: object) -> str:
+    if not text or text.isspace():
+        raise ValueError(f"{where} holds no word; give a text")
+    return text.removesuffix("\n")
+
+
+def _stream(text: str) -> Iterator[str]:
     """Its words, and the end of every line."""
-    text = file.read_text(encoding="utf-8").removesuffix("\n")
-    if not text.strip():
-        raise ValueError(f"{file} holds no word; give a text")
-    return [word for line in text.split("\n") for word in (*line.split(), END)]
+    for match in re.finditer(r"\S+|\n", text):
+        yield END if match[0] == "\n" else match[0]
+    yield END
 
 
-def _encoded(stream: list[str], words: tuple[str, ...]) -> Int[Tensor, " N"]:
+def _known(text: str, words: tuple[str, ...]) -> Int[Tensor, " N"]:
     ids = {word: number for number, word in enumerate(words)}
-    return torch.tensor([ids.get(word, ids[UNKNOWN]) for word in stream], dtype=torch.long)
+    unknown = ids[UNKNOWN]
+    return torch.tensor(array("i", (ids.get(word, unknown) for word in _stream(text)))).long()

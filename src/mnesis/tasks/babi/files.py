@@ -11,12 +11,11 @@ A file holds stories, one sentence a line; a question line has three fields part
 from __future__ import annotations
 
 import re
-import tarfile
-import zipfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
+from ..opening import held, is_archive, read_text, shown, text_of
 from ..story import Story, StoryQuestion
 
 TASK_NAMES = {
@@ -41,6 +40,9 @@ TASK_NAMES = {
     19: "path-finding",
     20: "agents-motivations",
 }
+
+FILE_BYTES = 2**24
+"""Of one file in an archive, at most; the largest of 10,000 questions have some ten million."""
 
 _ROOMS = ("bathroom", "bedroom", "garden", "hallway", "kitchen", "office")
 _YES_NO = ("no", "yes")
@@ -94,27 +96,20 @@ def read_stories(path: str | PathLike[str], task: int, split: str = "train", var
     _check_task(task)
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; give bAbI's tar.gz, zip, extracted folder or one .txt file")
-    if path.is_dir():
-        files = {file.absolute().as_posix(): file for file in path.rglob("*.txt")}
-        name = _find(files, path, task, split, variant)
-        return _parse(files[name].read_text("utf-8"), name)
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            name = _find(archive.namelist(), path, task, split, variant)
-            return _parse(archive.read(name).decode("utf-8"), name)
-    if tarfile.is_tarfile(path):
-        with tarfile.open(path) as archive:
-            name = _find(archive.getnames(), path, task, split, variant)
-            member = archive.extractfile(name)
-            assert member is not None, "a .txt member of an archive is a file"
-            return _parse(member.read().decode("utf-8"), name)
+        raise FileNotFoundError(
+            f"{shown(path)} does not exist; give bAbI's tar.gz, zip, extracted folder or one .txt file"
+        )
+    if path.is_dir() or is_archive(path):
+        with held(path, "bAbI's files", suffix=".txt") as holder:
+            name = _find(holder.names(), path, task, split, variant)
+            where = f"{shown(path)}: {shown(name)}"
+            return _parse(text_of(holder.read(name, FILE_BYTES), where), where)
     if path.suffix != ".txt":
-        raise ValueError(f"{path} is no zip, tar archive, folder or .txt file; give one of these")
+        raise ValueError(f"{shown(path)} is no zip, tar archive, folder or .txt file; give one of these")
     named = re.match(r"qa(\d+)_", path.name)
-    if named and int(named[1]) != task:
+    if named and named[1] != str(task):
         raise ValueError(f"{path} holds qa{named[1]}, but task {task} was asked for; give task={named[1]}")
-    return _parse(path.read_text("utf-8"), path.as_posix())
+    return _parse(read_text(path), path.as_posix())
 
 
 def _check_task(task: int) -> None:
@@ -122,21 +117,22 @@ def _check_task(task: int) -> None:
         raise ValueError(f"task {task} is none of bAbI's, which are numbered 1 to 20; choose one of those")
 
 
-def _find(names: Iterable[str], path: Path, task: int, split: str, variant: str) -> str:
-    files = [name for name in names if re.search(rf"(^|/)qa{task}_([^/]*_)?\w+\.txt$", name)]
+def _find(names: Sequence[str], path: Path, task: int, split: str, variant: str) -> str:
+    parts = {name: [path.absolute().name, *name.split("/")] for name in names}
+    files = [name for name in names if parts[name][-1].startswith(f"qa{task}_")]
     found = [
         name
         for name in files
-        if re.search(rf"(^|/){re.escape(variant)}/qa{task}_([^/]*_)?{re.escape(split)}\.txt$", name)
+        if parts[name][-2] == variant and parts[name][-1].removesuffix(".txt").split("_")[-1] == split
     ]
     if not found:
-        there = ", ".join(sorted("/".join(name.split("/")[-2:]) for name in files)) or "no file of this task"
+        there = shown(", ".join(sorted("/".join(parts[name][-2:]) for name in files))) or "no file of this task"
         raise FileNotFoundError(
             f"{path} has no {split!r} file of task {task} in variant {variant!r}; choose among what it has: {there}"
         )
     if len(found) > 1:
         raise ValueError(
-            f"{path} has {len(found)} such files ({', '.join(sorted(found))}); give the path of one of them"
+            f"{path} has {len(found)} such files ({shown(', '.join(sorted(found)))}); give the path of one of them"
         )
     return found[0]
 
@@ -152,10 +148,10 @@ def _parse(text: str, name: str) -> list[Story]:
             continue
         where = f"line {number} of {name}"
         identity, _, content = line.partition(" ")
-        if not identity.isdecimal() or int(identity) not in (1, previous + 1):
+        if identity not in ("1", str(previous + 1)):
             raise ValueError(
-                f"{where} starts with {identity!r}, but a line starts with its number, here {previous + 1} or 1 (a new "
-                "story); restore the original file"
+                f"{where} starts with {shown(identity)!r}, but a line starts with its number, here "
+                f"{previous + 1} or 1 (a new story); restore the original file"
             )
         if identity == "1" and sentences:
             stories.append(Story(tuple(sentences), tuple(questions)))
@@ -174,8 +170,8 @@ def _parse(text: str, name: str) -> list[Story]:
         unknown = [fact for fact in fields[2].split() if fact not in index_of]
         if unknown:
             raise ValueError(
-                f"{where} is supported by line {unknown[0]}, but a supporting line is an earlier sentence of the same "
-                "story; restore the original file"
+                f"{where} is supported by line {shown(unknown[0])}, but a supporting line is an earlier sentence of "
+                "the same story; restore the original file"
             )
         supporting = tuple(index_of[fact] for fact in fields[2].split())
         questions.append(StoryQuestion(len(sentences), fields[0].strip(), fields[1].strip().lower(), supporting))

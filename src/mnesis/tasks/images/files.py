@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from ..matlab import MAGIC, read_matrix
-from ..opening import AGAIN, damage, held, opened, read_bytes, shown, size_of, text_of
+from ..opening import AGAIN, damage, held, opened, read_bytes, shown, text_of
 from .image_set import ImageSet
 
 OMNIGLOT_SIDE = 105
@@ -156,10 +156,7 @@ def read_omniglot(*paths: str | Path) -> ImageSet:
     """
     pixels, names = [], []
     for path in map(Path, paths):
-        size_of(path, "give a zip of Omniglot's images")
-        with held(path, suffix=".png") as zipped:
-            if zipped is None:
-                raise ValueError(f"{shown(path)} is no whole zip; {AGAIN}")
+        with held(path, "Omniglot's images", suffix=".png") as zipped:
             found = [(parts[-3], parts[-2], "/".join(parts)) for parts in map(_parts, sorted(zipped.names())) if parts]
             if not found:
                 raise ValueError(f"{shown(path)} holds no ALPHABET/characterNN/*.png; give a zip of Omniglot's images")
