@@ -71,7 +71,7 @@ def _own_card(kind: str, name: str) -> Card:
     return Card(name, name, OWN, summary, forms=tuple(getattr(found, "forms", ())), bounded=bounded)
 
 
-def create(kind: str, name: str, **options: Any) -> Any:
+def create(kind: str, name: str, /, **options: Any) -> Any:
     """An instance by name; options as the class takes them, unknown ones are errors."""
     cls = card(kind, name).load()
     accepted = signature(cls.__init__).parameters
@@ -88,12 +88,12 @@ def create(kind: str, name: str, **options: Any) -> Any:
     return cls(**options)
 
 
-def create_memory(name: str, **options: Any) -> Memory:
+def create_memory(name: str, /, **options: Any) -> Memory:
     """A memory by name: ``create_memory("armt", dim=256)``."""
     return create("memories", name, **options)
 
 
-def create_task(name: str, **options: Any) -> Task:
+def create_task(name: str, /, **options: Any) -> Task:
     """A task by name."""
     return create("tasks", name, **options)
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ..core.domain import build, fault
 from .babi.files import read_stories
 from .babi.moving import simulate
 from .babilong import BABILong
 from .background import Background, FolderBackground, HubBackground, MixedBackground, ProseBackground
-from .opening import shown
 from .prose import Prose
 from .sentences import read_book, split_sentences
 from .story import Story
@@ -59,24 +59,19 @@ class BABILongSource:
         return values
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> BABILongSource:
+    def from_json(cls, values: Any) -> BABILongSource:
         """The source that ``as_json`` described, in a file: backgrounds on the hub are not opened.
 
         Raises:
             ValueError: other values than ``as_json`` writes.
         """
-        known = {each.name: each.default for each in fields(cls) if each.name != "from_file"}
-        if not isinstance(values, dict):
-            raise ValueError(f"a BABILong source is {shown(values)!r}; it takes {', '.join(sorted(known))}")
-        if unknown := set(values) - set(known):
-            raise ValueError(f"a BABILong source has no {shown(min(unknown))!r}; it takes {', '.join(sorted(known))}")
-        for name, value in values.items():
-            plain = tuple(value) if isinstance(value, list) else value
-            if type(plain) is not type(known[name]) or (
-                isinstance(plain, tuple) and not all(isinstance(part, str) for part in plain)
-            ):
-                raise ValueError(f"{name} of a BABILong source is {shown(value)!r}; give one such as {known[name]!r}")
-        return cls(**{**values, "held_out": tuple(values.get("held_out", ())), "from_file": True})
+        found = (
+            "it says where it comes from" if isinstance(values, dict) and "from_file" in values else fault(values, cls)
+        )
+        if found:
+            known = ", ".join(each.name for each in fields(cls) if each.name != "from_file")
+            raise ValueError(f"this is no BABILong source: {found}; it takes {known}")
+        return replace(build(cls, values), from_file=True)
 
     def tokenizer(self) -> Tokenizer:
         """Trained on the training background; every word of the stories is one token."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int32
 
-from ..core.state import atomic_path
+from ..core.files import atomic_path
 from .prose import Prose
 from .sentences import read_book, split_sentences
 from .tokenizer import Pieces, Tokenizer

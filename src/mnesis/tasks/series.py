@@ -211,9 +211,7 @@ def _label_first(line: str) -> tuple[list[list[str]], str]:
 def _series(channels: list[list[str]]) -> Float[Tensor, "T D"]:
     if len({len(channel) for channel in channels}) != 1:
         raise ValueError(f"channels have {[len(channel) for channel in channels]} values")
-    values = np.array(
-        [[np.nan if value.strip() == "?" else _number(value) for value in channel] for channel in channels]
-    )
+    values = np.array([[_value(value) for value in channel] for channel in channels])
     known = ~np.isnan(values)
     if not (np.abs(values[known]) <= LARGEST).all():
         raise ValueError(f"a value is beyond {LARGEST:.0e}")

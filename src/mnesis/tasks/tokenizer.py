@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tokenizers
@@ -22,7 +23,7 @@ from jaxtyping import Int, Int32, Int64
 from tokenizers import decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 
-from ..core.state import atomic_path
+from ..core.files import atomic_path, parse_json
 from .opening import damage, read_text, shown
 
 END = "<|end|>"
@@ -216,10 +217,11 @@ def load_tokenizer(folder: Path | str) -> Tokenizer:
     if not path.exists():
         raise ValueError(f"{path} does not exist; a run's folder holds one, written by Tokenizer.save(folder)")
     serialized = read_text(path, "save the tokenizer again")
-    try:
-        kind = json.loads(serialized)["model"]["type"]
-    except (ValueError, KeyError, TypeError, RecursionError):  # no JSON, or another one, or one without end
-        raise ValueError(f"{path} is not a tokenizer file (JSON with model.type); save it again") from None
+    content = parse_json(serialized, Any, source=str(path), mend="save the tokenizer again")
+    model = content.get("model") if isinstance(content, dict) else None
+    kind = model.get("type") if isinstance(model, dict) else None
+    if kind is None:
+        raise ValueError(f"{path} is not a tokenizer file (JSON with model.type); save the tokenizer again")
     if kind == "Byte":
         return ByteTokenizer()
     if kind != "BPE":
