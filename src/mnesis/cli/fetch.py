@@ -2,7 +2,7 @@
 
     mnesis fetch omniglot data/
 
-What stands there already is left alone.
+What stands there already is checked, and left alone.
 """
 
 from __future__ import annotations

@@ -116,17 +116,23 @@ class Reading:
             )
         return content
 
+    def pieces(self, most: int = UNPACKED) -> Iterator[bytes]:
+        """All that is left, ``most`` bytes of what is packed."""
+        most, count = most if self.packed else AT_ONCE, 0
+        while True:
+            with damage(f"{self.name} is not whole"):
+                piece = self._file.read(2**20)
+            if not piece:
+                return
+            if (count := count + len(piece)) > most:
+                raise ValueError(
+                    f"{self.name} holds more than {most:,} bytes; unpack it yourself, or give a smaller one"
+                )
+            yield piece
+
     def rest(self, most: int = UNPACKED) -> bytes:
-        """All that is left; ``most`` bytes of what is packed."""
-        most = most if self.packed else AT_ONCE
-        parts, count = [], 0
-        with damage(f"{self.name} is not whole"):
-            while count <= most and (part := self._file.read(2**20)):
-                parts.append(part)
-                count += len(part)
-        if count > most:
-            raise ValueError(f"{self.name} holds more than {most:,} bytes; unpack it yourself, or give a smaller one")
-        return b"".join(parts)
+        """The same, in one piece."""
+        return b"".join(self.pieces(most))
 
 
 @contextmanager

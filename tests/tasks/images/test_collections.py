@@ -5,16 +5,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import struct
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-import torch
 
 from mnesis.tasks.images import collections
 from mnesis.tasks.images.collections import COLLECTIONS, Collection, File, fetch_collection, open_collection
+from tests.loopback import Loopback
 from tests.real_data import DATA, real
 
 
@@ -65,30 +62,22 @@ def test_unknown_and_missing_ones_say_so(tmp_path) -> None:
         fetch_collection("glyphs", tmp_path)
 
 
-@pytest.fixture
-def published(tmp_path):
-    """A small collection on a server of its own."""
-    folder = tmp_path / "published"
-    folder.mkdir()
-    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
-    handler.log_message = lambda *_: None  # pyright: ignore
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield folder, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-
-
 def _idx(shape, values) -> bytes:
     return gzip.compress(bytes([0, 0, 8, len(shape)]) + struct.pack(f">{len(shape)}I", *shape) + bytes(values))
 
 
-def test_what_is_missing_is_fetched_and_checked(published, tmp_path, monkeypatch) -> None:
-    folder, address = published
+@pytest.fixture
+def loopback():
+    with Loopback() as server:
+        yield server
+
+
+def test_what_is_missing_is_fetched_and_checked(loopback, tmp_path, monkeypatch) -> None:
     contents = {"a-images": _idx((2, 1, 2), [0, 255, 7, 8]), "a-labels": _idx((2,), [1, 0])}
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
+    loopback.content |= contents
     files = tuple(
-        File(name, f"{address}/{name}", hashlib.sha256(content).hexdigest()) for name, content in contents.items()
+        File(name, f"{loopback.address}/{name}", hashlib.sha256(content).hexdigest())
+        for name, content in contents.items()
     )
 
     def read(own: Path):
@@ -99,21 +88,11 @@ def test_what_is_missing_is_fetched_and_checked(published, tmp_path, monkeypatch
     assert fetch_collection("small", tmp_path / "data", progress=False) == tmp_path / "data/small"
     assert open_collection("small", tmp_path / "data").train.label.tolist() == [1, 0]
 
-    (folder / "a-labels").write_bytes(b"other")  # what is there is not fetched again
+    loopback.content["a-labels"] = b"other"  # what is there is not fetched again
     fetch_collection("small", tmp_path / "data", progress=False)
     with pytest.raises(OSError, match="not the file that was published"):
         fetch_collection("small", tmp_path / "elsewhere", progress=False)
     assert not (tmp_path / "elsewhere/small/a-labels").exists()
-    (folder / "a-images").unlink()
-    with pytest.raises(OSError, match=r"a-images cannot be fetched .*; put the file into"):
+    del loopback.content["a-images"]
+    with pytest.raises(OSError, match=r"a-images answers 404 File not found; put the file into .*nowhere/small"):
         fetch_collection("small", tmp_path / "nowhere", progress=False)
-
-
-def test_a_file_that_was_unpacked_counts(tmp_path, monkeypatch) -> None:
-    (tmp_path / "small").mkdir()
-    (tmp_path / "small/rows.amat").write_text("0 1\n")
-    files = (File("rows.amat.gz", "http://127.0.0.1:9/rows.amat.gz", "0" * 64),)
-    monkeypatch.setitem(COLLECTIONS, "small", Collection("small", files, lambda own: open_collection("digits")))
-    assert fetch_collection("small", tmp_path, progress=False) == tmp_path / "small"
-    assert collections._path(tmp_path / "small", "rows.amat.gz") == tmp_path / "small/rows.amat"
-    assert torch.is_tensor(open_collection("small", tmp_path).train.pixels)

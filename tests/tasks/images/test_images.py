@@ -99,11 +99,11 @@ def test_drawings_are_inverted_and_pooled(tmp_path) -> None:
 
 def test_bad_zips_are_one_sentence(tmp_path) -> None:
     (tmp_path / "a.zip").write_bytes(b"PK no zip")
-    with pytest.raises(ValueError, match="a.zip is neither a folder nor a zip file; give one with Omniglot's images"):
+    with pytest.raises(ValueError, match=r"a\.zip is neither a folder nor a zip file; give one with Omniglot's images"):
         read_omniglot(tmp_path / "a.zip")
     whole = omniglot(tmp_path / "whole.zip", {"readme.txt": b"much text"}).read_bytes()
     (tmp_path / "a.zip").write_bytes(whole[:-20])
-    with pytest.raises(ValueError, match="a.zip is no whole zip .*; get the file again"):
+    with pytest.raises(ValueError, match=r"a\.zip is no whole zip .*; get the file again"):
         read_omniglot(tmp_path / "a.zip")
     for name, data, message in (
         ("readme.txt", b"", "holds no ALPHABET"),

@@ -8,15 +8,15 @@ A folder has one subfolder a collection, with the files under their original nam
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from ..fetching import File, fetch, places
 from .files import read_amat, read_digits, read_omniglot
 from .glyphs import draw_glyphs
 from .image_set import ImageSet
@@ -26,14 +26,6 @@ HELD_OUT = 10_000
 """The last pictures of MNIST's training set, to validate on, by custom."""
 GLYPH_CLASSES = (400, 40, 144)
 """Of training, validation and test; as many to test on as Omniglot's five alphabets have."""
-
-
-class File(NamedTuple):
-    """Where a file is published."""
-
-    name: str
-    address: str
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -76,33 +68,20 @@ def _opened(name: str, folder: Path) -> Split:
 
 
 def fetch_collection(name: str, folder: str | Path, *, progress: bool = True) -> Path:
-    """Download what is missing of a collection; every file is checked against its checksum.
+    """Download what is missing of a collection; every file is checked against its checksum, those that are there too.
 
     Returns:
         The collection's folder.
 
     Raises:
-        ValueError: an unknown name, or one that needs no files.
-        ImportError: pooch is missing.
+        ValueError: an unknown name, one that needs no files, or a folder that cannot be written.
         OSError: no network, or another file than the one that was published.
     """
     collection = _find(name)
     if not collection.files:
         raise ValueError(f"{name} needs no files: open it without a folder")
-    try:
-        import pooch
-    except ImportError as error:
-        raise ImportError('fetching needs the extra: pip install "mnesis[images]"') from error
     own = collection.own(Path(folder))
-    for file in collection.files:
-        if any(path.exists() for path in _places(own, file.name)):
-            continue
-        try:
-            pooch.retrieve(file.address, f"sha256:{file.sha256}", file.name, own, progressbar=progress)
-        except ValueError as error:  # another checksum
-            raise OSError(f"{file.address} is not the file that was published ({error}); try again later") from None
-        except OSError as error:
-            raise OSError(f"{file.address} cannot be fetched ({error}); put the file into {own} yourself") from None
+    fetch(collection.files, own, progress=progress)
     return own
 
 
@@ -112,14 +91,8 @@ def _find(name: str) -> Collection:
     return COLLECTIONS[name]
 
 
-def _places(folder: Path, name: str) -> tuple[Path, Path]:
-    """A file and the same file gzipped, or not gzipped."""
-    other = name.removesuffix(".gz") if name.endswith(".gz") else f"{name}.gz"
-    return folder / name, folder / other
-
-
 def _path(folder: Path, name: str) -> Path:
-    first, other = _places(folder, name)
+    first, other = places(folder, name)
     return other if other.exists() and not first.exists() else first
 
 
@@ -170,8 +143,8 @@ _LAROCHELLE = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mni
 _LAKE = "https://github.com/brendenlake/omniglot/raw/master/python"
 
 
-def _published(base: str, sums: dict[str, str]) -> tuple[File, ...]:
-    return tuple(File(name, f"{base}/{name}", sha256) for name, sha256 in sums.items())
+def _published(base: str, sums: dict[str, str], contents: Mapping[str, str] = {}) -> tuple[File, ...]:
+    return tuple(File(name, f"{base}/{name}", sha256, contents.get(name, "")) for name, sha256 in sums.items())
 
 
 _OMNIGLOT = _published(_LAKE, {
@@ -190,6 +163,11 @@ COLLECTIONS = {
                 "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
                 "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
                 "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+            }, {
+                "train-images-idx3-ubyte.gz": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+                "train-labels-idx1-ubyte.gz": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+                "t10k-images-idx3-ubyte.gz": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+                "t10k-labels-idx1-ubyte.gz": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
             }),
             _idx,
         ),
