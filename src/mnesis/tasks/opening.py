@@ -396,28 +396,30 @@ class _Tar(Holder):
 
     def _entries(self) -> Iterator[tuple[str, tarfile.TarInfo, Callable[[int], bytes]]]:
         """Name and header of every file, and what reads so many bytes of its content."""
-        with damage(f"{self._name} is no whole tar archive"):
+        broken = f"{self._name} is no whole tar archive"
+        with damage(broken):
             stream = _unpacked(self._file)
-        position, limit = 0, _Limit(self._name)
+        position, limit, longer = 0, _Limit(self._name), ""
 
         def take(count: int) -> bytes:
             nonlocal position
-            with damage(f"{self._name} is no whole tar archive"):
+            with damage(broken):
                 content = stream.read(count)
-                if len(content) < count:
-                    raise EOFError("it ends too early")
+            if len(content) < count:
+                raise ValueError(f"{broken} (it ends too early); {AGAIN}")
             position += count
             return content
 
-        longer = ""
         for _ in range(ENTRIES):
-            with damage(f"{self._name} is no whole tar archive"):
+            with damage(broken):
                 block = stream.read(BLOCKSIZE)
-                if not block.strip(b"\0"):
-                    return
+            if not block.strip(b"\0"):
+                self._finish(stream, limit)
+                return
+            with damage(broken):
                 entry = _header(block)
-                if entry.size < 0:
-                    raise ValueError(f"a size of {entry.size}")
+            if entry.size < 0:
+                raise ValueError(f"{broken} (a file has a size of {entry.size}); {AGAIN}")
             position += BLOCKSIZE
             size = entry.size if entry.isreg() or entry.type not in (*_NO_CONTENT, tarfile.DIRTYPE) else 0
             end = position + size + -size % BLOCKSIZE
@@ -432,6 +434,15 @@ class _Tar(Holder):
             while position < end:
                 take(min(end - position, 2**20))
         raise ValueError(f"{self._name} holds more than {ENTRIES:,} files; give an archive of fewer")
+
+    def _finish(self, stream: BufferedIOBase, limit: _Limit) -> None:
+        """After the last file come zeros, and the checksum of what is packed, which is looked at only at its end."""
+        while True:
+            with damage(f"{self._name} is no whole tar archive"):
+                rest = stream.read(2**20)
+            if not rest:
+                return
+            limit.take(len(rest))
 
 
 def _longer_name(content: bytes, kind: bytes) -> str:
