@@ -1,4 +1,4 @@
-"""Files of pictures and piano rolls made to run a reader out of time, memory or sense, and what they have to be met with."""
+"""Pictures and piano rolls made to run a reader out of time, memory or sense, and what they have to be met with."""
 
 from __future__ import annotations
 

@@ -191,3 +191,15 @@ def test_real_books():
     assert "\ufeff" not in text
     assert 60 < np.median(background.pieces.lengths) < 110
     assert " Emma Woodhouse, handsome, clever, and rich, with a comfortable home and happy disposition" in text
+
+
+def test_a_damaged_cache_is_made_anew(tmp_path: Path):
+    folder, cache = write_books(tmp_path / "books"), tmp_path / "cache"
+    first = FolderBackground(folder, BYTES, cache=cache)
+    for damage in (b"", b"PK\x03\x04", None):
+        for file in cache.iterdir():
+            file.write_bytes(file.read_bytes()[:-200] if damage is None else damage)
+        second = FolderBackground(folder, BYTES, cache=cache)
+        assert np.array_equal(second.pieces.tokens, first.pieces.tokens)
+        assert np.array_equal(second.pieces.offsets, first.pieces.offsets)
+    assert {path.suffix for path in cache.iterdir()} == {".npz"}

@@ -65,9 +65,9 @@ class BABILongSource:
         Raises:
             ValueError: other values than ``as_json`` writes.
         """
-        found = (
-            "it says where it comes from" if isinstance(values, dict) and "from_file" in values else fault(values, cls)
-        )
+        found = fault(values, cls)
+        if found is None and "from_file" in values:
+            found = "it has an entry 'from_file' that does not belong there"
         if found:
             known = ", ".join(each.name for each in fields(cls) if each.name != "from_file")
             raise ValueError(f"this is no BABILong source: {found}; it takes {known}")

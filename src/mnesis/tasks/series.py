@@ -21,6 +21,8 @@ PARTS = {"train": "TRAIN", "valid": "TRAIN", "test": "TEST"}
 SUFFIXES = (".ts", ".arff", ".tsv", ".txt")
 HELD_OUT = 5
 """Of so many training series of a class one is kept to validate on."""
+SERIES = 2**18
+"""In a file, at most; the largest of the archive has some 140,000."""
 LARGEST = 1e38
 """Of values, whose size float32 can say."""
 RARE = 2.0**-20
@@ -155,7 +157,7 @@ def _read(path: Path) -> _Content:
     """What a file holds, in its own order."""
     raw, begin, cut = read_bytes(path), 0, _label_first
     if path.suffix in (".ts", ".arff"):
-        data = re.search(rb"^[ \t]*@data[ \t\r]*$", raw, re.MULTILINE | re.IGNORECASE)
+        data = re.search(rb"^(?:\xef\xbb\xbf)?[ \t]*@data[ \t\r]*$", raw, re.MULTILINE | re.IGNORECASE)
         if data is None:
             raise ValueError(f"{shown(path)} has no line @data, after which series stand; give a whole file")
         begin, cut = data.end(), _ts if path.suffix == ".ts" else _arff
@@ -167,6 +169,8 @@ def _read(path: Path) -> _Content:
     for number, line in enumerate(lines, before + 1):
         if not line or line[0] in "#%":
             continue
+        if len(content.series) == SERIES:
+            raise ValueError(f"{shown(path)} holds more than {SERIES:,} series; give a part of it")
         try:
             channels, label = cut(line)
             content.series.append(_series(channels))
