@@ -24,7 +24,7 @@ BYTES = 2 * 2**30
 REFUSALS = (ValueError, FileNotFoundError)
 
 
-class WrongSuccess(AssertionError):
+class WrongSuccess(AssertionError):  # noqa: N818 - a verdict
     """What should have been refused was read, or read as something else."""
 
 

@@ -26,9 +26,7 @@ def asked(monkeypatch) -> list[str]:
 @pytest.mark.parametrize("background", ["hub:some/books", "prose,hub:some/books"])
 def test_a_file_sends_nobody_to_a_network(background, asked) -> None:
     source = BABILongSource.from_json(BABILongSource(background=background).as_json())
-    sentence = (
-        "background = 'hub:some/books' stands in a file, and nothing goes to a network .*; give --background hub"
-    )
+    sentence = "background = 'hub:some/books' stands in a file, and nothing goes to a network .*; give --background hub"
     for split in ("train", "test"):
         with pytest.raises(ValueError, match=sentence):
             source.open(ByteTokenizer(), split=split)
@@ -60,7 +58,5 @@ def test_what_is_written_is_read_back() -> None:
     ],
 )
 def test_other_values_are_one_sentence(values, message) -> None:
-    with pytest.raises(
-        ValueError, match=f"^this is no BABILong source: {message}; it takes number, stories"
-    ):
+    with pytest.raises(ValueError, match=f"^this is no BABILong source: {message}; it takes number, stories"):
         BABILongSource.from_json(values)
