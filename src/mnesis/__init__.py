@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +17,15 @@ from .core.catalog import (
     list_memories,
     list_tasks,
 )
+from .core.state_classes import tell_torch
 
 if TYPE_CHECKING:
     from .core.memory import Memory, align_left
     from .core.record import recording
     from .core.state import detach, load_state, nbytes, put, save_state, take, to
     from .core.task import Episode, Question, Stream, Task
+
+tell_torch()
 
 __version__ = "0.1.0"
 
@@ -73,6 +75,3 @@ if not TYPE_CHECKING:  # or every name would seem to be there
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
-
-if "torch" in sys.modules:
-    import_module("mnesis.core.state")  # torch.load knows states in a program that does no more than import both

@@ -76,7 +76,7 @@ def test_a_truncated_file_is_refused(tmp_path) -> None:
 def test_an_interrupted_save_leaves_the_old_file(tmp_path, monkeypatch) -> None:
     path = tmp_path / "state.safetensors"
     save_state((torch.ones(2),), path)
-    monkeypatch.setattr("mnesis.core.state.save_file", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("mnesis.core.tensors.save_file", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         save_state((torch.zeros(2),), path)
     assert load_state(path)[0].tolist() == [1, 1]

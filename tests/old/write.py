@@ -1,4 +1,4 @@
-"""Writes ``reader`` and ``states``: run it with the sources of 8c606dd, PYTHONPATH=src python tests/old/write.py tests/old."""
+"""Writes ``reader`` and ``states``; run it with the sources of 8c606dd (README.md)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def main(folder: Path) -> None:
         logits, state = model(tokens)
         later, _ = model(more, state)
     save(model, folder / "reader")
-    save_file({"tokens": tokens, "more": more, "logits": logits, "later": later}, folder / "reader" / "numbers.safetensors")
+    numbers = {"tokens": tokens, "more": more, "logits": logits, "later": later}
+    save_file(numbers, folder / "reader" / "numbers.safetensors")
     mnesis.save_state(state, folder / "reader" / "state.safetensors", about=model.describe())
     for name, options in (("rmt", RMT), ("gru", GRU)):
         memory = mnesis.create_memory(name, **options).eval()

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from .domain import check_arguments
 from .pieces import Pieces, first_leaf, map_leaves
 from .state import batch_size, leaves, nbytes, structure
+from .state_classes import note, note_declared
 
 S = TypeVar("S")
 M = TypeVar("M")
@@ -47,6 +48,10 @@ class Memory(nn.Module, Generic[S]):
     """True where the pieces of one sequence may be read by several processes at once."""
     dim: int | None = None
     """Width of the input vectors; None where the input is something else (token ids, a tree)."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        note_declared(cls)
 
     def __new__(cls: type[M], *args: Any, **kwargs: Any) -> M:
         self = object.__new__(cls)
@@ -179,7 +184,10 @@ class Memory(nn.Module, Generic[S]):
 
     def _fresh(self, batch: int, x: Any) -> S:
         leaf = first_leaf(x)
-        return self.initial_state(batch, device=leaf.device, dtype=self.compute_dtype(x))
+        state = self.initial_state(batch, device=leaf.device, dtype=self.compute_dtype(x))
+        if not torch.compiler.is_compiling():
+            note(state)
+        return state
 
     def compute_dtype(self, x: Any) -> torch.dtype:
         """The dtype of the arithmetic on this input: its own if floating (autocast's if on), else the parameters'."""

@@ -1,4 +1,4 @@
-"""Functions over states.
+"""Functions over states, and states in files.
 
 A state is a tree of NamedTuples and tuples whose leaves are tensors; the first axis of every leaf is the batch row.
 All functions return new trees: no state is ever changed in place.
@@ -6,25 +6,26 @@ All functions return new trees: no state is ever changed in place.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from importlib import import_module
-from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_type_hints
 
 import torch
 from jaxtyping import Int
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from .files import atomic_path
+from .domain import Count, require, shown
+from .files import DEEPEST, parse_json
+from .state_classes import find, is_ours, name_of, note
+from .state_classes import register as register
+from .tensors import open_tensors, write_tensors
 
 S = TypeVar("S")
 FORMAT_VERSION = 1
+RESERVED = frozenset({"mnesis_state", "structure", "pairs"})
+"""Keys beside a state that the format has for itself."""
+_MEND = "save it anew with mnesis.save_state(state, path)"
 
 
 def leaves(state: Any) -> list[Tensor]:
@@ -33,9 +34,7 @@ def leaves(state: Any) -> list[Tensor]:
         return [state]
     if isinstance(state, tuple):
         return [leaf for child in state for leaf in leaves(child)]
-    raise TypeError(
-        f"a state holds tensors, NamedTuples and tuples, not {type(state).__name__}; build it with initial_state()"
-    )
+    raise _foreign(state)
 
 
 def tree_map(function: Callable[..., Tensor], state: S, *others: S) -> S:
@@ -45,15 +44,23 @@ def tree_map(function: Callable[..., Tensor], state: S, *others: S) -> S:
     if isinstance(state, tuple):
         parts = [tree_map(function, *parts) for parts in zip(state, *cast(Any, others), strict=True)]
         return cast(S, type(state)(*parts) if hasattr(state, "_fields") else tuple(parts))
-    raise TypeError(f"a state holds tensors, NamedTuples and tuples, not {type(state).__name__}")
+    raise _foreign(state)
 
 
 def structure(state: Any) -> Any:
     """The shape of the tree alone: nested tuples of class names, with ``None`` for every leaf."""
     if isinstance(state, Tensor):
         return None
-    name = f"{type(state).__module__}:{type(state).__qualname__}" if hasattr(state, "_fields") else ""
+    if not isinstance(state, tuple):
+        raise _foreign(state)
+    name = name_of(type(state)) if hasattr(state, "_fields") else ""
     return (name, *(structure(child) for child in state))
+
+
+def _foreign(node: Any) -> TypeError:
+    return TypeError(
+        f"a state holds tensors, NamedTuples and tuples, not {type(node).__name__}; build it with initial_state()"
+    )
 
 
 def batch_size(state: Any) -> int | None:
@@ -136,71 +143,142 @@ def save_state(state: Any, path: str | os.PathLike[str], *, about: dict[str, str
     """Write a state to one safetensors file, atomically.
 
     Args:
-        state: the state, of any structure.
+        state: the state, of any structure; its leaves may be views of any strides.
         path: the file; an existing one is replaced only after the new one is whole.
         about: what to keep beside it, such as a memory's ``describe()``; ``load_state`` can demand that it matches.
+
+    Raises:
+        ValueError: an ``about`` of other than text or with keys that the format has for itself, a state that files
+            cannot hold, or a place that cannot be written.
     """
-    tensors = {f"{index:04d}": leaf.detach().cpu().contiguous().clone() for index, leaf in enumerate(leaves(state))}
-    metadata = {"mnesis_state": str(FORMAT_VERSION), "structure": json.dumps(structure(state)), **(about or {})}
-    with atomic_path(Path(path)) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+    about = dict(about or {})
+    require(about, dict[str, str], "about", "keep text under names, such as memory.describe()")
+    if taken := RESERVED & set(about):
+        raise ValueError(f"about has the key {min(taken)!r}, which the format has for itself; choose another name")
+    try:
+        tree, tensors = structure(state), leaves(state)
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+    note(state)
+    _check_tree(tree, f"the state for {path}", "give what a memory returned")
+    # safetensors knows no complex numbers of double precision: they are kept as pairs.
+    pairs = [index for index, leaf in enumerate(tensors) if leaf.dtype == torch.complex128]
+    tensors = [
+        torch.view_as_real(leaf.resolve_conj()) if index in pairs else leaf for index, leaf in enumerate(tensors)
+    ]
+    metadata = {"mnesis_state": str(FORMAT_VERSION), "structure": json.dumps(tree), **about}
+    if pairs:
+        metadata["pairs"] = json.dumps(pairs)
+    write_tensors(path, {f"{index:04d}": leaf for index, leaf in enumerate(tensors)}, metadata)
 
 
 def load_state(path: str | os.PathLike[str], *, about: dict[str, str] | None = None) -> Any:
     """Read a state written by :func:`save_state`.
 
+    Numbers come back as they were, those that are not finite too: a running maximum starts at minus infinity, and a
+    reader that has diverged is told by its state.
+
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a whole safetensors file, not a state, a newer format, or made by another memory than ``about``.
+        ValueError: not a whole safetensors file, not a state, a newer format, classes that no memory of this package
+            or program returns (:func:`register`), or made by another memory than ``about``.
     """
-    path = Path(path)
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise FileNotFoundError(f"no state file at {path}; save one with mnesis.save_state(state, path)")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            # Cloned: kernels sum in another order on unaligned memory, and a resumed stream continues bit for bit.
-            tensors = [file.get_tensor(key).clone() for key in sorted(file.keys())]
-    except SafetensorError as error:
-        raise ValueError(
-            f"{path} is not a whole safetensors file ({error}); it was truncated or is of another kind: save it anew"
-        ) from None
-    if "mnesis_state" not in metadata:
-        raise ValueError(f"{path} is a safetensors file but holds no mnesis state; give a file made by save_state")
-    if int(metadata["mnesis_state"]) > FORMAT_VERSION:
-        raise ValueError(
-            f"{path} has state format {metadata['mnesis_state']}, this mnesis reads up to {FORMAT_VERSION}; "
-            "upgrade mnesis"
-        )
-    for key, expected in (about or {}).items():
-        if (found := metadata.get(key)) != expected:
+    with open_tensors(path, mend=_MEND) as file:
+        metadata, source = file.metadata, file.path
+        if "mnesis_state" not in metadata or "structure" not in metadata:
             raise ValueError(
-                f"{path} was made with {key} {found}, not {expected}; load it with the memory that made it"
+                f"{source} is a safetensors file but holds no mnesis state; give a file made by save_state"
             )
-    remaining = iter(tensors)
-    return _rebuild(json.loads(metadata["structure"]), remaining, path)
+        _check_version(metadata["mnesis_state"], source)
+        for key, expected in (about or {}).items():
+            if (found := metadata.get(key)) != expected:
+                raise ValueError(
+                    f"{source} was made with {key} {found}, not {expected}; load it with the memory that made it"
+                )
+        keys = {int(key): key for key in file.promises if key.isascii() and key.isdecimal()}
+        if len(keys) != len(file.promises) or any(index not in keys for index in range(len(keys))):
+            raise ValueError(f"{source} has tensors that are not numbered from 0 on; {_MEND}")
+        tree = parse_json(metadata["structure"], Any, source=f"the structure of {source}", mend=_MEND)
+        promised = _check_tree(tree, source, _MEND)
+        if promised != len(keys):
+            more = "fewer" if promised > len(keys) else "more"
+            raise ValueError(
+                f"{source} holds {more} tensors than its structure names ({len(keys)} and {promised}); {_MEND}"
+            )
+        pairs = parse_json(metadata.get("pairs", "[]"), list[Count], source=f"the pairs of {source}", mend=_MEND)
+        tensors = [file.read(keys[index]) for index in range(promised)]
+    for index in pairs:
+        if index >= promised or tensors[index].dtype != torch.float64 or tensors[index].shape[-1:] != (2,):
+            raise ValueError(f"{source} says that leaf {index} holds complex numbers, and it holds no pairs; {_MEND}")
+        tensors[index] = torch.view_as_complex(tensors[index])
+    return _rebuild(tree, iter(tensors), source)
 
 
-def _rebuild(node: Any, tensors: Iterator[Tensor], path: Path) -> Any:
+def _check_version(text: str, source: str) -> None:
+    version = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+    if version < 1:
+        raise ValueError(f"{source} has state format {shown(text)}, which is no number from 1 on; {_MEND}")
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"{source} has state format {version}, this mnesis reads up to {FORMAT_VERSION}; upgrade mnesis"
+        )
+
+
+def _check_tree(tree: Any, source: str, mend: str) -> int:
+    """How many leaves a structure names.
+
+    Raises:
+        ValueError: it is no structure, is nested too deeply, or names a class that no file may hold or that has another
+            number of fields.
+    """
+    count, depth, level = 0, 0, [tree]
+    while level:
+        count += sum(node is None for node in level)
+        nodes = [node for node in level if node is not None]
+        for node in nodes:
+            if not (isinstance(node, (list, tuple)) and node and isinstance(node[0], str)):
+                raise ValueError(
+                    f"{source} has {shown(node)} in its structure, where a class and its parts belong; {mend}"
+                )
+            if node[0]:
+                _check_class(node[0], len(node) - 1, source, mend)
+        level, depth = [child for node in nodes for child in node[1:]], depth + 1
+        if depth > DEEPEST:
+            raise ValueError(f"{source} is nested deeper than the {DEEPEST} levels that states have; {mend}")
+    return count
+
+
+def _check_class(name: str, parts: int, source: str, mend: str) -> None:
+    cls = find(name)
+    if cls is None:
+        raise ValueError(
+            f"{source} needs the state class {shown(name)[1:-1]}, which no memory of this program returns; import what "
+            "defines it before loading, and where that is not enough, give it to mnesis.core.state.register"
+        )
+    fields: tuple[str, ...] = cast(Any, cls)._fields
+    if parts != len(fields):
+        raise ValueError(f"{source} has {parts} parts of a {cls.__name__}, which is made of {len(fields)}; {mend}")
+
+
+def _rebuild(node: Any, tensors: Iterator[Tensor], source: str) -> Any:
     if node is None:
-        try:
-            return next(tensors)
-        except StopIteration:
-            raise ValueError(f"{path} holds fewer tensors than its structure names; save it anew") from None
+        return next(tensors)
     name, *children = node
-    parts = [_rebuild(child, tensors, path) for child in children]
-    return _state_class(name, path)(*parts) if name else tuple(parts)
+    parts = [_rebuild(child, tensors, source) for child in children]
+    if not name:
+        return tuple(parts)
+    cls = cast(type, find(name))
+    if is_ours(cls):
+        _check_dtypes(cls, parts, source)
+    return cls(*parts)
 
 
-def _state_class(name: str, path: Path) -> type:
-    module_name, _, qualified = name.partition(":")
-    # A file must not be able to run code: only our own modules are imported, others must be in memory already.
-    if module_name == "mnesis" or module_name.startswith("mnesis."):
-        with contextlib.suppress(ImportError):
-            import_module(module_name)
-    found: Any = sys.modules.get(module_name)
-    for part in qualified.split("."):
-        found = getattr(found, part, None)
-    if not (isinstance(found, type) and issubclass(found, tuple) and hasattr(found, "_fields")):
-        raise ValueError(f"{path} needs the state class {name}; import the module that defines it before loading")
-    return found
+def _check_dtypes(cls: type, parts: list[Any], source: str) -> None:
+    """Refuse whole numbers where a class of ours keeps floating point, and the like."""
+    for (field, hint), part in zip(get_type_hints(cls).items(), parts, strict=True):
+        known = getattr(hint, "dtypes", None)
+        dtype = str(part.dtype).removeprefix("torch.") if isinstance(part, Tensor) else None
+        if dtype is not None and isinstance(known, (list, tuple)) and dtype not in known:
+            raise ValueError(f"{source} holds {dtype} as {field} of a {cls.__name__}, which never does; {_MEND}")
