@@ -39,7 +39,7 @@ def test_a_fresh_process_loads_states_that_others_saved(checkpoint, imports) -> 
     told = fresh_process(f"""
 {imports}
 import json, sys
-assert not [name for name in sys.modules if name.startswith(("mnesis.memories.", "mnesis.nets."))], "imported for nothing"
+assert not [name for name in sys.modules if name.startswith(("mnesis.memories.", "mnesis.nets."))]
 loaded = torch.load({str(path)!r}, weights_only=True)
 from mnesis.core.state import leaves, structure
 print(json.dumps({{name: [structure(state), [leaf.tolist() for leaf in leaves(state)]]
@@ -50,7 +50,8 @@ print(json.dumps({{name: [structure(state), [leaf.tolist() for leaf in leaves(st
 
 
 def test_torch_learns_of_the_classes_when_it_is_imported_later() -> None:
-    assert fresh_process(f"""
+    assert (
+        fresh_process(f"""
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 spec = spec_from_file_location("state_classes", {state_classes.__file__!r})
@@ -64,7 +65,9 @@ known = {{f"{{cls.__module__}}:{{cls.__qualname__}}" for cls in torch.serializat
 assert module._OURS <= known, module._OURS - known
 assert not [finder for finder in sys.meta_path if type(finder).__name__ == "_AfterTorch"]
 print("well")
-""") == "well\n"
+""")
+        == "well\n"
+    )
 
 
 def test_the_states_of_every_memory_come_back_from_torch(tmp_path) -> None:

@@ -144,7 +144,7 @@ def test_a_broken_folder_is_refused(tmp_path) -> None:
     with pytest.raises(ValueError, match="does not fit the network"):
         load(tmp_path)
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(ValueError, match="does not describe a network"):
+    with pytest.raises(ValueError, match=r"config\.json is not whole JSON"):
         load(tmp_path)
 
 

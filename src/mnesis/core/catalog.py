@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from importlib.resources import files
 from inspect import Parameter, getdoc, signature
@@ -30,6 +32,23 @@ def kind_of(name: str) -> str | None:
     """What a name of the catalog is: "memory", "task" or "claim"; None of a name that it does not have."""
     return next((SINGULAR[kind] for kind in CATALOG if name in _cards(kind)), None)
 
+_CLOSED: ContextVar[str] = ContextVar("closed", default="")
+"""Where the names come from that may be those of the catalog alone."""
+
+
+@contextmanager
+def catalog_alone(source: str) -> Iterator[None]:
+    """Refuse classes of one's own in this block, however deep inside others they are named.
+
+    Args:
+        source: the file that the names come from: it must not have code imported.
+    """
+    token = _CLOSED.set(source)
+    try:
+        yield
+    finally:
+        _CLOSED.reset(token)
+
 
 def _cards(kind: str) -> dict[str, Card]:
     return {card.name: card for card in CATALOG[kind]}
@@ -46,6 +65,11 @@ def card(kind: str, name: str) -> Card:
     A name such as ``path/to/file.py:MyMemory`` or ``module:MyMemory`` is that of a class of your own.
     """
     if ":" in name and kind != "claims":
+        if source := _CLOSED.get():
+            raise ValueError(
+                f"{source} names {name!r}, which is not of the catalog: its code would run; where you trust whoever "
+                "wrote it, pass trust=True, on the command line --trust"
+            )
         return _own_card(kind, name)
     known = _cards(kind)
     if name not in known:

@@ -1,96 +1,300 @@
-"""Networks as folders: config.json and model.safetensors; a run's folder is read too."""
+"""Memories and networks as folders: config.json and model.safetensors; a run's folder is read too.
+
+A folder is somebody's word: its names are those of the catalog unless it is trusted, and what its configuration asks
+for is compared with its weights before anything is allocated.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from ..core.files import atomic_path
+from ..core.catalog import cards, catalog_alone, create_memory
+from ..core.domain import argument_domains, fault, nearest
+from ..core.files import read_json, write_json
 from ..core.memory import Memory
+from ..core.tensors import DTYPES, TensorFile, open_tensors, write_tensors
+from .bounded import bounded
 from .classifier import Classifier
 from .language_model import LanguageModel
 from .stack import Stack
 
 NETWORKS: dict[str, type[Memory]] = {"LanguageModel": LanguageModel, "Classifier": Classifier, "Stack": Stack}
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+_MEND = "save it anew with mnesis.nets.save(network, folder)"
+_TIED = "tied"
+"""Of the weights' file: names that share a tensor with another, and that one's name."""
+
+
+class _Network(TypedDict):
+    """A network by the name of its class."""
+
+    network: str
+    arguments: dict[str, Any]
+
+
+class _Bare(TypedDict):
+    """A memory by its name in the catalog, or of its class."""
+
+    memory: str
+    arguments: dict[str, Any]
 
 
 def specification(network: Memory) -> dict[str, Any]:
-    """Class and constructor arguments, from which ``build`` makes the same network with fresh weights."""
+    """Name and constructor arguments, from which ``build`` makes the same network or memory with fresh weights.
+
+    Raises:
+        ValueError: it was built from objects, or its class cannot be named.
+    """
     name = type(network).__name__
-    if NETWORKS.get(name) is not type(network):
-        raise ValueError(f"{name} is not one of {', '.join(NETWORKS)}; save its state_dict() yourself")
     try:
-        arguments = json.loads(json.dumps(network.config))
-    except TypeError as error:
+        arguments = json.loads(json.dumps(network.config, allow_nan=False))
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{name} was built from objects ({error}); build it from names to save it") from None
-    return {"network": name, "arguments": arguments}
+    if NETWORKS.get(name) is type(network):
+        return {"network": name, "arguments": arguments}
+    return {"memory": _name_of(type(network)), "arguments": arguments}
 
 
-def build(description: dict[str, Any]) -> Memory:
-    """The network that a specification names, with fresh weights."""
-    name = description.get("network")
-    if name not in NETWORKS:
-        raise ValueError(f"no network is called {name!r}; known are {', '.join(NETWORKS)}")
-    return NETWORKS[name](**description["arguments"])
+def build(description: dict[str, Any], *, trust: bool = False) -> Memory:
+    """The network or memory that a specification names, with fresh weights.
+
+    Args:
+        description: as :func:`specification` gives it.
+        trust: let it name classes outside the catalog, ``file.py:Class`` or ``module:Class``, whose code then runs.
+
+    Raises:
+        ValueError: it names what there is not, or what must be trusted, or arguments that are none.
+    """
+    return _build(description, "the specification", trust)
 
 
 def save(
     network: Memory, folder: str | os.PathLike[str], *, overwrite: bool = False, dtype: torch.dtype | None = None
 ) -> None:
-    """Write a network to a folder.
+    """Write a network or a memory to a folder.
+
+    Parameters that share a tensor are kept once and share it again when loaded.
 
     Args:
-        network: a LanguageModel, Classifier or Stack built from names.
+        network: a LanguageModel, Classifier or Stack built from names, or any memory; one outside the catalog is named
+            by its class, and needs ``trust`` to be loaded.
         folder: made if missing.
         overwrite: allow to replace weights that stand there.
-        dtype: of the stored weights; float16 halves the file.
+        dtype: of stored floating-point weights; float16 halves the file.
+
+    Raises:
+        ValueError: what was built from objects, weights that stand there, or a place that cannot be written.
     """
     folder = Path(folder)
     if (folder / WEIGHTS).exists() and not overwrite:
         raise ValueError(f"{folder} already holds {WEIGHTS}; choose another folder or pass overwrite")
-    tensors = {name: t.detach().cpu().to(dtype or t.dtype).contiguous() for name, t in network.state_dict().items()}
-    description = specification(network)
-    with atomic_path(folder / WEIGHTS) as temporary:
-        save_file(tensors, temporary, metadata={"mnesis": "network"})
-    with atomic_path(folder / CONFIG) as temporary:
-        temporary.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    if dtype is not None and dtype not in DTYPES.values():
+        raise ValueError(f"dtype={dtype} is none that files hold; give one such as torch.float16")
+    description, tensors = specification(network), network.state_dict()
+    tied = _tied(tensors)
+    kept = {
+        name: tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+        if name not in tied
+    }
+    metadata = {"mnesis": "network"} | ({_TIED: json.dumps(tied)} if tied else {})
+    with _no_folder_left(folder):
+        write_tensors(folder / WEIGHTS, kept, metadata)
+        write_json(folder / CONFIG, description)
 
 
-def load(folder: str | os.PathLike[str]) -> Memory:
-    """The network of a folder, in evaluation mode.
+def load(folder: str | os.PathLike[str], *, trust: bool = False, allow_nan: bool = False) -> Memory:
+    """The network or memory of a folder, in evaluation mode.
+
+    Args:
+        folder: that :func:`save` or a training wrote.
+        trust: let it name classes outside the catalog, whose code then runs.
+        allow_nan: open weights that are not finite too, to look at them.
 
     Raises:
         FileNotFoundError: no such folder, or a half-written one.
-        ValueError: a file that is broken, or weights that do not fit the configuration.
+        ValueError: a file that is broken, code that is not trusted, weights that do not fit the configuration or are
+            not finite; one sentence.
     """
     folder = Path(folder)
     for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():
+        if not (folder / name).exists():
             raise FileNotFoundError(f"{folder} has no {name}; it is no saved network, or a run that has not finished")
-    try:
-        description = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        network = build(description if "network" in description else description["config"]["model"])
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{folder / CONFIG} does not describe a network ({error}); save it anew") from None
-    load_weights(network, folder / WEIGHTS)
+    config = folder / CONFIG
+    content = read_json(config, dict[str, Any], mend=_MEND)
+    described = content if "network" in content or "memory" in content else _inside(content)
+    if not isinstance(described, dict):
+        raise ValueError(f"{config} names no network, as 'network', 'memory' or config.model; {_MEND}")
+    with open_tensors(folder / WEIGHTS, mend=_MEND) as file:
+        sizes = [promise.nbytes // DTYPES[promise.dtype].itemsize for promise in file.promises.values()]
+        with bounded(max(sizes, default=0), len(sizes)) if not trust else contextlib.nullcontext():
+            network = _build(described, str(config), trust)
+        _fill(network, file, allow_nan)
     return network.eval()
 
 
-def load_weights(network: Memory, path: str | os.PathLike[str]) -> None:
-    """Fill a network from a safetensors file, in the network's own dtype."""
+def load_weights(network: Memory, path: str | os.PathLike[str], *, allow_nan: bool = False) -> None:
+    """Fill a network from a safetensors file, in the network's own dtype.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it is broken, does not fit the network, or holds what is not finite and not allowed.
+    """
+    with open_tensors(path, mend=_MEND) as file:
+        _fill(network, file, allow_nan)
+
+
+def _inside(content: dict[str, Any]) -> Any:
+    """The specification in a run's configuration."""
+    config = content.get("config")
+    return config.get("model") if isinstance(config, dict) else None
+
+
+def _build(described: dict[str, Any], source: str, trust: bool) -> Memory:
+    found = fault(described, _Bare if "memory" in described else _Network)
+    if found:
+        raise ValueError(f"{source} does not describe a network: {found}; {_MEND}")
+    arguments = described["arguments"]
+    with contextlib.nullcontext() if trust else catalog_alone(source):
+        try:
+            if "memory" in described:
+                return create_memory(described["memory"], **arguments)
+            return _network(described["network"])(**_known(described["network"], arguments))
+        except ValueError as error:
+            if str(error).startswith(source):
+                raise
+            raise ValueError(f"{source} describes a network that cannot be built: {error}") from error
+        except Exception as error:  # of whatever a constructor makes of numbers that belong to no network
+            reason = str(error).strip().split("\n")[0] or type(error).__name__
+            raise ValueError(f"{source} describes a network that cannot be built ({reason}); {_MEND}") from error
+
+
+def _network(name: str) -> type[Memory]:
+    if name not in NETWORKS:
+        near = nearest(name, NETWORKS)
+        raise ValueError(
+            f"no network is called {name!r}; " + (f"did you mean {near!r}?" if near else _known_networks())
+        )
+    return NETWORKS[name]
+
+
+def _known_networks() -> str:
+    return f"known are {', '.join(NETWORKS)}"
+
+
+def _known(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    known = argument_domains(NETWORKS[name])
+    for key in arguments:
+        if key not in known:
+            near = nearest(key, known)
+            hint = f"did you mean {near!r}?" if near else f"it takes {', '.join(known)}"
+            raise ValueError(f"{name} has no argument {key!r}; {hint}")
+    return arguments
+
+
+def _name_of(cls: type[Memory]) -> str:
+    """What a memory is called in a configuration: its name in the catalog, or of its class."""
+    named = f"{cls.__module__}:{cls.__qualname__}"
+    card = next((card for card in cards("memories") if f"mnesis.{card.target}" == named), None)
+    if card is not None:
+        return card.name
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    if cls.__module__ == "__main__" or "<locals>" in cls.__qualname__:
+        raise ValueError(
+            f"{cls.__name__} is defined in {'the running script' if file else 'no file'}, where no other program finds "
+            "it; put it into a module of its own to save it"
+        )
+    return f"{file}:{cls.__qualname__}" if cls.__module__.startswith("mnesis_own_") else named
+
+
+def _fill(network: Memory, file: TensorFile, allow_nan: bool) -> None:
+    held, tensors = network.state_dict(), {}
+    for name, promise in file.promises.items():
+        dtype = DTYPES[promise.dtype]
+        if name in held and held[name].dtype.is_floating_point != dtype.is_floating_point:
+            raise ValueError(f"{file.path} holds {name} as {dtype}, and its network as {held[name].dtype}; {_MEND}")
+    for name, promise in file.promises.items():
+        if name in held and promise.shape != tuple(held[name].shape):
+            raise _unfit(file, f"{name} has the shape {list(promise.shape)}, and there {list(held[name].shape)}")
+    for name in file.promises:
+        tensors[name] = tensor = file.read(name)
+        if not allow_nan and tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            what = "NaN" if bool(tensor.isnan().any()) else "infinity"
+            raise ValueError(
+                f"{file.path} holds {what} in {name}: the training diverged; train with a smaller learning rate, or "
+                "load with allow_nan=True to look at it"
+            )
+    tied = _told_ties(file, held, tensors)
+    own = _tied(held)
+    tensors |= {name: tensors[other] for name, other in (own | tied).items() if name in held and other in tensors}
     try:
-        tensors = load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not a whole safetensors file ({error}); it was truncated: save it anew") from None
-    try:
-        network.load_state_dict(tensors)
+        missing, surplus = network.load_state_dict(tensors, strict=False)
     except RuntimeError as error:
-        reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise ValueError(f"{path} does not fit the network of its config.json: {reason}") from None
+        raise _unfit(file, str(error).strip().split("\n")[-1].strip()) from None
+    for names, what in ((missing, "lacks"), (surplus, "has beside it")):
+        if names:
+            raise _unfit(file, f"it {what} {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else ""))
+    for name, other in tied.items():
+        if own.get(name) != other:
+            _tie(network, name, other)
+
+
+def _unfit(file: TensorFile, reason: str) -> ValueError:
+    return ValueError(f"{file.path} does not fit the network of its {CONFIG}: {reason}; {_MEND}")
+
+
+def _tied(tensors: dict[str, Tensor]) -> dict[str, str]:
+    """Names of tensors that are the same as an earlier one, and the name of that."""
+    first: dict[Any, str] = {}
+    tied = {}
+    for name, tensor in tensors.items():
+        if tensor.numel() and not tensor.is_meta:
+            place = (tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
+            if first.setdefault(place, name) != name:
+                tied[name] = first[place]
+    return tied
+
+
+def _told_ties(file: TensorFile, held: dict[str, Tensor], tensors: dict[str, Tensor]) -> dict[str, str]:
+    """What the file says of shared tensors."""
+    try:
+        tied = json.loads(file.metadata.get(_TIED, "{}"))
+    except (ValueError, RecursionError):
+        tied = None
+    if fault(tied, dict[str, str]):
+        raise _unfit(file, f"its list of shared tensors is none ({file.metadata[_TIED][:60]!r})")
+    for name, other in cast(dict[str, str], tied).items():
+        if name not in held or other not in held or held[name].shape != held[other].shape or other not in tensors:
+            raise _unfit(file, f"{name} shares the tensor of {other}, and cannot there")
+    return cast(dict[str, str], tied)
+
+
+def _tie(network: Memory, name: str, other: str) -> None:
+    """Let a parameter be the same as another."""
+    place, _, leaf = name.rpartition(".")
+    of, _, same = other.rpartition(".")
+    setattr(network.get_submodule(place), leaf, getattr(network.get_submodule(of), same))
+
+
+@contextlib.contextmanager
+def _no_folder_left(folder: Path) -> Iterator[None]:
+    """Remove a folder that was made for what then could not be written."""
+    made = not folder.exists()
+    try:
+        yield
+    except BaseException:
+        if made:
+            for name in (WEIGHTS, CONFIG):
+                (folder / name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, cast
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from ..core.domain import AtLeast, Size, require
 from ..core.memory import Memory
 from .around import Around, Reader
 from .stack import network
@@ -27,6 +28,7 @@ class LanguageModel(Around):
         convolution: width of a causal convolution in every layer or block; None = without.
         mlp: kind of the blocks' MLPs, "gelu", or gated, "geglu" or "swiglu"; None = without. Whole stacks have theirs.
         options: further arguments of the memory, or of every block's.
+        tie: let the head be the embedding, one tensor, which starts as small as a head does.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class LanguageModel(Around):
         convolution: int | None = None,
         mlp: str | None = "gelu",
         options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+        tie: bool = False,
     ) -> None:
         super().__init__()
         if vocabulary < 2:
@@ -55,6 +58,17 @@ class LanguageModel(Around):
         self.reader = Reader(embedding, body)
         self.head = nn.Linear(dim, vocabulary, bias=False)
         nn.init.normal_(self.head.weight, std=0.02)
+        if tie:
+            if body.dim != dim:
+                raise ValueError(
+                    f"tie=True needs an embedding as wide as the head, not {body.dim} and {dim}; untie them"
+                )
+            embedding.weight = self.head.weight
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments; ``tie`` only where it is on, since what was written before it has none."""
+        return {key: value for key, value in super().config.items() if key != "tie" or value}
 
     def parts(self) -> tuple[Memory[Any], Callable[[Any], Any]]:
         return self.reader, self.head
@@ -79,7 +93,9 @@ class LanguageModel(Around):
         prompt: Int[Tensor, "B T"],
         state: Any = None,
         *,
-        tokens: int,
+        tokens: int | None = None,
+        max_new_tokens: int | None = None,
+        length: Int[Tensor, " B"] | None = None,
         temperature: float = 0.0,
         top_k: int | None = None,
         end: int | None = None,
@@ -91,19 +107,29 @@ class LanguageModel(Around):
             prompt: at least one token a row.
             state: where the reader stands; None = fresh.
             tokens: how many to generate at most.
+            max_new_tokens: the same, under the name that transformers has for it.
+            length: tokens of each row's prompt that are real, where rows differ; each goes on behind its own. (Align
+                left-padded prompts with ``mnesis.align_left`` first.)
             temperature: 0 = the likeliest token each time.
-            top_k: sample among the k likeliest.
+            top_k: sample among the k likeliest; None = among all.
             end: a row that has generated this token repeats it; generation ends when all rows have.
             generator: of the sampling.
 
         Returns:
             Generated tokens, and the state after reading all of them but the last.
+
+        Raises:
+            ValueError: a number that is none of its kind, or an empty prompt.
         """
-        if temperature < 0 or tokens < 1:
-            raise ValueError(f"temperature={temperature} and tokens={tokens}; give temperature >= 0 and tokens >= 1")
+        tokens = _one_of(tokens, max_new_tokens)
+        require(temperature, Annotated[float, AtLeast(0)], "temperature", "give 0 for the likeliest token, or 0.8")
+        require(top_k, Size | None, "top_k", "give 1 or more, or None for all tokens")
         body, readout = self.parts()
-        y, state = body(prompt, state)
-        logits, generated = readout(y[:, -1]), []
+        y, state = body(prompt, state, length=length)
+        if length is not None and int(length.min()) < 1:
+            raise ValueError("length=0 leaves a row without a prompt; give every row at least one token")
+        last = y[:, -1] if length is None else y[torch.arange(len(y), device=y.device), length - 1]
+        logits, generated = readout(last), []
         ended = torch.zeros(prompt.shape[0], dtype=torch.bool, device=prompt.device)
         while True:
             token = _choose(logits, temperature, top_k, generator)
@@ -114,6 +140,16 @@ class LanguageModel(Around):
             if len(generated) == tokens or bool(ended.all()):
                 return torch.stack(generated, 1), state
             logits, state = self.step(token, state)
+
+
+def _one_of(tokens: int | None, max_new_tokens: int | None) -> int:
+    """How many tokens are asked for, under either name."""
+    if (tokens is None) == (max_new_tokens is None):
+        given = "neither" if tokens is None else f"tokens={tokens} and max_new_tokens={max_new_tokens}"
+        raise ValueError(f"tokens and max_new_tokens are one thing, and {given} is given; give one of them")
+    name, value = ("max_new_tokens", max_new_tokens) if tokens is None else ("tokens", tokens)
+    require(value, Size, name, "give 1 or more")
+    return cast(int, value)
 
 
 def _choose(

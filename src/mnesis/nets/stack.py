@@ -124,11 +124,11 @@ class Stack(Memory[StackState]):
         options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        chosen = [memory] * depth if isinstance(memory, str) else list(memory)
-        if not chosen:
-            raise ValueError(f"a stack of depth {depth} holds nothing; give depth >= 1")
+        chosen = (memory for _ in range(depth)) if isinstance(memory, str) else memory
         self.dim = dim
         built = [create_memory(m, dim=dim, **(options or {})) if isinstance(m, str) else m for m in chosen]
+        if not built:
+            raise ValueError("a stack of no blocks holds nothing; name at least one memory")
         sizes: dict[str, Any] = {"hidden": hidden, "convolution": convolution, "mlp": mlp}
         self.blocks = nn.ModuleList(m if isinstance(m, Block) else Block(m, **sizes) for m in built)
         self.final_norm = RMSNorm(dim)

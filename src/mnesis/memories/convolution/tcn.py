@@ -48,8 +48,9 @@ class TCN(Memory[TCNState]):
         if channels < 1 or levels < 1:
             raise ValueError(f"channels={channels}, levels={levels}: a TCN keeps nothing then; give 1 or more of both")
         self.dim, self.levels, self.kernel = dim, levels, kernel
-        widths = [dim, *[channels] * levels]
-        self.blocks = nn.ModuleList(ResidualBlock(widths[i], widths[i + 1], kernel, 2**i) for i in range(levels))
+        self.blocks = nn.ModuleList(
+            ResidualBlock(channels if i else dim, channels, kernel, 2**i) for i in range(levels)
+        )
         self.output = nn.Linear(channels, dim)
 
     @property
