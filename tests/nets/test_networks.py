@@ -163,3 +163,53 @@ def test_a_forked_state_does_not_change_the_reader() -> None:
         before = model(tokens, state)[0]
         model(torch.randint(17, (4, 5)), take(state, [0, 0, 1, 1]))
         assert torch.equal(before, model(tokens, state)[0])
+
+
+def generating(memory: str, **options) -> LanguageModel:
+    torch.manual_seed(3)
+    return LanguageModel(17, dim=8, memory=memory, depth=1, options=options).eval()
+
+
+@pytest.mark.parametrize(
+    ("memory", "options"),
+    [("gru", {}), ("window", {"heads": 2, "window": 4}), ("rmt", {"segment": 4, "heads": 2, "memory_tokens": 2}),
+     ("gla", {"heads": 2, "chunk": 3})],
+)  # fmt: skip
+def test_ragged_prompts_go_on_as_their_rows_alone(memory: str, options: dict) -> None:
+    model, length = generating(memory, **options), torch.tensor([6, 2, 4, 1])
+    prompt = torch.randint(17, (4, 6))
+    together, state = model.generate(prompt, tokens=7, length=length)
+    more, _ = model.generate(together[:, -1:], state, tokens=3)
+    for row, units in enumerate(length.tolist()):
+        alone, own = model.generate(prompt[row : row + 1, :units], tokens=7)
+        assert together[row].tolist() == alone[0].tolist()
+        assert more[row].tolist() == model.generate(alone[:, -1:], own, tokens=3)[0][0].tolist()
+
+
+def test_tokens_have_the_name_of_transformers_too() -> None:
+    model, prompt = generating("gru"), torch.randint(17, (2, 3))
+    assert torch.equal(model.generate(prompt, max_new_tokens=5)[0], model.generate(prompt, tokens=5)[0])
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({}, "tokens and max_new_tokens are one thing, and neither is given"),
+        ({"tokens": 2, "max_new_tokens": 2}, "and tokens=2 and max_new_tokens=2 is given; give one of them"),
+        ({"tokens": 0}, "tokens=0 is not a whole number of at least 1"),
+        ({"max_new_tokens": 0}, "max_new_tokens=0 is not a whole number of at least 1"),
+        ({"tokens": 2.5}, "tokens=2.5 is not a whole number"),
+        ({"tokens": 2, "top_k": 0}, "top_k=0 is not a whole number of at least 1; give 1 or more, or None for all"),
+        ({"tokens": 2, "top_k": -1}, "top_k=-1 is not a whole number of at least 1"),
+        ({"tokens": 2, "temperature": -0.5}, "temperature=-0.5 is not a finite number of at least 0"),
+        ({"tokens": 2, "temperature": float("nan")}, "temperature=nan is not a finite number of at least 0"),
+        ({"tokens": 2, "temperature": float("inf")}, "temperature=inf is not a finite number of at least 0"),
+        ({"tokens": 2, "temperature": "warm"}, "temperature='warm' is not a finite number"),
+        ({"tokens": 2, "length": torch.tensor([3, 0])}, "a row without a prompt; give every row at least one token"),
+        ({"tokens": 2, "length": torch.tensor([4, 1])}, r"length holds values 1..4; they must lie in 0..3"),
+    ],
+)
+@pytest.mark.usefixtures("without_type_checks")
+def test_what_cannot_be_generated_is_refused(given: dict, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        generating("gru").generate(torch.randint(17, (2, 3)), **given)
