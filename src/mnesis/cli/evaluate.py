@@ -45,6 +45,7 @@ def run(
     maximum_facts: Count | None = None,
     output: Path | None = None,
     threads: Threads = 2,
+    trust: bool = False,
     quiet: bool = False,
     as_json: Annotated[bool, Named("json")] = False,
 ) -> None:
@@ -67,6 +68,7 @@ def run(
         output: folder for evaluation.jsonl, results.json and report.html; if not given, the run's own, or runs/NAME for
             a reader that ships with mnesis.
         threads: threads of the processor.
+        trust: let the run's files name classes outside the catalog, whose code then runs.
         quiet: show no progress bar.
         as_json: print the results, for scripts.
     """
@@ -80,7 +82,7 @@ def run(
     from ..measure import write_report
 
     torch.set_num_threads(threads)
-    opened = open_run(model)
+    opened = open_run(model, trust=trust)
     output = output or (opened.folder if opened.folder == Path(model) else Path("runs") / model)
     found = measure(
         opened,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,7 +33,8 @@ class OpenRun:
         """Where its training data came from."""
         from ..tasks.babilong_source import BABILongSource
 
-        described = self.config.get("config", self.config).get("source")
+        config = self.config.get("config", self.config)
+        described = config.get("source") if isinstance(config, dict) else None
         if described is None:
             raise ValueError(f"{self.folder} was not trained on BABILong; evaluate it from Python with mnesis.measure")
         return BABILongSource.from_json(described)
@@ -120,12 +120,28 @@ def refuse_files(option: str, files: Sequence[str], background: str) -> None:
         )
 
 
-def open_run(model: str) -> OpenRun:
-    """A run's network, tokenizer and configuration, ready to read."""
+def open_run(model: str, *, trust: bool = False) -> OpenRun:
+    """A run's network, tokenizer and configuration, ready to read.
+
+    Args:
+        model: its folder, or the name of a reader that ships with the package.
+        trust: let it name classes outside the catalog, whose code then runs.
+
+    Raises:
+        FileNotFoundError: no such run, or one that has not finished.
+        ValueError: a file that is broken, code that is not trusted, or a tokenizer of another network.
+    """
     from ..nets import load
     from ..tasks.tokenizer import load_tokenizer
 
     folder = find(model)
-    network = load(folder)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return OpenRun(folder, cast("Memory[Any]", network), load_tokenizer(folder), config)
+    network = cast("Memory[Any]", load(folder, trust=trust))
+    config = read_json(folder / "config.json", dict[str, Any], mend="train it anew")
+    tokenizer = load_tokenizer(folder)
+    vocabulary = getattr(network, "vocabulary", None)
+    if vocabulary is not None and tokenizer.vocabulary > vocabulary:
+        raise ValueError(
+            f"{folder / 'tokenizer.json'} has {tokenizer.vocabulary:,} tokens and the network beside it {vocabulary:,}; "
+            "put back the tokenizer that it was trained with"
+        )
+    return OpenRun(folder, network, tokenizer, config)

@@ -45,6 +45,7 @@ def run(
     overwrite: bool = False,
     chunk: Size = 512,
     threads: Threads = 2,
+    trust: bool = False,
     as_json: Annotated[bool, Named("json")] = False,
 ) -> int:
     """Read a text.
@@ -58,6 +59,7 @@ def run(
         overwrite: replace an existing --save file.
         chunk: tokens read at a time.
         threads: of the processor.
+        trust: let the run's files name classes outside the catalog, whose code then runs.
         as_json: tokens, speed, state and answers, for scripts.
     """
     questions = [written(question) for question in ask]
@@ -69,7 +71,7 @@ def run(
     with alone(save), PlainText(text) as source:
         if save is not None and source.same_as(save):
             raise ValueError(f"{save} is the text itself; give another --save")
-        return _read(source, model, questions, save, resume, overwrite, chunk, threads, as_json)
+        return _read(source, model, questions, save, resume, overwrite, chunk, threads, trust, as_json)
 
 
 def _read(
@@ -81,6 +83,7 @@ def _read(
     overwrite: bool,
     chunk: int,
     threads: int,
+    trust: bool,
     as_json: bool,
 ) -> int:
     import torch
@@ -89,7 +92,7 @@ def _read(
     from .runs import fast_products, open_run
 
     torch.set_num_threads(threads)
-    opened = open_run(model)
+    opened = open_run(model, trust=trust)
     network = _language_model(opened)
     reading = Reading(network, opened.tokenizer, chunk, save, resume, overwrite)
     with torch.no_grad(), fast_products(), StopSignals() as signals:
@@ -110,11 +113,6 @@ def _language_model(opened: OpenRun) -> LanguageModel:
     network = opened.network
     if not isinstance(network, LanguageModel):
         raise ValueError(f"{opened.folder} holds a {type(network).__name__}, which cannot answer in words")
-    if opened.tokenizer.vocabulary > network.vocabulary:
-        raise ValueError(
-            f"the tokenizer of {opened.folder} has {opened.tokenizer.vocabulary} tokens, its network reads "
-            f"{network.vocabulary}; they come from different runs: give the folder of one"
-        )
     return network
 
 
