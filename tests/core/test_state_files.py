@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import stat
 import struct
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -422,3 +425,91 @@ def test_a_state_nested_too_deeply_is_refused_on_saving_too(tmp_path) -> None:
 def test_a_file_of_other_tools_reads_what_is_written(tmp_path) -> None:
     save_state(Own(torch.arange(4.0)[None]), tmp_path / "s")
     assert load_file(tmp_path / "s")["0000"].tolist() == [[0, 1, 2, 3]]
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_a_new_file_has_the_mode_that_the_process_gives(tmp_path, mask, mode) -> None:
+    before = os.umask(mask)
+    try:
+        save_state((torch.ones(1),), tmp_path / "s")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == mode
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666])
+def test_a_replaced_file_keeps_its_mode(tmp_path, mode) -> None:
+    path = tmp_path / "s"
+    save_state((torch.ones(1),), path)
+    path.chmod(mode)
+    save_state((torch.zeros(1),), path)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert load_state(path)[0].tolist() == [0]
+
+
+def test_a_link_goes_on_to_point_where_it_did(tmp_path) -> None:
+    (tmp_path / "kept").mkdir()
+    link = tmp_path / "latest"
+    link.symlink_to(Path("kept") / "mary")
+    save_state((torch.ones(1),), link)
+    save_state((torch.zeros(1),), link)
+    assert link.is_symlink()
+    assert load_state(tmp_path / "kept" / "mary")[0].tolist() == [0]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["kept", "latest", "mary"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (
+            SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+            "the disk is full",
+        ),
+        (SafetensorError("I/O error: File too large (os error 27)"), "larger than a file may be"),
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "your quota is used up"),
+    ],
+)
+def test_a_disk_that_fills_is_one_sentence_and_the_old_file_stays(tmp_path, monkeypatch, fault, sentence) -> None:
+    path = tmp_path / "s"
+    save_state((torch.ones(2),), path)
+
+    def full(*arguments: Any, **options: Any) -> None:
+        raise fault
+
+    monkeypatch.setattr("mnesis.core.tensors.save_file", full)
+    with pytest.raises(ValueError, match=f"cannot write .*: .*{sentence}.*; make room") as refused:
+        save_state((torch.zeros(2),), path)
+    assert "\n" not in str(refused.value)
+    assert load_state(path)[0].tolist() == [1, 1]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["s"]
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"cannot write .*; choose a folder that you may write to"):
+        save_state((torch.ones(1),), tmp_path / "file" / "s")
+
+
+def test_a_class_out_of_a_file_has_one_name_in_every_process(tmp_path) -> None:
+    (tmp_path / "own.py").write_text("""
+from typing import NamedTuple
+import torch, mnesis
+class MyState(NamedTuple):
+    sum: torch.Tensor
+class Mine(mnesis.Memory[MyState]):
+    def __init__(self, dim: int = 3) -> None:
+        super().__init__()
+        self.dim = dim
+    def initial_state(self, batch, *, device, dtype): return MyState(torch.ones(batch, 3, device=device, dtype=dtype))
+    def scan(self, x, state, phase=0): return x, MyState(state.sum + x.sum(1))
+""")
+    name, path = f"{tmp_path / 'own.py'}:Mine", tmp_path / "s"
+    program = f"""
+import mnesis, torch
+_, state = mnesis.create_memory({name!r})(torch.ones(1, 2, 3))
+mnesis.save_state(state, {str(path)!r})
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+    mnesis.create_memory(name)
+    assert load_state(path).sum.tolist() == [[3, 3, 3]]

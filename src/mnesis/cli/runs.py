@@ -141,7 +141,7 @@ def open_run(model: str, *, trust: bool = False) -> OpenRun:
     vocabulary = getattr(network, "vocabulary", None)
     if vocabulary is not None and tokenizer.vocabulary > vocabulary:
         raise ValueError(
-            f"{folder / 'tokenizer.json'} has {tokenizer.vocabulary:,} tokens and the network beside it {vocabulary:,}; "
-            "put back the tokenizer that it was trained with"
+            f"{folder / 'tokenizer.json'} has {tokenizer.vocabulary:,} tokens and the network beside it "
+            f"{vocabulary:,}; put back the tokenizer that it was trained with"
         )
     return OpenRun(folder, network, tokenizer, config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ def _own(module: str, name: str) -> type:
     try:
         if module.endswith(".py"):
             path = Path(module).resolve()
-            label = f"mnesis_own_{path.stem}_{abs(hash(path)):x}"
+            # the same in every process: states in files are told apart by the modules of their classes
+            label = f"mnesis_own_{path.stem}_{crc32(os.fsencode(path)):08x}"
             spec = spec_from_file_location(label, path)
             assert spec is not None
             assert spec.loader is not None
