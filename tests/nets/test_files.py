@@ -311,8 +311,14 @@ def test_parameters_that_somebody_shares_are_shared_again(tmp_path) -> None:
     assert torch.equal(again(tokens)[0], model(tokens)[0])
 
 
-@pytest.mark.parametrize("tied", ["{", "5", '{"a": 1}', '{"head.weight": "nothing"}', '{"x": "head.weight"}',
-                                  '{"head.weight": "reader.body.final_norm.weight"}', "[" * 9999])  # fmt: skip
+@pytest.mark.parametrize(
+    "tied",
+    [
+        "{", "5", '{"a": 1}', '{"head.weight": "nothing"}', '{"x": "head.weight"}', "[" * 9999,
+        '{"head.weight": "reader.body.final_norm.weight"}',
+        '{"reader.body.blocks.0.mlp_norm.weight": "reader.body.blocks.0.memory_norm.weight"}',
+    ],
+)  # fmt: skip
 def test_ties_that_cannot_be_are_refused(reader, tied) -> None:
     weights = load_file(reader / "model.safetensors")
     save_file(weights, reader / "model.safetensors", {"tied": tied})

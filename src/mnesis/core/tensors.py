@@ -14,7 +14,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, cast
 
 import torch
 from jaxtyping import Shaped
@@ -95,7 +95,7 @@ class TensorFile:
         if tensor.numel():
             raw = tensor.view(-1).view(torch.uint8)
             self._file.seek(self._start + promise.data_offsets[0])
-            if self._file.readinto(memoryview(raw.numpy())) != promise.nbytes:  # pyright: ignore[reportAttributeAccessIssue]
+            if cast(Any, self._file).readinto(raw.numpy()) != promise.nbytes:
                 raise self._damaged(f"{name} ends early")
             if tensor.dtype == torch.bool and int(raw.max()) > 1:
                 raise self._damaged(f"{name} holds what is neither true nor false")

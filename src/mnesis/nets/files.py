@@ -273,7 +273,8 @@ def _told_ties(file: TensorFile, held: dict[str, Tensor], tensors: dict[str, Ten
     if fault(tied, dict[str, str]):
         raise _unfit(file, f"its list of shared tensors is none ({file.metadata[_TIED][:60]!r})")
     for name, other in cast(dict[str, str], tied).items():
-        if name not in held or other not in held or held[name].shape != held[other].shape or other not in tensors:
+        fits = name in held and other in held and held[name].shape == held[other].shape
+        if not fits or name in tensors or other not in tensors:
             raise _unfit(file, f"{name} shares the tensor of {other}, and cannot there")
     return cast(dict[str, str], tied)
 
