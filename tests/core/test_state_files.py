@@ -184,6 +184,35 @@ def test_classes_inside_a_state_are_known_once_a_memory_has_returned_them(tmp_pa
     assert type(load_state(written(tmp_path / "s", tree)).inner) is Inner
 
 
+class Silent(NamedTuple):
+    sum: Tensor
+
+
+class Plain(Memory):
+    """Says nowhere what its state is."""
+
+    def __init__(self, dim: int = 4) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Any:
+        return Silent(torch.zeros(batch, 4, device=device, dtype=dtype))
+
+    def scan(self, x: Tensor, state: Any, phase: int = 0) -> tuple[Tensor, Any]:
+        y = state.sum[:, None] + x.cumsum(1)
+        return y, Silent(y[:, -1].clone())
+
+
+def test_a_memory_that_lives_is_asked_for_its_classes(tmp_path) -> None:
+    path = written(tmp_path / "s", [name_of(Silent), None])
+    with pytest.raises(ValueError, match="needs the state class"):
+        load_state(path)
+    memory = Plain()  # which has read nothing yet, as where a program resumes
+    state = load_state(path)
+    assert type(state) is Silent
+    assert memory(torch.ones(2, 3, 4), state)[0][:, -1].tolist() == [[4] * 4] * 2
+
+
 def test_a_registered_class_is_known(tmp_path) -> None:
     path = written(tmp_path / "s", [name_of(Registered), None])
     with pytest.raises(ValueError, match="needs the state class"):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .domain import check_arguments
 from .pieces import Pieces, first_leaf, map_leaves
 from .state import batch_size, leaves, nbytes, structure
-from .state_classes import note, note_declared
+from .state_classes import live, note, note_declared
 
 S = TypeVar("S")
 M = TypeVar("M")
@@ -55,6 +55,7 @@ class Memory(nn.Module, Generic[S]):
 
     def __new__(cls: type[M], *args: Any, **kwargs: Any) -> M:
         self = object.__new__(cls)
+        live(self)
         try:
             bound = inspect.signature(cls.__init__).bind(self, *args, **kwargs)
         except TypeError:

@@ -1,8 +1,8 @@
 """The classes that a state in a file may be made of: a closed list, so that no file can have anything imported or run.
 
 They are those that memories of this package return, in the table below; those that a memory of the running program
-returns or declares, ``class Mine(Memory[MyState])``; and those given to :func:`register`. ``torch.load`` gets to know
-them too. Nothing here needs torch.
+has returned, declares, ``class Mine(Memory[MyState])``, or returns when it is asked; and those given to
+:func:`register`. ``torch.load`` gets to know them too. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, TypeVar, get_args
+from weakref import WeakSet
 
 C = TypeVar("C", bound=type)
 
@@ -77,12 +78,14 @@ MOVED: dict[str, str] = {}
 _OURS = {f"{module}:{name}" for module, names in STATES.items() for name in names}
 _NOTED: dict[type, None] = {}
 """Classes that are not in the table, in the order in which they were seen."""
+_LIVING: WeakSet[Any] = WeakSet()
+"""Memories of the program."""
 
 
 def register(cls: C) -> C:
     """Let files hold states of a class: a NamedTuple of tensors, NamedTuples and tuples.
 
-    Needed only where a program loads such a state before it has defined or used the memory that returns it. Also a
+    Needed only where a program loads such a state without the memory that returns it. Also a
     decorator: ``@mnesis.core.state.register``.
 
     Raises:
@@ -119,6 +122,21 @@ def declared_by(cls: type) -> list[type]:
     return declared
 
 
+def live(memory: Any) -> None:
+    """Take in a memory, which is asked for a state of its own once a file names a class that is not known."""
+    _LIVING.add(memory)
+
+
+def _ask_the_living() -> None:
+    import torch
+
+    for memory in list(_LIVING):
+        if not type(memory).__module__.startswith("mnesis."):
+            with contextlib.suppress(Exception), torch.no_grad():  # of one that is half built, say
+                like = next(memory.parameters(), torch.empty(0))
+                note(memory.initial_state(1, device=like.device, dtype=like.dtype))
+
+
 def name_of(cls: type) -> str:
     """What a class is called in files: ``module:Class``."""
     return f"{cls.__module__}:{cls.__qualname__}"
@@ -130,6 +148,13 @@ def find(name: str) -> type | None:
     if name in _OURS:
         module, _, qualified = name.partition(":")
         return getattr(import_module(module), qualified)
+    if (found := _noted(name)) is None:
+        _ask_the_living()
+        found = _noted(name)
+    return found
+
+
+def _noted(name: str) -> type | None:
     return next((cls for cls in reversed(_NOTED) if name_of(cls) == name), None)  # the latest, where one was redefined
 
 
