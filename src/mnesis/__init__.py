@@ -74,4 +74,3 @@ if not TYPE_CHECKING:  # or every name would seem to be there
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-

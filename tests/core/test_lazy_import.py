@@ -48,7 +48,3 @@ def test_all_names_are_told_before_they_are_used() -> None:
         "assert [name for name in mnesis.__all__ if not hasattr(mnesis, name)] == []\n"
         "assert not hasattr(mnesis, 'Memori') and not hasattr(mnesis.core, 'memori')"
     )
-
-
-def test_states_are_known_where_torch_is_there_already() -> None:
-    python("import torch, mnesis, sys\nassert 'mnesis.core.state' in sys.modules")

@@ -32,6 +32,7 @@ def kind_of(name: str) -> str | None:
     """What a name of the catalog is: "memory", "task" or "claim"; None of a name that it does not have."""
     return next((SINGULAR[kind] for kind in CATALOG if name in _cards(kind)), None)
 
+
 _CLOSED: ContextVar[str] = ContextVar("closed", default="")
 """Where the names come from that may be those of the catalog alone."""
 
