@@ -23,6 +23,7 @@ from torch import Tensor
 import mnesis
 from mnesis.core import state_classes
 from mnesis.core.catalog import list_memories
+from mnesis.core.laws import check
 from mnesis.core.memory import Memory
 from mnesis.core.state import leaves, load_state, register, save_state, structure
 from mnesis.core.state_classes import declared_by, name_of
@@ -542,3 +543,30 @@ mnesis.save_state(state, {str(path)!r})
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
     mnesis.create_memory(name)
     assert load_state(path).sum.tolist() == [[3, 3, 3]]
+
+
+class Turning(NamedTuple):
+    phase: Tensor
+
+
+class Turner(Memory):
+    """A complex state, of a class that is told nowhere."""
+
+    def __init__(self, dim: int = 4) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Any:
+        wide = torch.complex128 if dtype == torch.float64 else torch.complex64
+        return Turning(torch.ones(batch, 4, device=device, dtype=wide))
+
+    def scan(self, x: Tensor, state: Any, phase: int = 0) -> tuple[Tensor, Any]:
+        turned = state.phase[:, None] * torch.polar(torch.ones_like(x), x).cumprod(1)
+        return turned.real, Turning(turned[:, -1].clone())
+
+
+@pytest.mark.parametrize("memory", [Turner, Nested])
+def test_a_strangers_memory_passes_the_law_of_saving_without_registration(memory) -> None:
+    gaps = list(check(memory(), laws=["saved"], dtypes=[torch.float64]))
+    assert len(gaps) == 1
+    assert [gap for gap in gaps if not gap.holds] == []
