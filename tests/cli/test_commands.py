@@ -228,7 +228,7 @@ def test_nothing_is_written_where_it_may_not(capsys, reader, tmp_path) -> None:
         (["evaluate", "READER", "--output", "blocked/out", "--lengths", "200"], "blocked/out: Not a directory"),
         (["evaluate", "truncated"], "is not a whole safetensors file"),
         (["evaluate", "half"], "or a run that has not finished"),
-        (["evaluate", "cut"], "does not describe a network"),
+        (["evaluate", "cut"], "config.json is not whole JSON"),
     ],
 )
 def test_data_and_places_that_cannot_be_used(capsys, reader, tmp_path, monkeypatch, arguments, sentence) -> None:
