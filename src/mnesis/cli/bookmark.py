@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 
 from ..core.domain import AtLeast, Count, Size
 from ..core.files import parse_json
+from ..core.tensor_header import read_header
 
 SUFFIX = ".partial"
 KEY = "reading"
@@ -95,13 +96,7 @@ def description(path: Path) -> dict[str, str]:
     Raises:
         ValueError: not a whole safetensors file.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np") as file:
-            return file.metadata() or {}
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not a whole safetensors file ({error}); give another, or save it anew") from None
+    return read_header(path, mend="give another, or save it anew").metadata
 
 
 def file_digest(path: Path | None) -> str:

@@ -12,6 +12,7 @@ shown.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
@@ -23,10 +24,10 @@ from ..core.catalog import SINGULAR, cards, papers
 from ..core.domain import nearest
 from ..core.files import parse_json, read_json
 from ..core.source import Described, described
+from ..core.tensor_header import TensorHeader, read_header
 from .arguments import Named, shown_text
 from .output import bold
 from .runs import shipped, shipped_folder
-from .tensors import Header, read_header
 
 Facts = dict[str, Any]
 
@@ -170,11 +171,11 @@ def _saved(what: str) -> Facts | None:
     path = Path(what)
     if path.suffix != ".safetensors" or not path.is_file():
         return None
-    header = read_header(path)
-    noted = dict(header.noted)
+    header = read_header(path, mend="save it anew")
+    noted = dict(header.metadata)
     facts: Facts = {"path": what, "holds": "weights", **_sizes(header)}
     if "mnesis_state" in noted:
-        rows = sorted({entry["shape"][0] for entry in header.tensors.values() if entry["shape"]})
+        rows = sorted({promise.shape[0] for promise in header.promises.values() if promise.shape})
         facts |= {"holds": "a state", "rows": rows, "format": noted.pop("mnesis_state")}
         structure = noted.pop("structure", "null")
         facts["classes"] = _classes(parse_json(structure, Any, source=f"structure of {what}", mend="save it anew"))
@@ -211,15 +212,16 @@ def _network_of(description: Any) -> Facts:
 
 def _weights(folder: Path) -> Facts:
     path = folder / "model.safetensors"
-    return _sizes(read_header(path)) if path.is_file() else {}
+    return _sizes(read_header(path, mend="save it anew")) if path.is_file() else {}
 
 
-def _sizes(header: Header) -> Facts:
+def _sizes(header: TensorHeader) -> Facts:
+    promises = header.promises.values()
     return {
-        "tensors": len(header.tensors),
-        "numbers": header.numbers,
-        "bytes": header.nbytes,
-        "dtypes": header.dtypes,
+        "tensors": len(promises),
+        "numbers": sum(math.prod(promise.shape) for promise in promises),
+        "bytes": sum(promise.nbytes for promise in promises),
+        "dtypes": list(dict.fromkeys(promise.dtype for promise in promises)),
     }
 
 
