@@ -27,6 +27,7 @@ COMMANDS = {
     "compare": "memories side by side on a task, with equal budgets",
     "claim": "run a paper's claim as an experiment",
     "laws": "measure how far a memory is from obeying the laws",
+    "capabilities": "what of PyTorch works with a memory: transforms, compilation, devices, hooks, adapters",
     "bench": "speed and memory of every memory beside torch's own",
     "bench-tasks": "how fast tasks are drawn, beside the training that reads them",
     "report": "one page for a run, or several side by side",

@@ -299,6 +299,16 @@ def check(memory: Memory, capability: str) -> None:
         CAPABILITIES[capability](memory)
 
 
+def shortcoming(memory: Memory, capability: str) -> str:
+    """Why a memory lacks a capability, in one line; "" where it has it."""
+    try:
+        check(memory, capability)
+    except Exception as error:
+        said = str(error).strip().splitlines()
+        return f"{type(error).__name__}: {said[0] if said else 'without a word'}"
+    return ""
+
+
 class _Outputs(nn.Module):
     """The outputs alone."""
 
