@@ -63,7 +63,7 @@ def test_a_command_that_trusts_a_run_reads_with_its_code(shared, capsys) -> None
 def test_a_tokenizer_of_another_network_is_refused(tmp_path) -> None:
     save(LanguageModel(200, dim=4, memory="gru", depth=1), tmp_path / "run")
     ByteTokenizer().save(tmp_path / "run")
-    with pytest.raises(ValueError, match=r"has 257 tokens and the network beside it 200; put back the tokenizer"):
+    with pytest.raises(ValueError, match=r"has 257 tokens, its network reads 200; they come from different runs"):
         open_run(str(tmp_path / "run"))
 
 

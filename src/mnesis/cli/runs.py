@@ -132,16 +132,17 @@ def open_run(model: str, *, trust: bool = False) -> OpenRun:
         ValueError: a file that is broken, code that is not trusted, or a tokenizer of another network.
     """
     from ..nets import load
+    from ..nets.files import CONFIG
     from ..tasks.tokenizer import load_tokenizer
 
     folder = find(model)
     network = cast("Memory[Any]", load(folder, trust=trust))
-    config = read_json(folder / "config.json", dict[str, Any], mend="train it anew")
+    config = read_json(folder / CONFIG, dict[str, Any], mend="train it anew")
     tokenizer = load_tokenizer(folder)
     vocabulary = getattr(network, "vocabulary", None)
     if vocabulary is not None and tokenizer.vocabulary > vocabulary:
         raise ValueError(
-            f"{folder / 'tokenizer.json'} has {tokenizer.vocabulary:,} tokens and the network beside it "
-            f"{vocabulary:,}; put back the tokenizer that it was trained with"
+            f"the tokenizer of {folder} has {tokenizer.vocabulary} tokens, its network reads {vocabulary}; they come "
+            "from different runs: give the folder of one"
         )
     return OpenRun(folder, network, tokenizer, config)
