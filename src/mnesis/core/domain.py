@@ -161,6 +161,8 @@ def build(domain: Any, value: Any) -> Any:
     if dataclasses.is_dataclass(domain) and isinstance(domain, type) and isinstance(value, Mapping):
         fields = _hints(domain)
         return domain(**{key: build(fields[key], each) for key, each in value.items()})
+    if typing.is_typeddict(domain) and (entries := _fields(domain)) is not None:
+        return {key: build(entries[key][0], each) for key, each in value.items()}
     return float(value) if domain is float else value
 
 

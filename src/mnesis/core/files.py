@@ -9,21 +9,31 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .domain import build, fault
 
 LARGEST = 1 << 26
 """Bytes of a JSON file of ours at most: 64 MiB."""
+LARGEST_LINES = 1 << 31
+"""Bytes of a file of lines at most: 2 GiB."""
+_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "your quota is used up",
+    errno.EFBIG: "it is larger than a file may be here",
+}
 DEEPEST = 64
 """Lists and mappings inside one another at most."""
 
 
-def read_json(path: str | os.PathLike[str], shape: Any, *, mend: str, largest: int = LARGEST) -> Any:
+def read_json(
+    path: str | os.PathLike[str], shape: Any, *, mend: str, largest: int = LARGEST, newest: int | None = None
+) -> Any:
     """A JSON file that we wrote ourselves, of a declared shape.
 
     Args:
@@ -32,6 +42,7 @@ def read_json(path: str | os.PathLike[str], shape: Any, *, mend: str, largest: i
             ``dict[str, Any]``.
         mend: what to do about a file that is not as it should be, the end of a sentence.
         largest: bytes at most.
+        newest: the latest ``format`` that is known here; a file that says another is refused before its shape is.
 
     Returns:
         The content; mappings become the dataclasses that stand for them.
@@ -41,17 +52,22 @@ def read_json(path: str | os.PathLike[str], shape: Any, *, mend: str, largest: i
         ValueError: it is larger, no regular file, no JSON in UTF-8, nested deeper, or of another shape; one sentence
             with file, value, rule and mend.
     """
-    return parse_json(read_bytes(path, largest, mend=mend), shape, source=str(path), mend=mend)
+    return parse_json(read_bytes(path, largest, mend=mend), shape, source=str(path), mend=mend, newest=newest)
 
 
-def parse_json(text: str | bytes, shape: Any, *, source: str, mend: str) -> Any:
-    """JSON of a declared shape, out of text that came from ``source``; see :func:`read_json`."""
+def parse_json(
+    text: str | bytes, shape: Any, *, source: str, mend: str, newest: int | None = None, finite: bool = True
+) -> Any:
+    """JSON of a declared shape, out of text that came from ``source``; see :func:`read_json`.
+
+    Numbers are finite; without ``finite``, what is none is read as null.
+    """
     try:
         text = text.decode("utf-8") if isinstance(text, bytes) else text
     except UnicodeDecodeError as error:
         raise ValueError(f"{source} is not UTF-8 text (byte {error.start}); {mend}") from None
     try:
-        content = json.loads(text, parse_constant=_refuse_constant)
+        content = json.loads(text, parse_constant=_refuse_constant if finite else lambda name: None)
     except json.JSONDecodeError as error:
         raise ValueError(f"{source} is not whole JSON ({error.msg}, line {error.lineno}); {mend}") from None
     except ValueError as error:  # NaN, or a number of thousands of digits
@@ -60,9 +76,79 @@ def parse_json(text: str | bytes, shape: Any, *, source: str, mend: str) -> Any:
         raise ValueError(f"{source} is nested deeper than the {DEEPEST} levels that ours have; {mend}") from None
     if (depth := _depth(content)) > DEEPEST:
         raise ValueError(f"{source} is nested {depth} levels deep where ours have at most {DEEPEST}; {mend}")
+    said = content.get("format") if isinstance(content, dict) else None
+    if newest is not None and isinstance(said, int) and said > newest:
+        raise ValueError(f"{source} has format {said}, this mnesis reads {newest} and below; upgrade mnesis, or {mend}")
     if found := fault(content, shape):
         raise ValueError(f"{source} cannot be read: {found}; {mend}")
     return build(shape, content)
+
+
+class Lines(NamedTuple):
+    """What stands in a file of lines."""
+
+    entries: list[Any]
+    whole: int
+    """Bytes of the file that they take; what follows was torn by a kill."""
+
+
+def read_lines(
+    path: str | os.PathLike[str],
+    shape: Any,
+    *,
+    mend: str,
+    head: tuple[Any, int] | None = None,
+    finite: bool = True,
+    bad: list[str] | None = None,
+) -> Lines:
+    """A file of JSON, one entry a line, that we wrote ourselves; a last line that a kill has torn is left out.
+
+    Args:
+        path: the file; one that is not there has no lines.
+        shape: of every line.
+        mend: what to do about a line that is not as it should be, the end of a sentence.
+        head: shape and newest format of the first line, where it is another.
+        finite: as :func:`parse_json` takes it.
+        bad: takes the sentences about lines that cannot be read, and these are left out; None = they are refused.
+
+    Raises:
+        ValueError: one sentence with file, line, value, rule and mend.
+    """
+    if not os.path.exists(path):
+        return Lines([], 0)
+    entries, whole = [], 0
+    *lines, torn = read_bytes(path, LARGEST_LINES, mend=mend).split(b"\n")
+    if lines and not torn and not _is_json(lines[-1]):
+        lines.pop()  # a block of zeros, as a machine that lost its power leaves it
+    for number, line in enumerate(lines, 1):
+        of, newest = (shape, None) if head is None or number > 1 else head
+        try:
+            source = f"line {number} of {path}"
+            entries.append(parse_json(line, of, source=source, mend=mend, newest=newest, finite=finite))
+        except ValueError as error:
+            if bad is None:
+                raise
+            bad.append(str(error))
+        whole += len(line) + 1
+    return Lines(entries, whole)
+
+
+def differences(earlier: Any, now: Any, name: str = "") -> Iterator[str]:
+    """What is not the same in two pieces of JSON: ``seed is 1 there and 2 here``, with dots between names."""
+    if isinstance(earlier, dict) and isinstance(now, dict):
+        for key in {**earlier, **now}:
+            yield from differences(earlier.get(key), now.get(key), f"{name}.{key}" if name else key)
+    elif isinstance(earlier, list) and isinstance(now, list) and len(earlier) == len(now):
+        for index, (before, after) in enumerate(zip(earlier, now, strict=True)):
+            yield from differences(before, after, f"{name}[{index}]")
+    elif earlier != now:
+        yield f"{name} is {json.dumps(earlier)} there and {json.dumps(now)} here"
+
+
+def shown_differences(earlier: Any, now: Any) -> str:
+    """The first three of them, and how many more there are; empty where all is the same."""
+    found = list(differences(earlier, now))
+    return "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if found[3:] else "")
 
 
 def read_bytes(path: str | os.PathLike[str], largest: int, *, mend: str) -> bytes:
@@ -105,11 +191,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        # A folder, for libraries that make temporary files of their own beside what they write.
+        beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
+        if error.errno in _FULL:
+            raise ValueError(f"cannot write {path}: {_FULL[error.errno]}; make room, and do the same again") from None
         raise ValueError(f"cannot write {path}: {error.strerror}; choose a folder that you may write to") from None
-    os.close(handle)
-    temporary = Path(name)
+    temporary = beside / target.name
     try:
         with told(path):
             yield temporary
@@ -118,7 +206,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
                 os.fsync(file.fileno())
             os.replace(temporary, target)
     finally:
-        temporary.unlink(missing_ok=True)
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -128,16 +216,14 @@ def told(path: str | os.PathLike[str]) -> Iterator[None]:
     Raises:
         ValueError: what is written in this block has no room.
     """
-    full = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "your quota is used up", errno.EFBIG: "it is larger than a "
-            "file may be here"}  # fmt: skip
     try:
         yield
     except Exception as error:
         # safetensors tells of the system's errors in words of its own.
         number = error.errno if isinstance(error, OSError) else None
-        number = next((n for n in full if f"os error {n}" in str(error)), number)
-        if number in full:
-            raise ValueError(f"cannot write {path}: {full[number]}; make room, and do the same again") from None
+        number = next((n for n in _FULL if f"os error {n})" in str(error)), number)
+        if number in _FULL:
+            raise ValueError(f"cannot write {path}: {_FULL[number]}; make room, and do the same again") from None
         if isinstance(error, OSError) and error.errno in (errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS):
             raise ValueError(f"cannot write {path}: {error.strerror}; give another path") from None
         raise
@@ -159,6 +245,14 @@ def _depth(content: Any) -> int:
         depth += 1
         level = [child for each in level for child in (each.values() if isinstance(each, dict) else each)]
     return depth
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _refuse_constant(name: str) -> Any:
