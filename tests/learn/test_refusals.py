@@ -127,6 +127,6 @@ def test_a_folder_that_cannot_be_made(tmp_path):
 
 
 def test_two_trainings_in_one_folder(tmp_path):
-    with FileLock(tmp_path / ".lock"), pytest.raises(ValueError, match="another process is training in"):
+    with FileLock(tmp_path / ".lock"), pytest.raises(ValueError, match="another process is writing in"):
         fit(model(), Echo(), recipe(), tmp_path, progress=False)
     assert fit(model(), Echo(), recipe(), tmp_path, progress=False).finished

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.tracking import GeneralTracker
 from accelerate.utils import DistributedType
 
+from ..core.domain import Count, Share
+from ..core.files import read_json, write_json
 from ..core.memory import Memory
+from ..core.run_files import Amount
 from ..core.task import Task
 from . import checkpoint
 from . import folder as folders
@@ -85,7 +88,7 @@ def fit(
         validation: looked at now and then; it may choose the weights that the training ends with.
         config: what else describes the run, as plain JSON; a run is continued only under the config it began with.
         resume: continue an existing run; False refuses one.
-        overwrite: discard an existing run, whatever it is, and start anew.
+        overwrite: discard an existing run, whatever it is, and start anew; files that no training wrote stay.
         progress: a progress bar, or a plain line now and then where there is no terminal.
         trackers: accelerate's names ("tensorboard", "trackio", ...) or its tracker objects.
 
@@ -101,28 +104,57 @@ def fit(
     accelerator = Accelerator(
         mixed_precision="no", log_with=list(trackers) or None, project_dir=folder, kwargs_handlers=[ddp]
     )
-    standing = folders.examine(folder, description, resume=resume, overwrite=overwrite)
+    how = {"resume": resume, "overwrite": overwrite}
+    standing = folders.examine(folder, description, memory, **how)
     _check_processes(accelerator, recipe)
     if standing == "finished":
-        checkpoint.load_model(folder / "model.safetensors", memory)
-        return read_result(folder)
+        return _read_back(folder, memory, accelerator)
     accelerator.wait_for_everyone()
     with folders.alone(folder) if accelerator.is_main_process else nullcontext():
+        accelerator.wait_for_everyone()
+        standing = folders.examine(folder, description, memory, **how)  # nobody else writes from here on
+        if standing == "finished":
+            return _read_back(folder, memory, accelerator)
+        accelerator.wait_for_everyone()
         if accelerator.is_main_process:
             folders.prepare(folder, description, standing)
         accelerator.wait_for_everyone()
-        return _train(
-            memory,
-            task,
-            recipe,
-            folder,
-            accelerator,
-            description,
-            trackers,
-            validation,
-            resume=standing == "begun",
-            show=progress,
-        )
+        with _nothing_left(folder, accelerator) if standing == "new" else nullcontext():
+            return _train(
+                memory,
+                task,
+                recipe,
+                folder,
+                accelerator,
+                description,
+                trackers,
+                validation,
+                resume=standing == "begun",
+                show=progress,
+            )
+
+
+def _read_back(folder: Path, memory: Memory[Any], accelerator: Accelerator) -> Training:
+    """A finished run's weights, and what is known of it."""
+    result = read_result(folder)
+    checkpoint.load_model(folder / folders.WEIGHTS, memory)
+    if accelerator.is_main_process and folders.is_stale(folder):
+        with suppress(ValueError), folders.alone(folder):  # whoever may write here
+            checkpoint.clear(folder)
+            folders.clear_stale(folder)
+    return result
+
+
+@contextmanager
+def _nothing_left(folder: Path, accelerator: Accelerator) -> Iterator[None]:
+    """Remove what a training wrote that was refused before its first update."""
+    try:
+        yield
+    except ValueError:
+        last = checkpoint.latest(folder)
+        if accelerator.is_main_process and (last is None or last == checkpoint.at(folder, 0)):
+            folders.clear(folder)
+        raise
 
 
 def _train(
@@ -177,7 +209,7 @@ def _trainer(
     ]
     optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=recipe.betas)
     learner, prepared = accelerator.prepare(Learner(memory, autocast=autocast), optimiser)
-    journal = Journal(folder / "metrics.jsonl", accelerator, recipe, progress=progress)
+    journal = Journal(folder, accelerator, recipe, progress=progress)
     return Trainer(learner, memory, prepared.optimizer, task, recipe, folder, accelerator, journal, validation)
 
 
@@ -213,21 +245,29 @@ def _finish(folder: Path, accelerator: Accelerator, memory: Memory[Any], result:
         checkpoint.load_model(checkpoint.best(folder, result.best.update), memory)
     tensors = checkpoint.model_tensors(memory)
     if accelerator.is_main_process:
-        checkpoint.write_model(folder / "model.safetensors", tensors)
+        checkpoint.write_model(folder / folders.WEIGHTS, tensors)
         write_result(result)
-        while (last := checkpoint.latest(folder)) is not None:
-            checkpoint.remove(last)
-        checkpoint.forget_best(folder)
+        checkpoint.clear(folder)
     accelerator.wait_for_everyone()
 
 
 def write_result(result: Training) -> None:
     """Write the file that says that a run is finished; its weights must stand there already."""
     values = asdict(result)
-    folders.write_json(result.folder / "training.json", {key: values[key] for key in _KEPT})
+    write_json(result.folder / folders.TRAINING, {field.name: values[field.name] for field in fields(_Kept)})
 
 
-_KEPT = ("updates", "units", "seconds", "loss", "accuracy", "stages", "best")
+@dataclass(frozen=True)
+class _Kept:
+    """What training.json says."""
+
+    updates: Count
+    units: Count
+    seconds: Amount
+    loss: float | None
+    accuracy: Share | None
+    stages: tuple[StageResult, ...]
+    best: Best | None = None
 
 
 def _result(folder: Path, position: Position, stopped: int | None) -> Training:
@@ -252,7 +292,5 @@ def _result(folder: Path, position: Position, stopped: int | None) -> Training:
 
 def read_result(folder: Path) -> Training:
     """What a finished run left."""
-    values = folders.read_json(folder / "training.json")
-    stages = tuple(StageResult(**stage) for stage in values.pop("stages"))
-    best = values.pop("best", None)
-    return Training(folder=folder, finished=True, signal=None, stages=stages, best=best and Best(**best), **values)
+    kept: _Kept = read_json(folder / folders.TRAINING, _Kept, mend=checkpoint.MEND)
+    return Training(folder=folder, finished=True, signal=None, **vars(kept))

@@ -3,46 +3,41 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired, TypedDict
 
-from filelock import FileLock, Timeout
-
-from ..core.files import atomic_path
+from ..core.files import read_json, shown_differences, write_json
+from ..core.folders import alone, clear_leftovers, leftovers, remove_empty
 from ..core.memory import Memory
+from ..core.run_files import CONFIG, METRICS, TRAINING, WEIGHTS, read_metrics
 from . import checkpoint
 from .recipe import Recipe
 from .validation import Validation
 
 Standing = Literal["new", "begun", "finished"]
-_FILES = ("training.json", "model.safetensors", "metrics.jsonl", "config.json")
+FILES = (TRAINING, WEIGHTS, METRICS, CONFIG)
+"""What a training writes, besides checkpoints and the best weights."""
 
 
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keep every other training out of a folder; a process that dies lets go of it.
+class _Validation(TypedDict):
+    every: int
+    choose: str | None
 
-    Raises:
-        ValueError: another one is in it, or it cannot be written.
-    """
-    lock = FileLock(folder / ".lock", timeout=0)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise ValueError(
-            f"another process is training in {folder}; wait for it, or give this run a folder of its own"
-        ) from None
-    except OSError as error:
-        raise ValueError(f"cannot write {folder}: {error.strerror}; choose a folder that you may write to") from None
-    try:
-        yield
-    finally:
-        (folder / ".lock").unlink(missing_ok=True)
-        lock.release()
+
+class _Memory(TypedDict):
+    memory: str
+    arguments: str
+
+
+class _Config(TypedDict):
+    """What config.json says."""
+
+    config: dict[str, Any]
+    recipe: Recipe
+    memory: _Memory
+    validation: NotRequired[_Validation]
 
 
 def describe(
@@ -61,87 +56,134 @@ def describe(
     return {"config": plain, "recipe": recipe.as_json(), "memory": memory.describe(), **validated}
 
 
-def examine(folder: Path, config: dict[str, Any], *, resume: bool, overwrite: bool) -> Standing:
+def examine(
+    folder: Path, config: dict[str, Any], memory: Memory[Any], *, resume: bool = True, overwrite: bool = False
+) -> Standing:
     """Look at a folder without touching it.
 
+    Args:
+        folder: of the run.
+        config: what :func:`describe` says of it now.
+        memory: that is trained.
+        resume: whether a run may be continued.
+        overwrite: whether one may be replaced.
+
     Raises:
-        ValueError: it holds a run of another config, a run that must not be resumed, or half a run.
+        ValueError: it holds a run of another config, a run that must not be resumed, half a run, or, to be replaced,
+            files that no training left.
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; give the path of a folder")
-    present = [name for name in _FILES if (folder / name).exists()]
+    present = [name for name in FILES if (folder / name).exists()]
     saved = checkpoint.latest(folder)
-    if overwrite or not (present or saved):
+    if not (present or saved):
+        return "new"
+    if overwrite:
+        if not is_run(folder):
+            raise ValueError(
+                f"{folder} holds {present[0]}, and nothing that says that a training wrote it; choose another folder, "
+                "or move it away"
+            )
         return "new"
     if not resume:
         raise ValueError(
             f"{folder} holds a run already; continue it with resume=True or replace it with overwrite=True"
         )
-    if "config.json" not in present:
+    if CONFIG not in present:
         raise ValueError(
             f"{folder} holds {present[0] if present else saved} but no config.json that says what was trained; "
             "choose another folder, or replace it with overwrite=True"
         )
-    earlier = read_json(folder / "config.json")
-    if differences := list(_differences(earlier, config)):
-        shown = "; ".join(differences[:3]) + (f"; and {len(differences) - 3} more" if differences[3:] else "")
+    earlier: _Config = read_json(folder / CONFIG, _Config, mend="replace the run with overwrite=True")
+    if shown := shown_differences(*_comparable(earlier, config, memory)):
         raise ValueError(
             f"{folder} holds a run of another config ({shown}); give that config to continue it, another folder, or "
             "overwrite=True to replace it"
         )
-    if "training.json" in present and "model.safetensors" in present:
+    if TRAINING in present and WEIGHTS in present:
         return "finished"
     if saved is not None:
         return "begun"
-    if present != ["config.json"]:
-        lost = "checkpoint" if "training.json" not in present else "model.safetensors"
+    if present != [CONFIG]:
+        lost = "checkpoint" if TRAINING not in present else WEIGHTS
         raise ValueError(f"{folder} holds a run whose {lost} is gone; restore it, or train again with overwrite=True")
     return "new"  # stopped before its first checkpoint
 
 
+def _comparable(earlier: _Config, now: dict[str, Any], memory: Memory[Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Both as JSON, with the defaults that recipes and memories had no name for when the earlier one was written."""
+    described = earlier["memory"]
+    try:
+        arguments = json.loads(described["arguments"])
+    except ValueError:
+        arguments = described["arguments"]
+    here = json.loads(now["memory"]["arguments"])
+    if isinstance(arguments, dict):
+        options = signature(type(memory).__init__).parameters
+        defaults = {key: option.default for key, option in options.items() if option.default is not Parameter.empty}
+        added = {key: here[key] for key in here if key not in arguments and here[key] == defaults.get(key, ...)}
+        arguments = {**arguments, **added}
+    before = {**earlier, "recipe": earlier["recipe"].as_json(), "memory": {**described, "arguments": arguments}}
+    return before, {**now, "memory": {**now["memory"], "arguments": here}}
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a training wrote into a folder; more than a name must say so."""
+    if checkpoint.latest(folder) is not None or read_metrics(folder, mend="", bad=[]):
+        return True
+    for name, shape in ((CONFIG, {"config", "recipe", "memory"}), (TRAINING, {"updates", "units", "stages"})):
+        try:
+            found = json.loads((folder / name).read_bytes())
+        except FileNotFoundError:
+            continue
+        except (ValueError, RecursionError):
+            return True  # cut off: a whole file of somebody else's would have been readable
+        if isinstance(found, dict) and shape <= found.keys():
+            return True
+    return False
+
+
 def prepare(folder: Path, config: dict[str, Any], standing: Standing) -> None:
-    """Clear what is left of earlier runs and write config.json (the main process alone calls it).
+    """Clear what is left of earlier runs and of kills, and write config.json (the main process alone calls it).
 
     Raises:
         ValueError: the folder cannot be written.
     """
-    for leftover in folder.glob(".checkpoint-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    if standing != "new":
-        return
-    while (old := checkpoint.latest(folder)) is not None:
-        checkpoint.remove(old)
-    checkpoint.forget_best(folder)
-    for name in _FILES:
+    clear_stale(folder)
+    if standing == "new":
+        clear(folder)
+        write_json(folder / CONFIG, config)
+
+
+def is_stale(folder: Path) -> bool:
+    """Whether kills left something in a finished run's folder."""
+    temporary = [path for name in FILES for path in leftovers(folder / name)]
+    beside = checkpoint.stale(folder) or checkpoint.latest(folder) or checkpoint.all_best(folder)
+    return bool(temporary or beside or (folder / ".lock").exists())
+
+
+def clear_stale(folder: Path) -> None:
+    """Remove what kills left; who holds the folder may."""
+    checkpoint.clear_stale(folder)
+    for name in FILES:
+        clear_leftovers(folder / name)
+
+
+def clear(folder: Path) -> None:
+    """Remove a run's files, config.json last, and nothing else."""
+    clear_stale(folder)
+    checkpoint.clear(folder)
+    for name in FILES:
         (folder / name).unlink(missing_ok=True)
-    write_json(folder / "config.json", config)
 
 
-def write_json(path: Path, values: Any) -> None:
-    """Write a JSON file, atomically."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=2) + "\n")
-
-
-def _differences(earlier: Any, now: Any, name: str = "") -> Any:
-    """Lines such as ``recipe.seed is 1 there and 2 here``."""
-    if isinstance(earlier, dict) and isinstance(now, dict):
-        for key in {**earlier, **now}:
-            yield from _differences(earlier.get(key), now.get(key), f"{name}.{key}" if name else key)
-    elif isinstance(earlier, list) and isinstance(now, list) and len(earlier) == len(now):
-        for index, (before, after) in enumerate(zip(earlier, now, strict=True)):
-            yield from _differences(before, after, f"{name}[{index}]")
-    elif earlier != now:
-        yield f"{name} is {json.dumps(earlier)} there and {json.dumps(now)} here"
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file of a run.
+def discard(folder: Path) -> None:
+    """Remove a run, and its folder if nothing else is in it.
 
     Raises:
-        ValueError: it is not whole.
+        ValueError: another process is writing there.
     """
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error}); replace the run with overwrite=True") from None
+    if is_run(folder):
+        with alone(folder):
+            clear(folder)
+        remove_empty(folder)

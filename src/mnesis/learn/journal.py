@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from pathlib import Path
@@ -12,7 +13,8 @@ from accelerate import Accelerator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..core.files import atomic_path
+from ..core.files import atomic_path, told
+from ..core.run_files import METRICS, read_metrics
 from .position import Outcome, Position, Sums
 from .recipe import Recipe
 
@@ -25,11 +27,12 @@ class Journal:
 
     A line holds update, stage (from 0), length (as last drawn), loss (mean over its updates), accuracy (over its
     answers), learning_rate, gradient_norm (of its last update), units (seen so far), units_per_second, seconds (of
-    training, over all sittings), and validation (its figures, where they were taken). What had no answer is null.
+    training, over all sittings), and validation (its figures, where they were taken). What had no answer is null, and
+    so is a figure that is no finite number.
     """
 
-    def __init__(self, path: Path, accelerator: Accelerator, recipe: Recipe, *, progress: bool) -> None:
-        self.path, self.accelerator, self.recipe = path, accelerator, recipe
+    def __init__(self, folder: Path, accelerator: Accelerator, recipe: Recipe, *, progress: bool) -> None:
+        self.path, self.accelerator, self.recipe = folder / METRICS, accelerator, recipe
         self.main = accelerator.is_main_process
         self.console = Console(stderr=True)
         self.speaks = progress and self.main
@@ -46,10 +49,11 @@ class Journal:
         """Begin, or go on: lines written after the checkpoint, or torn by a kill, are dropped."""
         if not self.main:
             return
-        kept = [line for line in _lines(self.path) if json.loads(line)["update"] <= position.update]
+        mend = "restore the file, or start anew with overwrite=True"
+        kept = [line for line in read_metrics(self.path.parent, mend=mend) if line["update"] <= position.update]
         with atomic_path(self.path) as temporary:
-            temporary.write_text("".join(f"{line}\n" for line in kept))
-        self.file = self.path.open("a")
+            temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        self.file = self.path.open("a", encoding="utf-8")
         if self.bar is not None:
             self.bar.start()
             self.task = self.bar.add_task("", total=self.recipe.steps, completed=position.update, stage="", figures="")
@@ -63,8 +67,9 @@ class Journal:
     def flush(self) -> None:
         """Put the lines on disk, before a checkpoint that counts on them."""
         if self.main:
-            self.file.flush()
-            os.fsync(self.file.fileno())
+            with told(self.path):
+                self.file.flush()
+                os.fsync(self.file.fileno())
 
     def update(
         self, position: Position, outcome: Outcome, *, length: int, line: bool, validation: dict[str, float] | None
@@ -96,9 +101,11 @@ class Journal:
             "units_per_second": sums.units / max(sums.seconds, 1e-9),
             "seconds": position.seconds,
         }
-        told = values if validation is None else {**values, "validation": validation}
-        self.file.write(json.dumps(told) + "\n")
-        self.file.flush()
+        finite = {name: value if math.isfinite(value) else None for name, value in (validation or {}).items()}
+        whole = values if validation is None else {**values, "validation": finite}
+        with told(self.path):
+            self.file.write(json.dumps(whole, allow_nan=False) + "\n")
+            self.file.flush()
         tracked = {**values, **{f"validation/{name}": value for name, value in (validation or {}).items()}}
         self.accelerator.log({key: value for key, value in tracked.items() if value is not None}, step=position.update)
         if self.speaks and self.bar is None and time.monotonic() - self.spoke >= _QUIET_SECONDS:
@@ -115,11 +122,3 @@ def _figures(loss: float | None, accuracy: float | None, speed: float) -> str:
     shown = [] if loss is None else [f"loss {loss:.4f}"]
     shown += [] if accuracy is None else [f"accuracy {accuracy:.3f}"]
     return ", ".join([*shown, f"{speed:,.0f} units/s"])
-
-
-def _lines(path: Path) -> list[str]:
-    """The whole lines of a file that may have been torn in its last one."""
-    if not path.exists():
-        return []
-    *whole, _torn = path.read_text().split("\n")
-    return whole

@@ -58,9 +58,10 @@ def fit_readout(
     if not isinstance(readout, nn.Linear):
         raise ValueError(f"{type(memory).__name__} has no linear readout; give a network that ends in one")
     description = folders.describe(memory, recipe, {**(config or {}), "ridge": ridge})
-    if folders.examine(folder, description, resume=True, overwrite=False) == "finished":
-        checkpoint.load_model(folder / "model.safetensors", memory)
-        return read_result(folder)
+    if folders.examine(folder, description, memory) == "finished":
+        result = read_result(folder)
+        checkpoint.load_model(folder / folders.WEIGHTS, memory)
+        return result
     memory.eval()
     with folders.alone(folder):
         folders.prepare(folder, description, "new")
@@ -85,7 +86,7 @@ def fit_readout(
         _set(readout, weight)
         updates = sum(stage.steps for stage in recipe.stages)
         result = Training(folder, True, None, updates, units, time.process_time() - began, None, None, ())
-        checkpoint.write_model(folder / "model.safetensors", checkpoint.model_tensors(memory))
+        checkpoint.write_model(folder / folders.WEIGHTS, checkpoint.model_tensors(memory))
         write_result(result)
     return result
 

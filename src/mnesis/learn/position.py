@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
+from ..core.domain import Count, Share, Size
+from ..core.run_files import Amount
 from .recipe import Recipe, Stage
 
 PROMOTION_ANSWERS = 1024
@@ -18,12 +21,12 @@ PROMOTION_UPDATES = 16
 class StageResult:
     """How a stage ended."""
 
-    updates: int
+    updates: Size
     promoted: bool
     """Ended by its accuracy; False: its steps were used up."""
     loss: float | None
     """Running loss at its end; None if nothing was asked."""
-    accuracy: float | None
+    accuracy: Share | None
     """Running accuracy at its end; None where targets are numbers."""
 
 
@@ -49,7 +52,7 @@ class Outcome(NamedTuple):
 class Best:
     """The weights with the lowest figure of a validation so far."""
 
-    update: int
+    update: Count
     score: float
 
 
@@ -58,31 +61,31 @@ class Sums:
     """Sums over the updates of one line of metrics."""
 
     loss: float = 0.0
-    learned: int = 0
+    learned: Count = 0
     """Updates that had something to learn."""
-    correct: int = 0
-    asked: int = 0
-    units: int = 0
-    seconds: float = 0.0
+    correct: Count = 0
+    asked: Count = 0
+    units: Count = 0
+    seconds: Amount = 0.0
 
 
 @dataclass
 class Position:
     """Counters of a training; a checkpoint holds them as they stand between two updates."""
 
-    update: int = 0
-    stage: int = 0
-    stage_update: int = 0
-    window: int = 0
+    update: Count = 0
+    stage: Count = 0
+    stage_update: Count = 0
+    window: Count = 0
     """Updates done within the present episode (``update="window"``)."""
-    progress: float = 0.0
+    progress: Share = 0.0
     """Share of the budget of updates used up, 0..1, promotions counted as a smaller budget for what is left."""
-    units: int = 0
-    seconds: float = 0.0
+    units: Count = 0
+    seconds: Amount = 0.0
     graded: bool = True
     """False where targets are numbers: there is no accuracy."""
     line: Sums = field(default_factory=Sums)
-    recent: list[tuple[float, int, int]] = field(default_factory=list)
+    recent: list[tuple[float, Count, Count]] = field(default_factory=list)
     """Loss, right answers and answers of the latest updates of this stage; as many as promotion looks at."""
     stages: list[StageResult] = field(default_factory=list)
     best: Best | None = None
@@ -90,16 +93,6 @@ class Position:
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Position:
-        return cls(**{
-            **values,
-            "line": Sums(**values["line"]),
-            "recent": [tuple(entry) for entry in values["recent"]],
-            "stages": [StageResult(**stage) for stage in values["stages"]],
-            "best": Best(**values["best"]) if values.get("best") else None,
-        })  # fmt: skip
 
     def current(self, recipe: Recipe) -> Stage | None:
         """The stage to go on with; None when the training is done."""
@@ -123,6 +116,38 @@ class Position:
         self.recent.append((outcome.loss, outcome.correct, outcome.asked))
         while _enough(self.recent[1:]) or len(self.recent) > PROMOTION_ANSWERS:
             del self.recent[0]
+
+    def faults(self, recipe: Recipe) -> Iterator[str]:
+        """Why no training by this recipe comes to stand here; nothing where one does."""
+        if self.stage > len(recipe.stages) or len(self.stages) != self.stage:
+            yield f"stage={self.stage} after {len(self.stages)} results, of a recipe of {len(recipe.stages)} stages"
+            return
+        stage = self.current(recipe)
+        behind = list(zip(self.stages, recipe.stages, strict=False))
+        for index, (ended, asked) in enumerate(behind):
+            if ended.updates > asked.steps or not (ended.promoted or ended.updates == asked.steps):
+                yield f"stages[{index}].updates={ended.updates} of a stage of {asked.steps}"
+        if self.stage_update > (stage.steps - 1 if stage else 0):
+            yield f"stage_update={self.stage_update} of a stage of {stage.steps if stage else 0}"
+        if self.window > (self.stage_update if stage and stage.update == "window" else 0):
+            yield f"window={self.window} after {self.stage_update} updates of the stage"
+        if self.update != (done := self.stage_update + sum(ended.updates for ended in self.stages)):
+            yield f"update={self.update} where the stages count {done}"
+        elif not math.isclose(self.progress, expected := self._progress(recipe), abs_tol=1e-9):
+            yield f"progress={self.progress} where {self.update} updates make {expected:.6g}"
+        if len(self.recent) > PROMOTION_ANSWERS or any(correct > asked for _, correct, asked in self.recent):
+            yield "recent holds more right answers than there were, or too many updates"
+        if self.best is not None and self.best.update > self.update:
+            yield f"best.update={self.best.update} of {self.update} updates"
+
+    def _progress(self, recipe: Recipe) -> float:
+        """As ``count`` comes to it, update by update."""
+        progress, left = 0.0, [stage.steps for stage in recipe.stages]
+        for index, updates in enumerate([*(ended.updates for ended in self.stages), self.stage_update]):
+            budget = sum(left[index:])
+            for update in range(updates):
+                progress += (1 - progress) / (budget - update)
+        return progress
 
     def promoted(self, stage: Stage) -> bool:
         """Whether the running accuracy ends the stage."""

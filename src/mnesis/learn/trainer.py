@@ -95,6 +95,11 @@ class Trainer:
         length, episode = draw(self.task, stage, self.generator)
         windows = cut(episode, stage.truncation, self._rows(stage))
         groups = [windows] if stage.update == "episode" else [[window] for window in windows]
+        if self.position.window >= len(groups):
+            raise ValueError(
+                f"{self.folder} cannot be continued: its checkpoint stands after window {self.position.window} of an "
+                f"episode of {len(groups)}; restore it, or start anew with overwrite=True"
+            )
         number = self.position.stage
         begun = self._start(stage)
         if not self.position.window:
@@ -241,7 +246,7 @@ class Trainer:
         if validation.choose is None:
             return figures
         score = figures[validation.choose]
-        if position.best is None or score < position.best.score:
+        if math.isfinite(score) and (position.best is None or score < position.best.score):
             position.best = Best(position.update, score)
             tensors = checkpoint.model_tensors(self.memory)
             if self.accelerator.is_main_process:
@@ -261,7 +266,8 @@ class Trainer:
     def _restore(self) -> None:
         path = checkpoint.latest(self.folder)
         assert path is not None
-        self.position, self.draws, state = checkpoint.load(path, self.accelerator, self.memory, self.optimiser)
+        restored = checkpoint.load(path, self.accelerator, self.memory, self.optimiser, self.recipe)
+        self.position, self.draws, state = restored
         self.saved = self.position.update
         stage = self.position.current(self.recipe)
         if state is not None and stage is not None:
