@@ -135,8 +135,9 @@ def test_half_written_runs(tmp_path):
     text = write_report([folder]).read_text()
     for sentence in (
         "The evaluation is not finished; what follows is what it has found so far.",
-        "results.json is half written or no JSON, so it is left out.",
-        "config.json is half written or no JSON, so it is left out.",
+        f"{folder / 'results.json'} is not whole JSON (",
+        f"{folder / 'config.json'} is not whole JSON (",
+        "; it is left out.",
         "metrics.jsonl has 1 line that cannot be read (a run killed while writing).",
         "How much it still knows",
     ):

@@ -89,7 +89,9 @@ class Lines(NamedTuple):
 
     entries: list[Any]
     whole: int
-    """Bytes of the file that they take; what follows was torn by a kill."""
+    """Bytes of the file that they take."""
+    torn: bool = False
+    """Whether half a line follows, as a kill leaves it."""
 
 
 def read_lines(
@@ -117,9 +119,9 @@ def read_lines(
     if not os.path.exists(path):
         return Lines([], 0)
     entries, whole = [], 0
-    *lines, torn = read_bytes(path, LARGEST_LINES, mend=mend).split(b"\n")
-    if lines and not torn and not _is_json(lines[-1]):
-        lines.pop()  # a block of zeros, as a machine that lost its power leaves it
+    *lines, half = read_bytes(path, LARGEST_LINES, mend=mend).split(b"\n")
+    if lines and not half and not _is_json(lines[-1]):
+        half = lines.pop()  # a block of zeros, as a machine that lost its power leaves it
     for number, line in enumerate(lines, 1):
         of, newest = (shape, None) if head is None or number > 1 else head
         try:
@@ -130,7 +132,7 @@ def read_lines(
                 raise
             bad.append(str(error))
         whole += len(line) + 1
-    return Lines(entries, whole)
+    return Lines(entries, whole, bool(half))
 
 
 def differences(earlier: Any, now: Any, name: str = "") -> Iterator[str]:

@@ -115,13 +115,14 @@ def require_ours(paths: Iterable[Path], shape: Any = None, *, mend: str) -> None
             raise ValueError(f"{path} is there and was not written by this command; {mend}")
 
 
-def write_page(path: Path, text: str, *, mend: str) -> None:
+def write_page(path: Path, text: str, *, mend: str, overwrite: bool = False) -> None:
     """Write a page, table or figure with our mark, atomically.
 
     Raises:
-        ValueError: somebody else's file stands there.
+        ValueError: somebody else's file stands there, and nobody said to ``overwrite`` it.
     """
-    require_ours([path], mend=mend)
+    if not overwrite:
+        require_ours([path], mend=mend)
     with atomic_path(path) as temporary:
         temporary.write_text(f"{text.rstrip()}\n{MARK}\n", encoding="utf-8")
 

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from ..core.files import atomic_path
+from ..core.folders import SOFTWARE, require_ours, write_page
 from .lengths import format_length
 from .runs import Run
 
@@ -28,6 +29,7 @@ SERIES = ("#0072b2", "#d55e00", "#009e73", "#b0579a", "#b38600", "#5a6bd0")
 """Told apart with any kind of colour vision (after Okabe and Ito), darkened to 3:1 on white."""
 DARK = ("#56b4e9", "#f0863c", "#2fc99b", "#e08cc8", "#f0c040", "#9aa6ff")
 INK, SOFT, PAPER = "#1b1b1e", "#76767c", "#fffffe"
+ENDS = (".svg", ".png")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 WIDTH = 5.0
 STYLE: Any = {
@@ -194,15 +196,20 @@ def palette(dark: bool) -> str:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write ``path``.svg (light and dark by the viewer's setting) and ``path``.png (light), atomically."""
+    """Write ``path``.svg (light and dark by the viewer's setting) and ``path``.png (light), atomically.
+
+    Raises:
+        ValueError: somebody else's file stands there.
+    """
+    drawing, picture = (path.parent / f"{path.name}{end}" for end in ENDS)
     dark = f"@media (prefers-color-scheme: dark) {{ :root {{ {palette(True)} }} }}"
     style = f"<style>:root {{ {palette(False)} }} {dark}</style>"
     text = svg(figure, path.name)
-    head = text.index(">") + 1
-    with atomic_path(path.with_suffix(".svg")) as temporary:
-        temporary.write_text(text[:head] + style + text[head:], encoding="utf-8")
-    with atomic_path(path.with_suffix(".png")) as temporary, matplotlib.rc_context(STYLE):
-        figure.savefig(temporary, format="png", dpi=180, metadata={"Software": None})
+    head, mend = text.index(">") + 1, "move it away, or give another place"
+    require_ours([picture], mend=mend)  # known by the drawing, if it is an old one
+    write_page(drawing, text[:head] + style + text[head:], mend=mend)
+    with atomic_path(picture) as temporary, matplotlib.rc_context(STYLE):
+        figure.savefig(temporary, format="png", dpi=180, metadata={"Software": SOFTWARE})
 
 
 def _panels(count: int, height: float) -> tuple[Figure, list[Axes]]:

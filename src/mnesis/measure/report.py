@@ -6,18 +6,23 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from ..core.files import atomic_path
+from ..core.folders import alone, clear_leftovers, require_ours, write_page
 from . import figures, page
 from .runs import Run, load_run
 
 TEMPLATE = "report.html.jinja"
+PAGE, FIGURES = "report.html", "figures"
+"""Of a single run, in its folder."""
+WAIT = 60.0
+"""Seconds for another process to be done with its page."""
+_MEND = "move it away, or give another place"
 MOST_BYTES = 1_000_000
 """Larger files are named on the page, not carried in it."""
 
@@ -28,6 +33,7 @@ def write_report(
     *,
     labels: Sequence[str] | None = None,
     title: str | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write report.html and its figures (SVG and PNG), and return the page's path.
 
@@ -38,23 +44,48 @@ def write_report(
             page of a single run, to ``<page's name>-figures/`` beside a comparison.
         labels: names of the runs; those of their folders if None.
         title: of the page.
+        overwrite: replace somebody else's file at ``path``.
 
     Raises:
-        ValueError: no folder, a folder that holds no run, labels that do not fit, a comparison without a path.
+        ValueError: no folder, a folder that holds no run, labels that do not fit, a comparison without a path,
+            somebody else's files where the page and its figures go.
     """
     runs = _load(folders, labels)
     if path is None:
         if len(runs) > 1:
             raise ValueError(f"a comparison of {len(runs)} runs belongs to none of their folders; give path=...")
-        path = runs[0].folder / "report.html"
+        path = runs[0].folder / PAGE
     path = Path(path)
-    beside = path.parent / ("figures" if len(runs) == 1 else f"{path.stem}-figures")
+    beside = path.parent / (FIGURES if len(runs) == 1 else f"{path.stem}-figures")
     drawn = draw(runs)
-    for name, figure in drawn.items():
-        figures.save(figure, beside / name)
-    with atomic_path(path) as temporary:
-        temporary.write_text(render(runs, drawn, title), encoding="utf-8")
+    # Not the run's own lock: a page may be asked for while the run is trained.
+    with alone(path.parent, path.name, name="pages", wait=WAIT):
+        require_places(path, beside, drawn, overwrite=overwrite)
+        for name, figure in drawn.items():
+            for end in figures.ENDS:
+                clear_leftovers(beside / f"{name}{end}")
+            figures.save(figure, beside / name)
+        write_page(path, render(runs, drawn, title), overwrite=overwrite, mend=_MEND)
     return path
+
+
+def require_places(path: Path, beside: Path, names: Iterable[str], *, overwrite: bool = False) -> None:
+    """Refuse to write a page at ``path`` and figures ``beside`` it where somebody else's files stand.
+
+    Raises:
+        ValueError: there is one; it names it.
+    """
+    drawn = [beside / f"{name}{end}" for name in names for end in figures.ENDS]
+    require_ours([*([] if overwrite else [path]), *drawn], mend=_MEND)
+
+
+def require_place(folder: Path) -> None:
+    """The same for the report of a run in its own folder, before there is anything to draw.
+
+    Raises:
+        ValueError: as :func:`require_places`.
+    """
+    require_places(folder / PAGE, folder / FIGURES, _SHOWN)
 
 
 def draw(runs: Sequence[Run]) -> dict[str, Figure]:
@@ -119,18 +150,21 @@ def _load(folders: Sequence[str | Path], labels: Sequence[str] | None) -> list[R
     return runs
 
 
+_SHOWN = {
+    "accuracy": "Accuracy against length; the numbers are in the table below",
+    "cost": "Units read a second and memory against length; the numbers are in the table below",
+    "depth": "Accuracy by length and by the place of the last supporting fact, as numbers in cells",
+    "training": "Training accuracy and loss against units seen; the stages are in the table below",
+}
+"""Figures by name, and what they show for those who do not see them."""
+
+
 def _described(name: str) -> str:
-    """What a figure shows, for those who do not see it."""
-    return {
-        "accuracy": "Accuracy against length; the numbers are in the table below",
-        "cost": "Units read a second and memory against length; the numbers are in the table below",
-        "depth": "Accuracy by length and by the place of the last supporting fact, as numbers in cells",
-        "training": "Training accuracy and loss against units seen; the stages are in the table below",
-    }[re.sub(r"[-\d]+$", "", name)]
+    return _SHOWN[re.sub(r"[-\d]+$", "", name)]
 
 
 def _command(command: Any) -> str:
-    return command if isinstance(command, str) else " ".join(map(str, command))
+    return " ".join(map(str, command)) if isinstance(command, list) else str(command)
 
 
 def _flat(tree: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+from ..core.domain import Size, require
+from ..core.files import read_json, read_lines
+from ..core.run_files import CONFIG, METRICS, Line
 from .lengths import format_length
 from .records import FILE, read_records
-from .summary import summarize
+from .summary import RESULTS, Results, summarize
+
+_MEND = "it is left out"
+
+
+class _Stage(TypedDict, total=False):
+    """What a page needs of a recipe's stage."""
+
+    length: Size | tuple[Size, Size]
+    start: str
 
 
 @dataclass
@@ -20,8 +31,7 @@ class Run:
     label: str
     folder: Path
     config: dict[str, Any] = field(default_factory=dict)
-    metrics: list[dict[str, Any]] = field(default_factory=list)
-    """Lines of metrics.jsonl: update, stage, length, loss, accuracy, units, seconds, ..."""
+    metrics: list[Line] = field(default_factory=list)
     results: dict[str, Any] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -38,7 +48,7 @@ class Run:
         Where a stage carries its state from episode to episode their length says little, so only the first counts.
         """
         if given := self._configured("trained_length"):
-            return int(given)
+            return given
         stages = self.config.get("recipe", {}).get("stages", [])
         if any(stage.get("start") == "carried" for stage in stages):
             return None
@@ -81,13 +91,18 @@ def load_run(folder: str | Path, label: str | None = None) -> Run:
         ValueError: no such folder, or nothing of a run in it.
     """
     folder = Path(folder)
-    names = ("config.json", "metrics.jsonl", "results.json", FILE)
+    names = (CONFIG, METRICS, RESULTS, FILE)
     if not any((folder / name).is_file() for name in names):
         raise ValueError(f"{folder} holds no run (none of {', '.join(names)}); give a folder that training wrote")
     run = Run(label or folder.resolve().name, folder)
-    run.config = _object(folder / "config.json", run.problems)
-    run.metrics = _lines(folder / "metrics.jsonl", run.problems)
-    run.results = _object(folder / "results.json", run.problems)
+    run.config = _object(folder / CONFIG, dict[str, Any], run.problems)
+    try:
+        _check_config(run)
+    except ValueError as error:
+        run.problems.append(f"{error}.")
+        run.config = {}
+    run.metrics = _metrics(folder / METRICS, run.problems)
+    run.results = _object(folder / RESULTS, Results, run.problems)
     if not run.results.get("lengths"):
         try:
             run.results |= summarize(read_records(folder))
@@ -159,35 +174,36 @@ def _numbers(length: Any) -> list[int]:
     return [int(end) for end in (length if isinstance(length, list) else [length]) if end]
 
 
-def _object(path: Path, problems: list[str]) -> dict[str, Any]:
+def _object(path: Path, shape: Any, problems: list[str]) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path, shape, mend=_MEND)
     except FileNotFoundError:
         return {}
-    except ValueError:
-        problems.append(f"{path.name} is half written or no JSON, so it is left out.")
+    except ValueError as error:
+        problems.append(f"{error}.")
         return {}
-    if not isinstance(content, dict):
-        problems.append(f"{path.name} holds no JSON object, so it is left out.")
-        return {}
-    return content
 
 
-def _lines(path: Path, problems: list[str]) -> list[dict[str, Any]]:
-    if not path.is_file():
+def _check_config(run: Run) -> None:
+    """Refuse a configuration whose entries are not what a page takes them for; most say nothing to it."""
+    recipe, source = run.config.get("recipe", {}), f"{run.folder / CONFIG} cannot be read"
+    require(recipe, dict[str, Any], f"{source}: recipe", _MEND)
+    stages = recipe.get("stages", [])
+    require(stages, list[dict[str, Any]], f"{source}: recipe.stages", _MEND)
+    told = [{key: stage[key] for key in ("length", "start") if key in stage} for stage in stages]
+    require(told, list[_Stage], f"{source}: recipe.stages", _MEND)
+    require(run._configured("trained_length"), Size | None, f"{source}: trained_length", _MEND)
+
+
+def _metrics(path: Path, problems: list[str]) -> list[Line]:
+    bad: list[str] = []
+    try:
+        found = read_lines(path, Line, mend=_MEND, finite=False, bad=bad)
+    except ValueError as error:
+        problems.append(f"{error}.")
         return []
-    lines, bad = [], 0
-    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            line = json.loads(text)
-        except ValueError:
-            line = None
-        if isinstance(line, dict):
-            lines.append(line)
-        else:
-            bad += 1
-    if bad:
+    if count := len(bad) + found.torn:
         problems.append(
-            f"{path.name} has {bad} line{'s' * (bad > 1)} that cannot be read (a run killed while writing)."
+            f"{path.name} has {count} line{'s' * (count > 1)} that cannot be read (a run killed while writing)."
         )
-    return lines
+    return found.entries

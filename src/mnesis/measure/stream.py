@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..core.files import atomic_path
+from ..core.files import write_json
+from ..core.folders import alone, require_ours
 from ..core.memory import Memory
 from ..core.task import Task
 from .lengths import format_length
 from .progress import Bar
 from .reading import Reader, Scorer
-from .records import Store, StreamRecord
-from .summary import summarize
+from .records import Store, StreamRecord, stream_seed
+from .summary import RESULTS, Results, summarize
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ def evaluate(
         progress: a bar with the time left on whatever takes more than two seconds.
 
     Raises:
-        ValueError: nothing to do, a store of another evaluation, questions that the memory cannot be asked.
+        ValueError: nothing to do, a store of another evaluation, one that another process writes in or that holds
+            somebody else's results.json, questions that the memory cannot be asked.
         TypeError: a task without streams.
     """
     counts = {length: streams if isinstance(streams, int) else streams[length] for length in sorted(set(lengths))}
@@ -106,24 +108,27 @@ def evaluate(
     reader = Reader(memory, task, questions, _whole_periods(memory, chunk), decode, scorers or {}, autocast)
     settings = {"seed": seed, "questions": questions, "scorers": sorted(scorers or {}), "task": describe_task(task)}
     identity = {"weights": fingerprint(memory), **settings, "about": {**(about or {}), "command": None}}
-    kept = Store(None if store is None else Path(store), identity)
-    was_training, began = memory.training, time.monotonic()
-    memory.eval()
-    try:
-        with torch.no_grad():
-            _read_missing(reader, kept, counts, batch, seed, progress)
-    finally:
-        memory.train(was_training)
-    results = {
-        "format": 1,
-        "about": dict(about or {}),
-        "settings": {**settings, "chunk": reader.chunk, "batch": batch, "autocast": autocast and str(autocast)},
-        "seconds": time.monotonic() - began,
-        **summarize(kept.all()),
-    }
-    if store is not None:
-        with atomic_path(Path(store) / "results.json") as path:
-            path.write_text(json.dumps(results, indent=1, allow_nan=False, default=str), encoding="utf-8")
+    folder = None if store is None else Path(store)
+    if folder is not None:
+        require_ours([folder / RESULTS], Results, mend="move it away, or give another folder")
+    with nullcontext() if folder is None else alone(folder, RESULTS):
+        kept = Store(folder, identity)
+        was_training, began = memory.training, time.monotonic()
+        memory.eval()
+        try:
+            with torch.no_grad():
+                _read_missing(reader, kept, counts, batch, seed, progress)
+        finally:
+            memory.train(was_training)
+        results = {
+            "format": 1,
+            "about": dict(about or {}),
+            "settings": {**settings, "chunk": reader.chunk, "batch": batch, "autocast": autocast and str(autocast)},
+            "seconds": time.monotonic() - began,
+            **summarize(kept.all()),
+        }
+        if folder is not None:
+            write_json(folder / RESULTS, results, indent=1)
     return Evaluation(kept.all(), results)
 
 
@@ -140,11 +145,6 @@ def _read_missing(
                 if not reader.warm_bytes:
                     reader.warm([reader.task.stream(min(counts), row_seed) for row_seed in seeds.values()])
                 kept.add(reader.run(length, seeds, bar))
-
-
-def stream_seed(seed: int, index: int) -> int:
-    """The seed of stream ``index`` of a test set: far from the small seeds that people train with."""
-    return int.from_bytes(hashlib.blake2b(f"{seed}/{index}".encode(), digest_size=8).digest()) >> 2
 
 
 def fingerprint(memory: Memory) -> str:

@@ -4,13 +4,83 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
+from ..core.domain import Count, Share, Size
+from ..core.run_files import Amount
 from .intervals import cluster_bootstrap, share_interval
-from .records import Judged, QuestionRecord, StreamRecord
+from .records import Bytes, Judged, QuestionRecord, StreamRecord, Units
 
+RESULTS = "results.json"
 DEPTH_BINS = 5
 SAMPLES = 4
+
+
+class _Share(TypedDict):
+    mean: Share
+    interval: tuple[float, float]
+
+
+class _Mean(TypedDict):
+    mean: float
+    interval: tuple[float, float] | None
+
+
+class _Scored(TypedDict):
+    accuracy: _Share
+    control_accuracy: _Share
+
+
+class _Depth(_Share):
+    low: Share
+    high: Share
+    questions: Size
+
+
+class _Length(TypedDict):
+    length: Units
+    units: Amount
+    streams: Size
+    questions: Count
+    state_bytes: Units
+    units_per_second: Amount
+    peak_bytes: Units
+    growth_bytes: Bytes
+    device_bytes: Units
+
+
+class _Asked(_Length):
+    accuracy: _Share
+    control_accuracy: _Share
+    chance: Share
+    above_chance: float | None
+    bits: _Mean
+    control_bits: _Mean
+    scorers: dict[str, _Scored]
+    depth: list[_Depth]
+
+
+class _Sample(TypedDict):
+    length: Units
+    stream: Count
+    question: str
+    answer: str
+    output: str
+    correct: bool
+    control_output: str
+    bits: float
+    depth: Share | None
+
+
+class Results(TypedDict):
+    """What results.json says of an evaluation."""
+
+    format: Size
+    about: dict[str, Any]
+    settings: dict[str, Any]
+    seconds: Amount
+    lengths: list[_Asked | _Length]
+    samples: list[_Sample]
 
 
 def summarize(records: Sequence[StreamRecord]) -> dict[str, Any]:
