@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 import pytest
@@ -138,3 +138,21 @@ def test_bounds_in_words():
     assert str(AtLeast(0)) == "of at least 0"
     assert str(Bound(0, 1, open_high=True)) == "of at least 0 and below 1"
     assert str(Bound(high=3)) == "of at most 3"
+
+
+class Spot(NamedTuple):
+    at: Count | None
+    last: float
+
+
+class Held(TypedDict):
+    spot: Spot
+    place: Place
+
+
+def test_named_tuples_and_typed_dictionaries_are_built_to_their_depth():
+    content = {"spot": [3, 1], "place": {"update": 2, "recent": [[1, 2]]}}
+    assert fault(content, Held) is None
+    assert build(Held, content) == {"spot": Spot(3, 1.0), "place": Place(2, recent=((1.0, 2),))}
+    assert fault({**content, "spot": [3]}, Held) == "spot=[3] has 1 entries where 2 belong"
+    assert fault({**content, "spot": [-1, 0]}, Held) == "spot[0] -1 is not a whole number of at least 0"

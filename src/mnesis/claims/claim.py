@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -12,7 +11,9 @@ from typing import Any, ClassVar, Literal, NamedTuple, final
 
 from matplotlib.figure import Figure
 
-from ..core.files import atomic_path
+from ..core.files import write_json
+from ..core.folders import alone, clear_leftovers, require_ours
+from ..core.run_files import Amount
 from ..measure import figures as style
 
 Scale = Literal["smoke", "laptop", "full"]
@@ -31,7 +32,7 @@ class Result:
     figures: dict[str, Any]
     """Everything measured, as plain values; at least ``points``, one a model, seed and place."""
     seeds: tuple[int, ...]
-    seconds: float
+    seconds: Amount
     """Wall time of this call; what it read back from earlier ones took longer (``figures["trainings"]``)."""
 
     def as_json(self) -> dict[str, Any]:
@@ -131,16 +132,23 @@ class Claim(ABC):
             workers: processes, each with one thread; 1 = this process, as it is.
 
         Raises:
-            ValueError: the folder holds trainings of another configuration.
+            ValueError: the folder holds trainings of another configuration or somebody else's files, or another process
+                is writing there.
             Stopped: a signal ended a training.
         """
         began, folder = time.monotonic(), Path(folder) / scale
-        figures = self.measure(scale, Work(folder, progress, overwrite, workers))
-        verdict = "not judged" if scale == "smoke" else self.judge(figures)
-        seconds = round(time.monotonic() - began, 1)
-        result = Result(self.name, self.paper, scale, verdict, self.predicate, figures, self.seeds[scale], seconds)
-        with atomic_path(folder / f"{self.name}.json") as path:
-            path.write_text(json.dumps(result.as_json(), indent=2) + "\n", encoding="utf-8")
-        for suffix, figure in self.draw(figures).items():
-            style.save(figure, folder / (f"{self.name}-{suffix}" if suffix else self.name))
+        file, mend = folder / f"{self.name}.json", "move it away, or give another folder"
+        with alone(folder, file.name):
+            require_ours([file], Result, mend=mend)
+            require_ours((folder / f"{self.name}{end}" for end in style.ENDS), mend=mend)
+            figures = self.measure(scale, Work(folder, progress, overwrite, workers))
+            verdict = "not judged" if scale == "smoke" else self.judge(figures)
+            seconds = round(time.monotonic() - began, 1)
+            result = Result(self.name, self.paper, scale, verdict, self.predicate, figures, self.seeds[scale], seconds)
+            write_json(file, result.as_json())
+            for suffix, figure in self.draw(figures).items():
+                path = folder / (f"{self.name}-{suffix}" if suffix else self.name)
+                for end in style.ENDS:
+                    clear_leftovers(path.parent / f"{path.name}{end}")
+                style.save(figure, path)
         return result

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 from rich.text import Text
 
 from ..core.catalog import Paper, card, list_claims, papers
-from ..core.files import atomic_path
+from ..core.files import read_json
+from ..core.folders import alone
+from ..core.folders import write_page as write_marked
 from ..measure import page
-from .claim import Claim, Table
+from .claim import Claim, Result, Table
+
+WAIT = 60.0
+"""Seconds for another process to be done with the page."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class _View:
     """A claim as the template wants it."""
 
     claim: Claim
-    result: dict[str, Any]
+    result: Result
     paper: Paper
     figures: list[Markup]
     table: Table
@@ -32,30 +35,36 @@ def write_page(folder: Path) -> Path:
     """Write report.html for all catalogued claims whose results stand in a folder, and return its path.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there are none, one cannot be read, or somebody else's file stands where the page goes.
     """
-    views = [
-        _view(entry.name, folder / f"{entry.name}.json")
-        for entry in list_claims()
-        if (folder / f"{entry.name}.json").is_file()
-    ]
-    if not views:
+    if not any((folder / f"{entry.name}.json").is_file() for entry in list_claims()):
         raise ValueError(f"{folder} holds no claim's result; run one with mnesis claim")
-    text = page.render("page.html.jinja", package="mnesis.claims", views=views, title=f"Claims: {views[0].claim.study}")
-    with atomic_path(folder / "report.html") as path:
-        path.write_text(text, encoding="utf-8")
-    return folder / "report.html"
+    path = folder / "report.html"
+    with alone(folder, path.name, name="pages", wait=WAIT):
+        views = [
+            _view(entry.name, folder / f"{entry.name}.json")
+            for entry in list_claims()
+            if (folder / f"{entry.name}.json").is_file()
+        ]
+        title = f"Claims: {views[0].claim.study}"
+        text = page.render("page.html.jinja", package="mnesis.claims", views=views, title=title)
+        write_marked(path, text, mend="move it away, or give another --folder")
+    return path
 
 
 def _view(name: str, path: Path) -> _View:
-    content = path.read_bytes()
-    result = json.loads(content)
+    mend = "remove it, and run the claim again"
+    result: Result = read_json(path, Result, mend=mend)
     claim: Claim = card("claims", name).load()()
-    table = claim.table(result["figures"])
+    try:
+        table = claim.table(result.figures)
+        figures = claim.draw(result.figures)
+    except (KeyError, IndexError, TypeError, ValueError, StopIteration) as error:  # each claim has figures of its own
+        raise ValueError(f"{path} cannot be read: its figures are not {name}'s ({error!r}); {mend}") from None
     plain = [tuple(Text.from_markup(cell).plain for cell in row) for row in table.rows]
     drawn = [
         page.inline(figure, f"{name}-{index}", f"{claim.statement} The numbers are in the table below.")
-        for index, figure in enumerate(claim.draw(result["figures"]).values())
+        for index, figure in enumerate(figures.values())
     ]
     return _View(
         claim,
@@ -63,5 +72,5 @@ def _view(name: str, path: Path) -> _View:
         papers()[claim.paper],
         drawn,
         table._replace(rows=plain),
-        page.data_address("application/json", content),
+        page.data_address("application/json", path.read_bytes()),
     )

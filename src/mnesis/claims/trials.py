@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -14,15 +13,26 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 
-from ..core.files import atomic_path
+from ..core.files import read_json, write_json
+from ..core.folders import clear_leftovers, is_ours, remove_empty
 from ..core.memory import Memory
+from ..core.run_files import read_metrics
 from ..core.task import Task
 from ..learn import Recipe, Validation, fit
 from .claim import Claim, Scale, Stopped, Work
+
+_MEND = "remove it to measure it anew, or give another --folder"
+
+
+class _Taken(TypedDict):
+    """What the file of a phase's exams says."""
+
+    asked: list[dict[str, Any]]
+    points: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -121,7 +131,10 @@ class TrainedClaim(Claim):
             if weights is not None:
                 network.load_state_dict(weights)
             if work.overwrite:  # of every claim of the study: other weights will stand here
-                shutil.rmtree(kept.parent, ignore_errors=True)
+                for file in kept.parent.glob("*.json"):
+                    if is_ours(file, _Taken):
+                        file.unlink()
+                remove_empty(kept.parent)
             result = fit(
                 network,
                 phase.task,
@@ -187,7 +200,7 @@ def _work(claim: TrainedClaim, scale: Scale, work: Work, queue: Any) -> None:
 
 def _watched(folder: Path) -> list[dict[str, Any]]:
     """The validation's figures over a training."""
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = read_metrics(folder, mend=_MEND)
     return [{"update": line["update"], **line["validation"]} for line in lines if "validation" in line]
 
 
@@ -195,7 +208,7 @@ def _tested(network: Memory[Any], phase: Phase, kept: Path) -> list[dict[str, An
     """The points of a phase's exams, read back where the same exams were taken before."""
     asked = json.loads(json.dumps([asdict(exam) for exam in phase.exams]))
     if kept.exists():
-        earlier = json.loads(kept.read_text(encoding="utf-8"))
+        earlier: _Taken = read_json(kept, _Taken, mend=_MEND)
         if earlier["asked"] == asked:
             return earlier["points"]
     points = []
@@ -203,6 +216,6 @@ def _tested(network: Memory[Any], phase: Phase, kept: Path) -> list[dict[str, An
         began = time.monotonic()
         found = exam.take(network, phase.task)
         points.append({"at": exam.at, **found, "seconds": round(time.monotonic() - began, 1)})
-    with atomic_path(kept) as path:
-        path.write_text(json.dumps({"asked": asked, "points": points}) + "\n", encoding="utf-8")
+    clear_leftovers(kept)
+    write_json(kept, {"asked": asked, "points": points}, indent=None)
     return points

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from ..compare.setting import Budget, Match, Setting
 from ..core.catalog import card, create_task, list_memories
 from ..core.domain import Positive, nearest
-from ..core.files import atomic_path
 from ..measure.lengths import parse_amount, parse_lengths
 from .arguments import Named, shown_text
 from .options import Count, Depth, Size, Threads, Width, options_of
@@ -101,9 +100,8 @@ def run(
     import torch
 
     from ..compare.cell import Interrupted
-    from ..compare.grid import run_grid, standing
-    from ..compare.leaderboard import effort, leaderboard, markdown
-    from ..compare.page import write_page
+    from ..compare.grid import run_grid
+    from ..compare.page import require_boards, write_boards
 
     settings = []
     for task, (trained, task_given) in wanted.items():
@@ -126,6 +124,7 @@ def run(
                 sequences,
             )
         )
+    require_boards(folder)
     torch.set_num_threads(1)
     try:
         cells = run_grid(
@@ -134,15 +133,9 @@ def run(
     except Interrupted as stop:
         print(f"stopped; {KEPT}", file=sys.stderr)
         return 128 + stop.number
-    cells += standing(folder, cells)
-    lines = leaderboard(cells)
-    text = json.dumps([each.as_json() for each in lines], indent=2) + "\n"
-    for name, content in (("leaderboard.json", text), ("leaderboard.md", markdown(lines, effort(cells)))):
-        with atomic_path(folder / name) as path:
-            path.write_text(content, encoding="utf-8")
-    page = write_page(folder, cells)
+    lines, page = write_boards(folder, cells)
     if as_json:
-        print(text, end="")
+        print(json.dumps([each.as_json() for each in lines], indent=2))
     else:
         _show(lines, page)
     return 0

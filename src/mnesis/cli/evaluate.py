@@ -80,10 +80,12 @@ def run(
     import torch
 
     from ..measure import write_report
+    from ..measure.report import require_place
 
     torch.set_num_threads(threads)
     opened = open_run(model, trust=trust)
     output = output or (opened.folder if opened.folder == Path(model) else Path("runs") / model)
+    require_place(output)
     found = measure(
         opened,
         read,

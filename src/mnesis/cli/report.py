@@ -37,4 +37,4 @@ def run(
         raise ValueError(f"--labels {' '.join(labels)} are {len(labels)} for {len(folders)} runs; give one a run")
     from ..measure import write_report
 
-    print(write_report(list(folders), output, labels=list(labels) or None, title=title))
+    print(write_report(list(folders), output, labels=list(labels) or None, title=title, overwrite=overwrite))

@@ -11,18 +11,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NotRequired, TypedDict
 
 import torch
 
 from ..core.catalog import card
-from ..core.files import atomic_path
+from ..core.domain import Count, Positive, Size, fault
+from ..core.files import read_json, shown_differences, write_json
+from ..core.folders import alone, remove_empty
 from ..core.memory import Memory
+from ..core.run_files import Amount
 from ..core.task import Task
 from ..learn import Recipe, Stage, Training, fit, fit_readout
+from ..learn.folder import discard as discard_run
 from ..measure.meter import Score, examine
 from ..measure.work import work
-from .design import Options, Size, Unfit, build, count_parameters, matched
+from .design import Options, Unfit, build, count_parameters, matched
+from .design import Size as Sizes
 from .pace import pace
 from .setting import TEST_SEED, VALIDATION_SEED, Setting
 
@@ -31,11 +36,72 @@ BEYOND = 10**0.5
 SEARCH_SEED = 0
 TIMED = 5
 """Updates that tell how long one takes, behind one that warms up."""
-RESULT = "cell.json"
+RESULT, STEPS = "cell.json", "steps.json"
+_MEND = "remove it to fill the cell anew, or give another --folder"
 Cell = dict[str, Any]
 """What ``run_cell`` finds, as plain values."""
 Choice = Mapping[str, Any]
 """What a search tries: a learning ``rate``, or ``options`` of a memory that is not trained."""
+
+
+class _Asked(TypedDict):
+    memory: str
+    options: dict[str, Any]
+    setting: dict[str, Any]
+
+
+class _Known(TypedDict):
+    """What every cell says."""
+
+    asked: _Asked
+    task: str
+    memory: str
+    machine: NotRequired[str]
+    status: Literal["done", "unfit", "failed"]
+
+
+class _Unfit(_Known):
+    reason: str
+
+
+class _Tried(TypedDict):
+    rate: NotRequired[Positive]
+    options: NotRequired[dict[str, Any]]
+    folder: str
+    bits: float | None
+    broke: NotRequired[str]
+
+
+class _Searched(_Known):
+    dim: Size
+    hidden: Size | None
+    options: dict[str, Any]
+    parameters: Count
+    multiply_adds: Amount | None
+    steps: Size
+    search: list[_Tried]
+    search_seconds: Amount
+
+
+class _Failed(_Searched):
+    reason: str
+
+
+class _Training(TypedDict):
+    seed: int
+    folder: str
+    units: Count
+    seconds: Amount
+    scores: list[Score]
+
+
+class _Done(_Searched):
+    rate: Positive | None
+    trainings: list[_Training]
+    units_per_second: Amount
+
+
+_SHAPES = {"done": _Done, "unfit": _Unfit, "failed": _Failed}
 
 
 class Interrupted(Exception):  # noqa: N818 (nothing went wrong)
@@ -54,10 +120,47 @@ def stood(setting: Setting, memory: str, options: Options, folder: Path) -> Cell
     """
     if not (folder / RESULT).exists():
         return None
-    found = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    if found["asked"] != _asked(setting, memory, options):
-        raise ValueError(f"{folder} holds a cell of another setting; give another --folder, or --overwrite")
+    found, asked = read_cell(folder / RESULT), _asked(setting, memory, options)
+    if shown := shown_differences(found["asked"], asked):
+        raise ValueError(f"{folder} holds a cell of another setting ({shown}); give another --folder, or --overwrite")
     return found
+
+
+def read_cell(path: Path) -> Cell:
+    """A cell's file.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found: Cell = read_json(path, dict[str, Any], mend=_MEND)
+    shape = _SHAPES.get(str(found.get("status")), _Known)
+    wrong = fault(found, shape)
+    if not wrong and any(not training["scores"] for training in found.get("trainings", [])):
+        wrong = "a training has no scores"
+    if not wrong and found["status"] == "done" and not found["trainings"]:
+        wrong = "it is done and has no trainings"
+    if wrong:
+        raise ValueError(f"{path} cannot be read: {wrong}; {_MEND}")
+    return found
+
+
+def discard(folder: Path) -> None:
+    """Remove a cell and its trainings, and no file of anybody else.
+
+    Raises:
+        ValueError: cell.json is none, or another process is writing there.
+    """
+    if not folder.is_dir():
+        return
+    with alone(folder, RESULT, STEPS):
+        if (folder / RESULT).exists():
+            read_cell(folder / RESULT)
+        for each in sorted(folder.iterdir()):
+            if each.is_dir() and each.name.startswith(("search-", "seed-")):
+                discard_run(each)
+        (folder / RESULT).unlink(missing_ok=True)
+        (folder / STEPS).unlink(missing_ok=True)
+    remove_empty(folder)
 
 
 def _asked(setting: Setting, memory: str, options: Options) -> dict[str, Any]:
@@ -87,22 +190,24 @@ def run_cell(setting: Setting, memory: str, options: Options, folder: Path, *, p
         progress: a bar for every training.
 
     Raises:
-        ValueError: the folder holds a cell of another setting, or a budget too small for one update.
+        ValueError: the folder holds a cell of another setting, another process fills it, or a budget too small for one
+            update.
         Interrupted: a signal ended a training; the same call goes on.
     """
     if (found := stood(setting, memory, options, folder)) is not None:
         return found
-    task = setting.create_task()
-    try:
-        measured = _measure(setting, task, memory, options, folder, progress)
-    except Unfit as reason:
-        measured = {"status": "unfit", "reason": str(reason)}
-    about = {"asked": _asked(setting, memory, options), "task": setting.task, "memory": memory, "machine": _machine()}
-    text = json.dumps({**about, **measured}, indent=2)
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic_path(folder / RESULT) as path:
-        path.write_text(text + "\n", encoding="utf-8")
-    return json.loads(text)
+    with alone(folder, RESULT, STEPS):
+        if (found := stood(setting, memory, options, folder)) is not None:
+            return found
+        task = setting.create_task()
+        try:
+            measured = _measure(setting, task, memory, options, folder, progress)
+        except Unfit as reason:
+            measured = {"status": "unfit", "reason": str(reason)}
+        asked = _asked(setting, memory, options)
+        about = {"asked": asked, "task": setting.task, "memory": memory, "machine": _machine()}
+        write_json(folder / RESULT, {**about, **measured})
+    return read_cell(folder / RESULT)
 
 
 def _machine() -> str:
@@ -183,7 +288,7 @@ def _best(search: list[dict[str, Any]]) -> dict[str, Any] | None:
 class _Way(ABC):
     """How networks are trained, and what is searched for that."""
 
-    def __init__(self, setting: Setting, task: Task, memory: str, size: Size) -> None:
+    def __init__(self, setting: Setting, task: Task, memory: str, size: Sizes) -> None:
         self.setting, self.task, self.memory, self.size = setting, task, memory, size
 
     @abstractmethod
@@ -290,9 +395,8 @@ def _steps(setting: Setting, task: Task, network: Memory[Any], folder: Path) -> 
     if setting.budget.kind == "tokens":
         steps = int(setting.budget.amount / setting.units(task))
     else:
-        kept = folder / "steps.json"
-        if kept.exists():
-            return json.loads(kept.read_text(encoding="utf-8"))
+        if (folder / STEPS).exists():
+            return read_json(folder / STEPS, Size, mend=_MEND)
         low, high = setting.lengths
         lengths = [low + (high - low) * index // TIMED for index in range(TIMED + 1)]
         timed = pace(task, network, setting.batch, lengths)
@@ -303,7 +407,5 @@ def _steps(setting: Setting, task: Task, network: Memory[Any], folder: Path) -> 
             f"{setting.batch} rows ({setting.units(task):,.0f} units); raise it, or give a smaller --batch"
         )
     if setting.budget.kind == "seconds":
-        folder.mkdir(parents=True, exist_ok=True)
-        with atomic_path(folder / "steps.json") as path:
-            path.write_text(json.dumps(steps), encoding="utf-8")
+        write_json(folder / STEPS, steps)
     return steps

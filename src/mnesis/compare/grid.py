@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -19,7 +17,7 @@ import torch
 from ..core.catalog import card
 from ..core.task import Episode
 from ..measure.progress import Bar
-from .cell import RESULT, Cell, Interrupted, run_cell, stood
+from .cell import RESULT, Cell, Interrupted, discard, read_cell, run_cell, stood
 from .cluster import by_ray
 from .design import Options
 from .names import labels
@@ -48,7 +46,7 @@ def places(settings: Sequence[Setting], memories: Mapping[str, Options], folder:
 def _filled(folder: Path, pattern: str) -> list[tuple[Path, Cell]]:
     """Cells that stand in a folder, with their files, in the order of their names."""
     paths = sorted(folder.glob(pattern))
-    return [(path, json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+    return [(path, read_cell(path)) for path in paths]
 
 
 def standing(folder: Path, but: Sequence[Cell] = ()) -> list[Cell]:
@@ -92,7 +90,7 @@ def run_grid(
         workers: processes at a time, each with one thread.
         ray: address of a Ray cluster that fills the cells in place of this machine's processes (see
             :func:`~mnesis.compare.cluster.by_ray`); with a budget of tokens the figures are the same.
-        overwrite: empty the cells first.
+        overwrite: remove these cells first, and nothing else that stands in their folders.
         progress: a bar over cells.
 
     Raises:
@@ -110,7 +108,7 @@ def run_grid(
     order = [place.folder for place in waiting]
     if overwrite:
         for path in order:
-            shutil.rmtree(path, ignore_errors=True)
+            discard(path)
     cells = {place.folder: cell for place in waiting if (cell := stood(*place)) is not None}
     waiting = [place for place in waiting if place.folder not in cells]
     if waiting:

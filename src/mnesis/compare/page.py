@@ -12,12 +12,20 @@ from typing import Any
 from markupsafe import Markup
 
 from ..core.catalog import Card, card
-from ..core.files import atomic_path
+from ..core.files import write_json
+from ..core.folders import alone, require_ours
+from ..core.folders import write_page as write_marked
 from ..measure import page
 from .cell import Cell
-from .leaderboard import Line, effort, leaderboard
+from .grid import standing
+from .leaderboard import Line, effort, leaderboard, markdown
 from .names import labels
 from .pictures import by_distance, by_length, pareto
+
+BOARD = "leaderboard"
+WAIT = 60.0
+"""Seconds for another comparison in the folder to be done with its leaderboards."""
+_MEND = "move it away, or give another --folder"
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,35 @@ class _Section:
     card: Card
     rows: list[_Row]
     figures: list[tuple[Markup, str]]
+
+
+def require_boards(folder: Path) -> None:
+    """Refuse a folder in which somebody else's files stand where leaderboards go.
+
+    Raises:
+        ValueError: there is one; it names it.
+    """
+    require_ours([folder / f"{BOARD}.json"], list[Line], mend=_MEND)
+    require_ours([folder / f"{BOARD}.md", folder / f"{BOARD}.html"], mend=_MEND)
+
+
+def write_boards(folder: Path, cells: Sequence[Cell]) -> tuple[list[Line], Path]:
+    """Write leaderboard.json, .md and .html of these cells and of all others that stand in the folder.
+
+    Returns:
+        The lines, and the page.
+
+    Raises:
+        ValueError: somebody else's file stands there, or another process does not get done.
+    """
+    files = [f"{BOARD}{end}" for end in (".json", ".md", ".html")]
+    with alone(folder, *files, name="pages", wait=WAIT):  # who comes last has read the cells of all before it
+        require_boards(folder)
+        cells = [*cells, *standing(folder, cells)]
+        lines = leaderboard(cells)
+        write_json(folder / f"{BOARD}.json", [each.as_json() for each in lines])
+        write_marked(folder / f"{BOARD}.md", markdown(lines, effort(cells)), mend=_MEND)
+        return lines, write_page(folder, cells)
 
 
 def write_page(folder: Path, cells: Sequence[Cell]) -> Path:
@@ -73,9 +110,8 @@ def write_page(folder: Path, cells: Sequence[Cell]) -> Path:
         best=[(section.card, next((row for row in section.rows if row.line.bits), None)) for section in sections],
         download=page.data_address("application/json", content),
     )
-    with atomic_path(folder / "leaderboard.html") as path:
-        path.write_text(text, encoding="utf-8")
-    return folder / "leaderboard.html"
+    write_marked(folder / f"{BOARD}.html", text, mend=_MEND)
+    return folder / f"{BOARD}.html"
 
 
 def _of(section: _Section, memory: str) -> _Row | None:

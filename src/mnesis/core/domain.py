@@ -88,6 +88,7 @@ def fault(value: Any, domain: Any, name: str = "") -> str | None:
             callable or a protocol, is not examined.
         name: of the value.
     """
+    domain = _as_list(domain)
     origin, arguments = get_origin(domain), get_args(domain)
     if origin is Annotated:
         bound = next((note for note in arguments[1:] if isinstance(note, Bound)), None)
@@ -146,6 +147,8 @@ def shown(value: Any, name: str = "") -> str:
 
 def build(domain: Any, value: Any) -> Any:
     """A value without faults, out of plain JSON: mappings as the dataclasses they stand for, lists as tuples."""
+    if (entries := _as_list(domain)) is not domain:
+        return domain(*build(entries, value))
     origin, arguments = get_origin(domain), get_args(domain)
     if origin is Annotated:
         return build(arguments[0], value)
@@ -217,7 +220,7 @@ def _fault_of_number(value: Any, kind: Any, bound: Bound, name: str) -> str | No
 
 def _is_of_kind(value: Any, domain: Any) -> bool:
     """Whether a value has the outer type that a domain asks for."""
-    domain = get_args(domain)[0] if get_origin(domain) is Annotated else domain
+    domain = _as_list(get_args(domain)[0] if get_origin(domain) is Annotated else domain)
     kind = get_origin(domain) or domain
     if kind is bool or kind is type(None):
         return value is None if kind is type(None) else isinstance(value, bool)
@@ -258,6 +261,13 @@ def _fault_inside(value: Any, domain: Any, name: str) -> str | None:
         return f"{where} has no entry {missing[0]!r}"
     inner = ((key, each, fields[key][0]) for key, each in value.items())
     return next((text for key, each, part in inner if (text := fault(each, part, _at(name, key)))), None)
+
+
+def _as_list(domain: Any) -> Any:
+    """What stands for a NamedTuple in JSON: a list of its entries."""
+    if isinstance(domain, type) and issubclass(domain, tuple) and hasattr(domain, "_fields"):
+        return tuple[tuple(_hints(domain).values())]
+    return domain
 
 
 def _at(name: str, key: Any) -> str:

@@ -23,7 +23,7 @@ from . import checkpoint
 from . import folder as folders
 from .journal import Journal
 from .loss import Learner
-from .position import Best, Position, StageResult
+from .position import Best, BrokeDown, Position, StageResult
 from .recipe import Recipe
 from .signals import StopSignals
 from .trainer import Trainer
@@ -150,9 +150,10 @@ def _nothing_left(folder: Path, accelerator: Accelerator) -> Iterator[None]:
     """Remove what a training wrote that was refused before its first update."""
     try:
         yield
-    except ValueError:
+    except ValueError as error:
         last = checkpoint.latest(folder)
-        if accelerator.is_main_process and (last is None or last == checkpoint.at(folder, 0)):
+        begun = isinstance(error, BrokeDown) or last not in (None, checkpoint.at(folder, 0))
+        if accelerator.is_main_process and not begun:
             folders.clear(folder)
         raise
 

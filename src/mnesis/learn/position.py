@@ -17,6 +17,10 @@ PROMOTION_UPDATES = 16
 """Updates that they come from at least: the answers of one batch are not independent."""
 
 
+class BrokeDown(FloatingPointError, ValueError):  # noqa: N818 (it is told to whoever chose the numbers)
+    """A loss, a gradient or a figure to choose by is no finite number."""
+
+
 @dataclass(frozen=True)
 class StageResult:
     """How a stage ended."""

@@ -21,7 +21,7 @@ from . import checkpoint
 from .checkpoint import Restored
 from .journal import Journal
 from .loss import WindowLoss
-from .position import Best, Outcome, Position
+from .position import Best, BrokeDown, Outcome, Position
 from .recipe import Recipe, Stage
 from .signals import StopSignals
 from .start import starts
@@ -207,7 +207,7 @@ class Trainer:
         if math.isfinite(value):
             return
         recipe, position = self.recipe, self.position
-        raise FloatingPointError(
+        raise BrokeDown(
             f"update {position.update + 1} (stage {position.stage + 1}): the {name} is {value}; lower "
             f"learning_rate={recipe.learning_rate} or clip={recipe.clip}"
             + (", or use precision='float32'" if recipe.precision == "bfloat16" else "")

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..core.memory import Memory
+from .position import BrokeDown
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Validation:
         if self.choose is not None and self.choose not in found:
             raise ValueError(f"choose={self.choose!r} is not among the validation's figures: {', '.join(found)}")
         if self.choose is not None and math.isnan(found[self.choose]):
-            raise FloatingPointError(f"the validation's {self.choose} is nan; look at what it is computed from")
+            raise BrokeDown(f"the validation's {self.choose} is nan; look at what it is computed from")
         return found
 
     def as_json(self) -> dict[str, Any]:
