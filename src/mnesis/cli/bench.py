@@ -18,6 +18,7 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -90,25 +91,27 @@ def run(
     given = {"heads": heads, **_examined(chosen, parse_options(options))}
     import torch
 
+    from ..core.folders import alone
     from ..measure.speed import bench
 
     torch.set_num_threads(threads)
     built = {entry.name: _builder(entry, dim, given) for entry in chosen}
     beside = _peers(built) if peers else None
-    rows = bench(
-        built,
-        dim=dim,
-        batch=batch,
-        lengths=lengths,
-        repeats=repeats,
-        budget=budget,
-        quick=quick,
-        long=long,
-        only=only,
-        peers=beside,
-        progress=not quiet,
-        keep=None if output is None else lambda rows: _write(output, rows),
-    )
+    with nullcontext() if output is None else alone(output.parent, output.name, name=output.name):
+        rows = bench(
+            built,
+            dim=dim,
+            batch=batch,
+            lengths=lengths,
+            repeats=repeats,
+            budget=budget,
+            quick=quick,
+            long=long,
+            only=only,
+            peers=beside,
+            progress=not quiet,
+            keep=None if output is None else lambda rows: _write(output, rows),
+        )
     table = _tables(rows)
     if as_json:
         print(json.dumps(rows, indent=2))

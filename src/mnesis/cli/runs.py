@@ -31,13 +31,25 @@ class OpenRun:
     @property
     def source(self) -> BABILongSource:
         """Where its training data came from."""
-        from ..tasks.babilong_source import BABILongSource
-
         config = self.config.get("config", self.config)
         described = config.get("source") if isinstance(config, dict) else None
         if described is None:
             raise ValueError(f"{self.folder} was not trained on BABILong; evaluate it from Python with mnesis.measure")
-        return BABILongSource.from_json(described)
+        return read_source(described, f"{self.folder / 'config.json'}: source", mend="restore the file")
+
+
+def read_source(values: Any, place: str, *, mend: str) -> BABILongSource:
+    """A source as a file describes it.
+
+    Raises:
+        ValueError: it describes none; one sentence with its place, the value, the rule and the mend.
+    """
+    from ..tasks.babilong_source import BABILongSource
+
+    try:
+        return BABILongSource.from_json(values)
+    except ValueError as error:
+        raise ValueError(f"{place} cannot be read: {error}; {mend}") from None
 
 
 def shipped() -> list[str]:

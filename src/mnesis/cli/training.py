@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -12,13 +14,24 @@ from typing import Any, cast
 import torch
 
 from ..core.catalog import card
-from ..core.files import atomic_path
+from ..core.files import atomic_path, read_json, shown_differences, write_json
+from ..core.folders import alone
+from ..core.run_files import CONFIG, METRICS, WEIGHTS, read_metrics
 from ..learn import Training, fit
+from ..learn.folder import discard as discard_run
+from ..learn.folder import is_run
 from ..nets import LanguageModel, save, specification
+from ..tasks.babilong import BABILong
 from ..tasks.babilong_lives import BABILongLives
 from ..tasks.babilong_source import BABILongSource
+from ..tasks.tokenizer import FILE as TOKENIZER
 from ..tasks.tokenizer import Tokenizer, load_tokenizer
 from .recipes import Phase
+from .runs import read_source
+
+SOURCE = "source.json"
+"""The first file of a reader's run, and the last to go: it says that the others are of a run."""
+FILES = (SOURCE, TOKENIZER, CONFIG, METRICS, WEIGHTS)
 
 
 @dataclass(frozen=True)
@@ -76,66 +89,117 @@ def train_reader(
         The network of the last phase that ran, and how that phase ended (``finished`` is False after a signal).
 
     Raises:
-        ValueError: the folder holds a run of another configuration; a source that cannot be read.
+        ValueError: the folder holds a run of another configuration or on other data, files of no run, or another
+            process is writing there; a source that cannot be read. Nothing is left of what is refused.
     """
-    tokenizer = _tokenizer(folder, source, overwrite)
-    task = source.open(tokenizer, split="train", show_answers=0.1)
-    config = {"source": source.as_json()}
+    if not phases:
+        raise ValueError("a recipe without phases trains nothing; give at least one")
+    # Of the processes of a launcher the first one writes.
+    with alone(folder, *FILES) if os.environ.get("RANK", "0") == "0" else nullcontext():
+        kept = _kept(folder, source, overwrite)
+        tokenizer = kept or source.tokenizer()
+        task = source.open(tokenizer, split="train", show_answers=0.1)
+        for phase in phases:  # what cannot be is refused before anything is written
+            _lives(task, design.build(tokenizer.vocabulary, phase.segment, phase.options), phase)
+        if overwrite:
+            discard(folder)
+        if kept is None:
+            write_json(folder / SOURCE, source.as_json(), indent=None)
+            tokenizer.save(folder)
+        config = {"source": source.as_json()}
+        try:
+            network, result = _train(folder, task, tokenizer, design, phases, config, seed, progress, trackers)
+        except ValueError:
+            if kept is None and not any(folder.glob("phase-*")):
+                discard(folder)
+            raise
+        if result.finished:
+            _assemble(folder, network, config, phases)
+        return network, result
+
+
+def _train(
+    folder: Path,
+    task: BABILong,
+    tokenizer: Tokenizer,
+    design: ReaderDesign,
+    phases: Sequence[Phase],
+    config: Mapping[str, Any],
+    seed: int,
+    progress: bool,
+    trackers: Sequence[str],
+) -> tuple[LanguageModel, Training]:
     torch.manual_seed(seed)
-    network, result = None, None
+    network = result = None
     for index, phase in enumerate(phases):
         weights = None if network is None else network.state_dict()
         network = design.build(tokenizer.vocabulary, phase.segment, phase.options)
         if weights is not None:
             network.load_state_dict(weights)
-        period = network.period or phase.segment
-        lives = BABILongLives(task, window=phase.window, period=period, **phase.lives)
         result = fit(
             network,
-            lives,
+            _lives(task, network, phase),
             phase.recipe,
             folder / f"phase-{index + 1}",
             config={**config, "model": specification(network), "phase": phase.as_json()},
-            overwrite=overwrite,
             progress=progress,
             trackers=trackers,
         )
         if not result.finished:
-            return network, result
-    if network is None or result is None:
-        raise ValueError("a recipe without phases trains nothing; give at least one")
-    _assemble(folder, network, config, phases)
+            break
+    assert network is not None, "there is a phase"
+    assert result is not None, "there is a phase"
     return network, result
 
 
-def _tokenizer(folder: Path, source: BABILongSource, overwrite: bool) -> Tokenizer:
-    kept = folder / "source.json"
-    if not overwrite and kept.exists():
-        earlier = json.loads(kept.read_text(encoding="utf-8"))
-        if earlier != source.as_json():
+def _lives(task: BABILong, network: LanguageModel, phase: Phase) -> BABILongLives:
+    return BABILongLives(task, window=phase.window, period=network.period or phase.segment, **phase.lives)
+
+
+def _kept(folder: Path, source: BABILongSource, overwrite: bool) -> Tokenizer | None:
+    """The tokenizer of the run that stands in a folder; None = it is begun anew.
+
+    Raises:
+        ValueError: the folder holds a run on other data, or files that are of no run.
+    """
+    place = folder / SOURCE
+    found = [name for name in FILES if (folder / name).exists()]
+    phases = [path for path in folder.glob("phase-*") if is_run(path)]
+    if not place.exists():
+        if found and not phases:
             raise ValueError(
-                f"{folder} holds a run on other data ({earlier}); choose another folder, or --overwrite it"
+                f"{folder} holds {found[0]} and no {SOURCE} that says that a training wrote it; choose another folder, "
+                "or move it away"
             )
-        return load_tokenizer(folder)
-    tokenizer = source.tokenizer()
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(folder)
-    with atomic_path(kept) as path:
-        path.write_text(json.dumps(source.as_json()), encoding="utf-8")
-    return tokenizer
+        return None
+    if overwrite and phases:
+        return None
+    mend = "choose another folder, or remove the run"
+    earlier = read_source(read_json(place, dict[str, Any], mend=mend), str(place), mend=mend)
+    if overwrite:
+        return None
+    if shown := shown_differences(earlier.as_json(), source.as_json()):
+        raise ValueError(f"{folder} holds a run on other data ({shown}); choose another folder, or --overwrite it")
+    return load_tokenizer(folder) if (folder / TOKENIZER).exists() else None
+
+
+def discard(folder: Path) -> None:
+    """Remove the run of a reader, source.json last, and nothing else that stands in its folder."""
+    for path in folder.glob("phase-*"):
+        discard_run(path)
+    for name in reversed(FILES):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _assemble(folder: Path, network: LanguageModel, config: Mapping[str, Any], phases: Sequence[Phase]) -> None:
     """The run as a whole: final weights, configuration, and one curve over all phases."""
     lines, before = [], {"update": 0, "units": 0, "seconds": 0.0}
     for index, _ in enumerate(phases):
-        text = (folder / f"phase-{index + 1}" / "metrics.jsonl").read_text(encoding="utf-8")
-        own = [json.loads(line) for line in text.splitlines()]
+        own = read_metrics(folder / f"phase-{index + 1}", mend="restore the file, or --overwrite the run")
         lines += [{**line, "stage": index, **{key: line[key] + before[key] for key in before}} for line in own]
         before = {key: lines[-1][key] for key in before} if lines else before
-    with atomic_path(folder / "metrics.jsonl") as path:
+    with atomic_path(folder / METRICS) as path:
         path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     save(network, folder, overwrite=True)
     described = {**config, "model": specification(network), "phases": [phase.as_json() for phase in phases]}
-    with atomic_path(folder / "config.json") as path:
-        path.write_text(json.dumps({"config": described}, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / CONFIG, {"config": described})
