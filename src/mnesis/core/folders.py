@@ -29,7 +29,7 @@ _START, _END = 1 << 16, 256
 
 
 @contextlib.contextmanager
-def alone(folder: Path, *files: str, name: str = "", wait: float = 0.0) -> Iterator[None]:
+def alone(folder: Path, *files: str, name: str = "", wait: float | int = 0) -> Iterator[None]:
     """Keep every other writer out of a folder; a process that dies lets go of it.
 
     Args:
@@ -46,7 +46,11 @@ def alone(folder: Path, *files: str, name: str = "", wait: float = 0.0) -> Itera
     lock = FileLock(path, timeout=wait)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        try:
+            lock.acquire()
+        except FileNotFoundError:  # another writer has left, and taken the empty folder with it
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
     except Timeout:
         raise ValueError(
             f"another process is writing in {folder}; wait until it is done, or give another folder"
