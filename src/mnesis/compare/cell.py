@@ -133,8 +133,9 @@ def read_cell(path: Path) -> Cell:
         ValueError: it is none.
     """
     found: Cell = read_json(path, dict[str, Any], mend=_MEND)
-    shape = _SHAPES.get(str(found.get("status")), _Known)
-    wrong = fault(found, shape)
+    status = found.get("status")
+    wrong = None if status is None else fault(status, Literal["done", "unfit", "failed"], "status")
+    wrong = wrong or fault(found, _SHAPES.get(status, _Known))
     if not wrong and any(not training["scores"] for training in found.get("trainings", [])):
         wrong = "a training has no scores"
     if not wrong and found["status"] == "done" and not found["trainings"]:
