@@ -225,7 +225,10 @@ def test_nothing_is_written_where_it_may_not(capsys, reader, tmp_path) -> None:
         (["train", "run", "--options", "memory_token=3"], "armt has no option 'memory_token'"),
         (["evaluate", "READER", "--lengths", "20", "--output", "out"], "the sample has 20; ask for longer samples"),
         (["evaluate", "READER", "--lengths", "1kk"], "'1kk' is not a length"),
-        (["evaluate", "READER", "--output", "blocked/out", "--lengths", "200"], "cannot write blocked/out: Not a directory"),
+        (
+            ["evaluate", "READER", "--output", "blocked/out", "--lengths", "200"],
+            "cannot write blocked/out: Not a directory",
+        ),
         (["evaluate", "truncated"], "is not a whole safetensors file"),
         (["evaluate", "half"], "or a run that has not finished"),
         (["evaluate", "cut"], "config.json is not whole JSON"),
