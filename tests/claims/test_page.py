@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from mnesis.claims.page import write_page
 from mnesis.claims.vma.confounders import Confounders
 from mnesis.claims.vma.few_shot import FewShot
+from mnesis.core.folders import alone
 from tests.measure import browser
 
 
@@ -33,6 +36,47 @@ def test_a_page_has_every_claim_of_its_folder(page: Path) -> None:
 def test_a_folder_without_results_says_so(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no claim's result"):
         write_page(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "is not whole JSON"),
+        ("[]", "[] is not a mapping"),
+        ({"verdict": "maybe"}, "verdict='maybe' is not one of"),
+        ({"figures": 5}, "figures=5 is not a mapping"),
+        ({"figures": {"points": []}}, "its figures are not"),
+        ({"figures": {"points": [{}]}}, "its figures are not"),
+    ],
+)
+def test_damaged_results_are_refused(page: Path, tmp_path: Path, content: str | dict, words: str) -> None:
+    whole = json.loads((page.parent / f"{FewShot.name}.json").read_text(encoding="utf-8"))
+    text = json.dumps({**whole, **content}) if isinstance(content, dict) else content
+    (tmp_path / f"{FewShot.name}.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"{FewShot.name}\.json .*; remove it, and run the claim again") as told:
+        write_page(tmp_path)
+    assert words in str(told.value)
+
+
+@pytest.mark.parametrize("name", [f"{FewShot.name}.json", f"{FewShot.name}.png"])
+def test_nobody_elses_file_is_replaced(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "smoke").mkdir()
+    (tmp_path / "smoke" / name).write_text('{"mine": 1}', encoding="utf-8")
+    monkeypatch.setattr(FewShot, "measure", None)  # nothing is measured before that is known
+    with pytest.raises(ValueError, match=rf"{name} is there and was not written by this command; move it away"):
+        FewShot().run("smoke", tmp_path, progress=False)
+    assert [path.name for path in (tmp_path / "smoke").iterdir()] == [name]
+
+
+def test_one_claim_at_a_time_and_nobody_elses_page(page: Path, tmp_path: Path) -> None:
+    shutil.copytree(page.parent, tmp_path / "smoke")
+    with alone(tmp_path / "smoke"):
+        with pytest.raises(ValueError, match="another process is writing in"):
+            FewShot().run("smoke", tmp_path, progress=False)
+        write_page(tmp_path / "smoke")  # of what stands there
+    (tmp_path / "smoke" / "report.html").write_text("mine", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"report\.html is there and was not written by this command"):
+        write_page(tmp_path / "smoke")
 
 
 @pytest.mark.skipif(not browser.installed(), reason="chromium and chromedriver are not installed")

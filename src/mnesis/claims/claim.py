@@ -145,7 +145,7 @@ class Claim(ABC):
             verdict = "not judged" if scale == "smoke" else self.judge(figures)
             seconds = round(time.monotonic() - began, 1)
             result = Result(self.name, self.paper, scale, verdict, self.predicate, figures, self.seeds[scale], seconds)
-            write_json(file, result.as_json())
+            write_json(file, result.as_json(), finite=False)
             for suffix, figure in self.draw(figures).items():
                 path = folder / (f"{self.name}-{suffix}" if suffix else self.name)
                 for end in style.ENDS:

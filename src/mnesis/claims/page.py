@@ -54,7 +54,7 @@ def write_page(folder: Path) -> Path:
 
 def _view(name: str, path: Path) -> _View:
     mend = "remove it, and run the claim again"
-    result: Result = read_json(path, Result, mend=mend)
+    result: Result = read_json(path, Result, mend=mend, finite=False)
     claim: Claim = card("claims", name).load()()
     try:
         table = claim.table(result.figures)

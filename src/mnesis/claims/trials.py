@@ -208,7 +208,7 @@ def _tested(network: Memory[Any], phase: Phase, kept: Path) -> list[dict[str, An
     """The points of a phase's exams, read back where the same exams were taken before."""
     asked = json.loads(json.dumps([asdict(exam) for exam in phase.exams]))
     if kept.exists():
-        earlier: _Taken = read_json(kept, _Taken, mend=_MEND)
+        earlier: _Taken = read_json(kept, _Taken, mend=_MEND, finite=False)
         if earlier["asked"] == asked:
             return earlier["points"]
     points = []
@@ -217,5 +217,5 @@ def _tested(network: Memory[Any], phase: Phase, kept: Path) -> list[dict[str, An
         found = exam.take(network, phase.task)
         points.append({"at": exam.at, **found, "seconds": round(time.monotonic() - began, 1)})
     clear_leftovers(kept)
-    write_json(kept, {"asked": asked, "points": points}, indent=None)
+    write_json(kept, {"asked": asked, "points": points}, indent=None, finite=False)
     return points

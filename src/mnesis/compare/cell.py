@@ -135,7 +135,7 @@ def read_cell(path: Path) -> Cell:
     found: Cell = read_json(path, dict[str, Any], mend=_MEND)
     status = found.get("status")
     wrong = None if status is None else fault(status, Literal["done", "unfit", "failed"], "status")
-    wrong = wrong or fault(found, _SHAPES.get(status, _Known))
+    wrong = wrong or fault(found, _SHAPES.get(str(status), _Known))
     if not wrong and any(not training["scores"] for training in found.get("trainings", [])):
         wrong = "a training has no scores"
     if not wrong and found["status"] == "done" and not found["trainings"]:
@@ -268,14 +268,16 @@ def _measure(
             trained, result = way.trained(best, steps, seed, own, progress)
         except FloatingPointError as error:
             return {"status": "failed", "reason": f"seed {seed} broke down: {error}", **about}
-        scores = [_examined(setting, task, trained, length) for length in setting.tests]
+        scores = [_examined(setting, task, trained, length).as_json() for length in setting.tests]
+        if wrong := fault(scores, list[Score], "scores"):
+            return {"status": "failed", "reason": f"seed {seed} answers in no finite numbers: {wrong}", **about}
         trainings.append(
             {
                 "seed": seed,
                 "folder": own.name,
                 "units": result.units,
                 "seconds": round(result.seconds, 1),
-                "scores": [score.as_json() for score in scores],
+                "scores": scores,
             }
         )
     speed = {"units_per_second": round(way.units_per_second(trainings), 1)}

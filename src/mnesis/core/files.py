@@ -32,7 +32,13 @@ DEEPEST = 64
 
 
 def read_json(
-    path: str | os.PathLike[str], shape: Any, *, mend: str, largest: int = LARGEST, newest: int | None = None
+    path: str | os.PathLike[str],
+    shape: Any,
+    *,
+    mend: str,
+    largest: int = LARGEST,
+    newest: int | None = None,
+    finite: bool = True,
 ) -> Any:
     """A JSON file that we wrote ourselves, of a declared shape.
 
@@ -43,6 +49,7 @@ def read_json(
         mend: what to do about a file that is not as it should be, the end of a sentence.
         largest: bytes at most.
         newest: the latest ``format`` that is known here; a file that says another is refused before its shape is.
+        finite: whether NaN and infinities, which JSON has no words for and Python writes all the same, are refused.
 
     Returns:
         The content; mappings become the dataclasses that stand for them.
@@ -52,22 +59,20 @@ def read_json(
         ValueError: it is larger, no regular file, no JSON in UTF-8, nested deeper, or of another shape; one sentence
             with file, value, rule and mend.
     """
-    return parse_json(read_bytes(path, largest, mend=mend), shape, source=str(path), mend=mend, newest=newest)
+    content = read_bytes(path, largest, mend=mend)
+    return parse_json(content, shape, source=str(path), mend=mend, newest=newest, finite=finite)
 
 
 def parse_json(
     text: str | bytes, shape: Any, *, source: str, mend: str, newest: int | None = None, finite: bool = True
 ) -> Any:
-    """JSON of a declared shape, out of text that came from ``source``; see :func:`read_json`.
-
-    Numbers are finite; without ``finite``, what is none is read as null.
-    """
+    """JSON of a declared shape, out of text that came from ``source``; see :func:`read_json`."""
     try:
         text = text.decode("utf-8") if isinstance(text, bytes) else text
     except UnicodeDecodeError as error:
         raise ValueError(f"{source} is not UTF-8 text (byte {error.start}); {mend}") from None
     try:
-        content = json.loads(text, parse_constant=_refuse_constant if finite else lambda name: None)
+        content = json.loads(text, parse_constant=_refuse_constant if finite else float)
     except json.JSONDecodeError as error:
         raise ValueError(f"{source} is not whole JSON ({error.msg}, line {error.lineno}); {mend}") from None
     except ValueError as error:  # NaN, or a number of thousands of digits
@@ -110,7 +115,7 @@ def read_lines(
         shape: of every line.
         mend: what to do about a line that is not as it should be, the end of a sentence.
         head: shape and newest format of the first line, where it is another.
-        finite: as :func:`parse_json` takes it.
+        finite: as :func:`read_json` takes it.
         bad: takes the sentences about lines that cannot be read, and these are left out; None = they are refused.
 
     Raises:
@@ -173,9 +178,9 @@ def read_bytes(path: str | os.PathLike[str], largest: int, *, mend: str) -> byte
         return file.read(largest + 1)
 
 
-def write_json(path: str | os.PathLike[str], values: Any, *, indent: int | None = 2) -> None:
-    """Write a JSON file, atomically; numbers are finite."""
-    text = json.dumps(values, indent=indent, allow_nan=False)
+def write_json(path: str | os.PathLike[str], values: Any, *, indent: int | None = 2, finite: bool = True) -> None:
+    """Write a JSON file, atomically; a number that is not finite is a bug unless ``finite`` is False."""
+    text = json.dumps(values, indent=indent, allow_nan=not finite)
     with atomic_path(Path(path)) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 

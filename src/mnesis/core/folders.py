@@ -91,7 +91,7 @@ def is_ours(path: Path, shape: Any = None) -> bool:
     """Whether a file was written by us: JSON of a ``shape``, else a page, table or figure with our mark."""
     if shape is not None:
         try:
-            parse_json(path.read_bytes(), shape, source=path.name, mend="")
+            parse_json(path.read_bytes(), shape, source=path.name, mend="", finite=False)
         except (OSError, ValueError):
             return False
         return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, NotRequired, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from .domain import AtLeast, Count, Share
 from .files import read_lines
@@ -26,13 +26,12 @@ class Line(TypedDict):
     learning_rate: NotRequired[Amount]
     gradient_norm: NotRequired[Amount | None]
     units_per_second: NotRequired[Amount]
-    validation: NotRequired[dict[str, float | None]]
+    validation: NotRequired[dict[str, Any]]
+    """Figures, which may be no finite numbers."""
 
 
 def read_metrics(folder: Path, *, mend: str, bad: list[str] | None = None) -> list[Line]:
     """The lines of a folder's metrics.jsonl; none where there is no such file.
-
-    A figure of a validation that was no finite number is None.
 
     Args:
         folder: of the run.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import time
 from pathlib import Path
@@ -27,8 +26,7 @@ class Journal:
 
     A line holds update, stage (from 0), length (as last drawn), loss (mean over its updates), accuracy (over its
     answers), learning_rate, gradient_norm (of its last update), units (seen so far), units_per_second, seconds (of
-    training, over all sittings), and validation (its figures, where they were taken). What had no answer is null, and
-    so is a figure that is no finite number.
+    training, over all sittings), and validation (its figures, where they were taken). What had no answer is null.
     """
 
     def __init__(self, folder: Path, accelerator: Accelerator, recipe: Recipe, *, progress: bool) -> None:
@@ -101,10 +99,9 @@ class Journal:
             "units_per_second": sums.units / max(sums.seconds, 1e-9),
             "seconds": position.seconds,
         }
-        finite = {name: value if math.isfinite(value) else None for name, value in (validation or {}).items()}
-        whole = values if validation is None else {**values, "validation": finite}
+        whole = values if validation is None else {**values, "validation": validation}
         with told(self.path):
-            self.file.write(json.dumps(whole, allow_nan=False) + "\n")
+            self.file.write(json.dumps(whole) + "\n")
             self.file.flush()
         tracked = {**values, **{f"validation/{name}": value for name, value in (validation or {}).items()}}
         self.accelerator.log({key: value for key, value in tracked.items() if value is not None}, step=position.update)
