@@ -18,7 +18,7 @@ import torch
 from ..core.catalog import card
 from ..core.domain import Count, Positive, Size, fault
 from ..core.files import read_json, shown_differences, write_json
-from ..core.folders import alone, remove_empty
+from ..core.folders import alone, remove_empty, tidy
 from ..core.memory import Memory
 from ..core.run_files import Amount
 from ..core.task import Task
@@ -123,6 +123,7 @@ def stood(setting: Setting, memory: str, options: Options, folder: Path) -> Cell
     found, asked = read_cell(folder / RESULT), _asked(setting, memory, options)
     if shown := shown_differences(found["asked"], asked):
         raise ValueError(f"{folder} holds a cell of another setting ({shown}); give another --folder, or --overwrite")
+    tidy(folder, RESULT, STEPS)
     return found
 
 

@@ -87,6 +87,13 @@ def clear_leftovers(path: Path) -> None:
             each.unlink(missing_ok=True)
 
 
+def tidy(folder: Path, *files: str) -> None:
+    """Remove what kills left in a folder whose work is done, unless somebody is in it or it cannot be written."""
+    if (folder / ".lock").exists() or any(leftovers(folder / file) for file in files):
+        with contextlib.suppress(ValueError), alone(folder, *files):
+            pass
+
+
 def is_ours(path: Path, shape: Any = None) -> bool:
     """Whether a file was written by us: JSON of a ``shape``, else a page, table or figure with our mark."""
     if shape is not None:
