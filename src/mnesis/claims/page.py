@@ -4,19 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NotRequired, TypedDict
 
 from markupsafe import Markup
 from rich.text import Text
 
 from ..core.catalog import Paper, card, list_claims, papers
+from ..core.domain import Count, require
 from ..core.files import read_json
 from ..core.folders import alone
 from ..core.folders import write_page as write_marked
+from ..core.run_files import Amount
 from ..measure import page
 from .claim import Claim, Result, Table
 
 WAIT = 60.0
 """Seconds for another process to be done with the page."""
+
+
+class _Training(TypedDict):
+    """What a page says of a training; see :meth:`TrainedClaim._attempt`."""
+
+    model: str
+    seed: int
+    phase: str
+    updates: Count
+    units: Count
+    seconds: Amount
+    accuracy: float | None
+    chosen: NotRequired[Count]
+    validation: NotRequired[list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -56,10 +73,11 @@ def _view(name: str, path: Path) -> _View:
     mend = "remove it, and run the claim again"
     result: Result = read_json(path, Result, mend=mend, finite=False)
     claim: Claim = card("claims", name).load()()
+    require(result.figures.get("trainings", []), list[_Training], f"{path} cannot be read: figures.trainings", mend)
     try:
         table = claim.table(result.figures)
         figures = claim.draw(result.figures)
-    except (KeyError, IndexError, TypeError, ValueError, StopIteration) as error:  # each claim has figures of its own
+    except Exception as error:  # figures are each claim's own, and so is what goes wrong with others
         raise ValueError(f"{path} cannot be read: its figures are not {name}'s ({error!r}); {mend}") from None
     plain = [tuple(Text.from_markup(cell).plain for cell in row) for row in table.rows]
     drawn = [
