@@ -1,6 +1,8 @@
 """Damaged files of runs: one sentence with file, value, rule and mend, or the same training as from whole ones."""
 
 import json
+import os
+import resource
 import shutil
 from pathlib import Path
 
@@ -182,3 +184,32 @@ def test_results(tmp_path, content):
     (tmp_path / "training.json").write_text(content)
     with pytest.raises(ValueError, match=r"training\.json .*overwrite=True"):
         fit(model(), Echo(), recipe(Stage(5, 2, 2)), tmp_path, progress=False)
+
+
+@pytest.mark.parametrize("size", [100, 4000, 6000])
+def test_a_full_disk_is_one_sentence_and_loses_nothing(begun, size):
+    """A file may grow to so many bytes: metrics, generators or moments do not fit."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        said = b"no sentence"
+        try:
+            train(begun, seed=5)
+        except ValueError as error:
+            said = str(error).encode()
+        finally:
+            os.write(write, said)
+            os._exit(0)
+    os.close(write)
+    os.waitpid(child, 0)
+    with os.fdopen(read) as told:
+        sentence = told.read()
+    assert "it is larger than a file may be here; make room, and do the same again" in sentence
+    assert str(begun) in sentence
+    assert "\n" not in sentence
+    network, _ = train(begun, seed=5)
+    whole = checkpoint.read_tensors(OLD / "whole" / "model.safetensors")
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(value, whole[name], rtol=1e-4, atol=1e-6)
+    assert not list(begun.rglob(".*"))
