@@ -133,7 +133,10 @@ def test_damaged_sources(folder, text, words):
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"config": {"source": 5}}, "config.json: source cannot be read: this is no BABILong source: 5 is not a mapping"),
+        (
+            {"config": {"source": 5}},
+            "config.json: source cannot be read: this is no BABILong source: 5 is not a mapping",
+        ),
         ({"config": {"source": {"background": 5}}}, "background=5 is not text"),
         ({"config": {"source": {"held_out": "x"}}}, "held_out='x' is not a list"),
         ({"config": 5}, "was not trained on BABILong"),
