@@ -260,9 +260,10 @@ def test_a_stopped_command_goes_on(tmp_path) -> None:
     [
         (("kopy",), "did you mean 'copy'?"),
         (("copy", "--memories", "gruu"), "did you mean 'gru'?"),
-        (("copy", "--memories", "gru", "--options", "dim=3"), "write MEMORY:key=value"),
+        (("copy", "--memories", "gru", "--options", "dim=3"), "gru is given dim by --dim"),
+        (("copy", "--memories", "gru,lstm", "--options", "dim=3"), "write MEMORY:key=value"),
         (("copy", "--memories", "gru", "--budget", "tokens=3"), "does not suffice for one update"),
-        (("copy", "--memories", "gru", "--task-options", "symbols=1"), "symbols = 1 leaves nothing to remember"),
+        (("copy", "--memories", "gru", "--task-options", "symbols=1"), "symbols=1 is not a whole number of at least 2"),
         (("multi-query-recall", "--memories", "gru", "--length", "100"), "raise it"),
         (("babilong", "--memories", "gru"), "the catalog has no lengths for babilong"),
         (("copy", "--threads", "0"), "--threads 0 is not a whole number between 1 and 1024"),

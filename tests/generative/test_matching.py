@@ -227,7 +227,10 @@ def test_it_trains(tmp_path) -> None:
         (lambda m, x, b: GenerativeMatching(networks(addressed=True)), "addressed=False"),
         (lambda m, x, b: GenerativeMatching(networks(template=(11,))), "needs networks with pictures for slots"),
         (lambda m, x, b: GenerativeMatching(networks(template=None)), "needs networks with pictures for slots"),
-        (lambda m, x, b: GenerativeMatching(networks(), prior_steps=0), "0 passes read nothing of a bank"),
+        (
+            lambda m, x, b: GenerativeMatching(networks(), prior_steps=0),
+            "prior_steps=0 is not a whole number",
+        ),
         (lambda m, x, b: GenerativeMatching(networks(), likelihood="normal"), "no likelihood is called 'normal'"),
     ],
 )

@@ -10,11 +10,19 @@ from .tiny import Echo, Numbers, Silent, model, recipe
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"length": 0}, "length=0 is no range of lengths; give a number >= 1"),
+        ({"length": 0}, "Stage: length=0 is not a whole number of at least 1; give a size such as 64"),
         ({"length": (5, 3)}, r"length=\(5, 3\) is no range"),
-        ({"batch": 0}, "batch=0 leaves nothing to train on; give 1 or more"),
-        ({"truncation": 0}, "truncation=0 leaves nothing"),
-        ({"promote": 1.5}, "promote=1.5 is no accuracy"),
+        ({"batch": 0}, "Stage: batch=0 is not a whole number of at least 1"),
+        (
+            {"truncation": 0},
+            "truncation=0 is not a whole number of at least 1; give truncation=None",
+        ),
+        ({"start": "warm"}, "start='warm' is not one of 'fresh', 'carried', 'noise', 'fitted noise'"),
+        ({"start_share": 0.0}, "start_share=0.0 is not a finite number above 0 and at most 1"),
+        ({"length": (0, 3)}, r"length\[0\] 0 is not a whole number of at least 1"),
+        ({"steps": 2.5}, "steps=2.5 is not a whole number of at least 1"),
+        ({"batch": True}, "batch=True is not a whole number of at least 1"),
+        ({"promote": 1.5}, "promote=1.5 is not a finite number above 0 and at most 1"),
     ],
 )
 def test_stages(options, message):
@@ -26,9 +34,16 @@ def test_stages(options, message):
     ("options", "message"),
     [
         ({"stages": ()}, "trains nothing; give at least one Stage"),
-        ({"learning_rate": 0.0}, "learning_rate=0.0 does not train"),
-        ({"clip": 0.0}, "clip=0.0 would erase every gradient"),
-        ({"betas": (0.9, 1.0)}, r"betas=\(0.9, 1.0\)"),
+        (
+            {"learning_rate": 0.0},
+            "Recipe: learning_rate=0.0 is not a finite number above 0; give learning_rate=0.001",
+        ),
+        ({"clip": 0.0}, "clip=0.0 is not a finite number above 0"),
+        ({"betas": (0.9, 1.0)}, r"betas\[1\] 1.0 is not a finite number of at least 0 and below 1"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan is not a finite number above 0"),
+        ({"warm_up": -1}, "warm_up=-1 is not a whole number of at least 0"),
+        ({"schedule": None}, "schedule=None is not one of 'cosine', 'constant'"),
+        ({"weight_decay": "0.1"}, "weight_decay='0.1' is not a finite number of at least 0"),
         ({"save_every": 0}, "save_every=0"),
     ],
 )

@@ -117,11 +117,11 @@ def test_gates_can_be_watched(member) -> None:
 @pytest.mark.parametrize(
     ("member", "options", "message"),
     [
-        (GaLiTe, {"heads": 0}, "heads=0, width=3, expansion=2: give 1 or more of each"),
-        (AGaLiTe, {"expansion": 0}, "expansion=0: give 1 or more of each"),
-        (AGaLiTe, {"cosines": 0}, "cosines=0: AGaLiTe keeps nothing then"),
+        (GaLiTe, {"heads": 0}, "heads=0 is not a whole number of at least 1"),
+        (AGaLiTe, {"expansion": 0}, "expansion=0 is not a whole number of at least 1"),
+        (AGaLiTe, {"cosines": 0}, "cosines=0 is not a whole number of at least 1"),
         (GaLiTe, {"form": "scan"}, "no form 'scan'; choose one of naive, chunk, parallel"),
-        (AGaLiTe, {"chunk": 0}, "chunk=0: a chunk holds at least one unit"),
+        (AGaLiTe, {"chunk": 0}, "chunk=0 is not a whole number of at least 1"),
     ],
 )
 def test_options_that_do_not_fit(member, options, message) -> None:

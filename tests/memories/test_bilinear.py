@@ -121,10 +121,10 @@ def test_the_state_is_as_large_as_promised() -> None:
         ({"transition": "dense"}, "no transition 'dense'; choose one of full, factored, block, rotation, diagonal"),
         ({"transition": "block", "block": 4}, "hidden=6 does not split into blocks of 4"),
         ({"transition": "rotation", "hidden": 5}, "hidden=5 does not split into blocks of 2"),
-        ({"hidden": 0}, "hidden=0, rank=0: nothing is kept then"),
-        ({"transition": "factored", "rank": 0}, "hidden=6, rank=0: nothing is kept then"),
+        ({"hidden": 0}, "hidden=0 is not a whole number of at least 1"),
+        ({"transition": "factored", "rank": 0}, "rank=0 is not a whole number of at least 1"),
         ({"form": "scan"}, "no form 'scan'; choose one of naive, chunk"),
-        ({"chunk": 0}, "chunk=0: a chunk holds at least one unit"),
+        ({"chunk": 0}, "chunk=0 is not a whole number of at least 1"),
     ],
 )
 def test_options_that_do_not_fit(options, message) -> None:

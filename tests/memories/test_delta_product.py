@@ -146,7 +146,7 @@ def test_gates_can_be_watched() -> None:
     ("options", "message"),
     [
         ({"heads": 20}, "heads of width 0, values of 0, 2 writes a unit: give 1 or more of each"),
-        ({"writes": 0}, "0 writes a unit: give 1 or more of each"),
+        ({"writes": 0}, "writes=0 is not a whole number of at least 1"),
         ({"form": "scan"}, "no form 'scan'; choose one of naive, chunk, parallel"),
         ({"convolution": 1}, "width 1 sees no earlier unit"),
     ],

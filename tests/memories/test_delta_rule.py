@@ -97,7 +97,7 @@ def test_zero_inputs_have_finite_gradients() -> None:
     [
         ({"heads": 5}, "dim=12 does not split into 5 heads"),
         ({"form": "scan"}, "no form 'scan'; choose one of naive, chunk, parallel"),
-        ({"chunk": 0}, "chunk=0: a chunk holds at least one unit"),
+        ({"chunk": 0}, "chunk=0 is not a whole number of at least 1"),
         ({"convolution": 1}, "width 1 sees no earlier unit"),
     ],
 )

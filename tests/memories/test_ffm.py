@@ -140,12 +140,12 @@ def test_the_state_is_as_large_as_promised_and_gates_can_be_watched() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"memory": 0}, "memory=0, context=4: FFM keeps nothing then"),
-        ({"context": 0}, "memory=32, context=0: FFM keeps nothing then; give 1 or more of both"),
+        ({"memory": 0}, "memory=0 is not a whole number of at least 1"),
+        ({"context": 0}, "context=0 is not a whole number of at least 1"),
         ({"shortest_period": 0.0}, "shortest_period=0.0, .*: periods need 0 < shortest <= longest"),
         ({"longest_period": 0.5}, "longest_period=0.5: periods need"),
         ({"form": "scan"}, "no form 'scan'; choose one of naive, chunk, parallel"),
-        ({"chunk": 0}, "chunk=0: a chunk holds at least one unit"),
+        ({"chunk": 0}, "chunk=0 is not a whole number of at least 1"),
     ],
 )
 def test_options_that_do_not_fit(options, message) -> None:

@@ -108,8 +108,8 @@ def test_its_gate_can_be_watched() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"width": 0}, "width=0, layers=2: an FSMN keeps nothing then"),
-        ({"layers": 0}, "width=6, layers=0: an FSMN keeps nothing then"),
+        ({"width": 0}, "width=0 is not a whole number of at least 1"),
+        ({"layers": 0}, "layers=0 is not a whole number of at least 1"),
         ({"order": 1}, "width=1, dilation=1: a convolution sees no earlier unit then"),
         ({"convolution": 1}, "width 1 sees no earlier unit"),
     ],

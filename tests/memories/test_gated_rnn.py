@@ -62,7 +62,7 @@ def test_its_state_and_what_can_be_watched() -> None:
 
 
 def test_bad_options() -> None:
-    with pytest.raises(ValueError, match="neurons=0: a gated RNN keeps nothing then"):
+    with pytest.raises(ValueError, match="neurons=0 is not a whole number of at least 1"):
         GatedRNN(6, neurons=0)
     with pytest.raises(ValueError, match="GatedRNN has no form 'fft'"):
         GatedRNN(6, form="fft")

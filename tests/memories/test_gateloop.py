@@ -162,7 +162,7 @@ def test_magnitudes_start_high_and_can_be_watched() -> None:
         ({"heads": 5}, "dim=12 does not split into 5 heads; make dim a multiple of heads"),
         ({"transition": "real"}, "no transition 'real'; choose one of separate, polar"),
         ({"form": "scan"}, "no form 'scan'; choose one of naive, chunk, parallel"),
-        ({"chunk": 0}, "chunk=0: a chunk holds at least one unit"),
+        ({"chunk": 0}, "chunk=0 is not a whole number of at least 1"),
     ],
 )
 def test_options_that_do_not_fit(options, message) -> None:

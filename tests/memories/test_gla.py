@@ -97,9 +97,9 @@ def test_it_keeps_nearly_all_at_the_start_and_decays_can_be_watched() -> None:
     ("options", "message"),
     [
         ({"heads": 5}, r"6 key and 12 value channels \(dim=12\) do not split into 5 heads"),
-        ({"key_expansion": 0.0}, "0 key and 12 value channels"),
-        ({"rank": 0}, "rank=0, temperature=16.0: decays need rank >= 1"),
-        ({"temperature": 0.0}, "temperature=0.0: decays need"),
+        ({"key_expansion": 0.0}, "key_expansion=0.0 is not a finite number above 0"),
+        ({"rank": 0}, "rank=0 is not a whole number of at least 1"),
+        ({"temperature": 0.0}, "temperature=0.0 is not a finite number above 0"),
         ({"norm": "group"}, "no norm 'group'; choose one of rms, layer"),
         ({"form": "scan"}, "no form 'scan'; choose one of naive, chunk, parallel"),
         ({"convolution": 1}, "width 1 sees no earlier unit"),

@@ -157,12 +157,12 @@ def test_the_gate_can_be_watched() -> None:
     ("kind", "options", "message"),
     [
         (HiPPO, {"measure": "fourier"}, "HiPPO has no measure 'fourier'; choose one of legs, legt, lagt"),
-        (HiPPO, {"signals": 0}, "signals=0: HiPPO keeps nothing then"),
-        (HiPPO, {"order": 0}, "order=0: a polynomial has at least one coefficient"),
-        (HiPPO, {"measure": "legt", "window": 0.0}, "window=0.0: a window spans some time"),
-        (LMU, {"signals": 0}, "signals=0: an LMU keeps nothing then"),
-        (LMU, {"window": -1.0}, "window=-1.0: a window spans some time"),
-        (ParallelLMU, {"order": 0}, "order=0: a polynomial has at least one coefficient"),
+        (HiPPO, {"signals": 0}, "HiPPO: signals=0 is not a whole number of at least 1"),
+        (HiPPO, {"order": 0}, "HiPPO: order=0 is not a whole number of at least 1"),
+        (HiPPO, {"measure": "legt", "window": 0.0}, "window=0.0 is not a finite number above 0"),
+        (LMU, {"signals": 0}, "LMU: signals=0 is not a whole number of at least 1"),
+        (LMU, {"window": -1.0}, "window=-1.0 is not a finite number above 0"),
+        (ParallelLMU, {"order": 0}, "ParallelLMU: order=0 is not a whole number of at least 1"),
         (ParallelLMU, {"form": "fft"}, "ParallelLMU has no form 'fft'"),
     ],
 )

@@ -101,7 +101,7 @@ def test_the_step_size_can_be_watched() -> None:
     ("options", "message"),
     [
         ({"heads": 5}, "dim=12 does not split into 5 heads; make dim a multiple of heads"),
-        ({"slots": 0}, "heads of width 0 and values of 3: give 1 or more of both"),
+        ({"slots": 0}, "slots=0 is not a whole number of at least 1"),
         ({"objective": "recall"}, "no objective 'recall'; choose one of decoding, similarity"),
         ({"convolution": 1}, "width 1 sees no earlier unit"),
     ],

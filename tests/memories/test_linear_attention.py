@@ -66,7 +66,7 @@ def test_the_state_is_float32_under_narrower_inputs() -> None:
     [
         ({"heads": 5}, "dim=12 does not split into 5 heads"),
         ({"form": "scan"}, "no form 'scan'; choose one of naive, chunk, parallel"),
-        ({"chunk": 0}, "chunk=0: a chunk holds at least one unit"),
+        ({"chunk": 0}, "chunk=0 is not a whole number of at least 1"),
         ({"convolution": 1}, "width 1 sees no earlier unit"),
     ],
 )

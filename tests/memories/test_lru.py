@@ -72,12 +72,12 @@ def test_the_state_is_as_large_as_promised() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"states": 0}, "states=0: an LRU keeps nothing then; give 1 or more"),
+        ({"states": 0}, "states=0 is not a whole number of at least 1"),
         ({"inner": 0.9, "outer": 0.9}, "inner=0.9, outer=0.9, .*: a ring needs 0 <= inner < outer <= 1"),
         ({"outer": 1.1}, "outer=1.1, .*: a ring needs 0 <= inner < outer <= 1"),
         ({"largest_phase": 0.0}, "largest_phase=0.0: a ring needs .* and a phase above 0"),
         ({"form": "scan"}, "no form 'scan'; choose one of naive, chunk, parallel"),
-        ({"chunk": 0}, "chunk=0: a chunk holds at least one unit"),
+        ({"chunk": 0}, "chunk=0 is not a whole number of at least 1"),
     ],
 )
 def test_options_that_do_not_fit(options, message) -> None:

@@ -87,7 +87,7 @@ def test_its_state_and_its_pace() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"states": 0}, "states=0, outputs=1: an LSSL has at least one of each"),
+        ({"states": 0}, "states=0 is not a whole number of at least 1"),
         ({"measure": "fourier"}, "LSSL has no measure 'fourier'"),
         ({"measure": "random", "learned": True}, "a random matrix has no family to stay in"),
         ({"least_pace": 0.2}, "least_pace=0.2, most_pace=0.1: paces need"),

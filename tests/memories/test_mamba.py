@@ -113,7 +113,7 @@ def test_the_state_is_as_large_as_promised() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"states": 0}, "states=0, expansion=2: Mamba keeps nothing then"),
+        ({"states": 0}, "states=0 is not a whole number of at least 1"),
         ({"form": "scan"}, "no form 'scan'; choose one of naive, chunk, parallel"),
         ({"convolution": 1}, "width 1 sees no earlier unit"),
     ],

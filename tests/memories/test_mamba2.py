@@ -112,7 +112,7 @@ def test_the_state_is_as_large_as_promised() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"states": 0}, "states=0, expansion=2: Mamba-2 keeps nothing then"),
+        ({"states": 0}, "states=0 is not a whole number of at least 1"),
         ({"width": 7}, "24 channels do not split into heads of width=7"),
         ({"width": 8, "groups": 2}, "3 heads do not split into 2 groups"),
         ({"form": "scan"}, "no form 'scan'; choose one of naive, chunk, parallel"),

@@ -101,11 +101,11 @@ def test_scores_can_be_watched() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"slots": 0}, "slots=0, summary=4: no notes can be taken then"),
+        ({"slots": 0}, "slots=0 is not a whole number of at least 1"),
         ({"importance": 1.0}, "importance=1.0, forgetting=0.3: thresholds of a sigmoid lie in"),
-        ({"states": 0}, "states=0, expansion=2: Mamba keeps nothing then"),
+        ({"states": 0}, "states=0 is not a whole number of at least 1"),
         ({"form": "scan"}, "no form 'scan'; choose one of naive, chunk, parallel"),
-        ({"chunk": 0}, "chunk=0: a chunk holds at least one unit"),
+        ({"chunk": 0}, "chunk=0 is not a whole number of at least 1"),
     ],
 )
 def test_options_that_do_not_fit(options, message) -> None:

@@ -121,7 +121,7 @@ def test_the_state_is_as_large_as_promised() -> None:
         ({"expansion": 0.0}, "expansion=0.0 leaves no channels of dim=12; give 1 or more"),
         ({"candidate": "tanh"}, "no candidate 'tanh'; choose one of positive, linear"),
         ({"form": "log"}, "no form 'log'; choose one of naive, chunk, parallel"),
-        ({"chunk": 0}, "chunk=0: a chunk holds at least one unit"),
+        ({"chunk": 0}, "chunk=0 is not a whole number of at least 1"),
     ],
 )
 def test_options_that_do_not_fit(options, message) -> None:

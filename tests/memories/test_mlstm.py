@@ -100,7 +100,7 @@ def test_gates_start_as_in_the_paper_and_can_be_watched() -> None:
     [
         ({"heads": 4}, "dim=12 does not split into 4 heads of even width; make it a multiple of 8"),
         ({"form": "scan"}, "no form 'scan'; choose one of naive, chunk, parallel"),
-        ({"chunk": -1}, "chunk=-1: a chunk holds at least one unit"),
+        ({"chunk": -1}, "chunk=-1 is not a whole number of at least 1"),
     ],
 )
 def test_options_that_do_not_fit(options, message) -> None:

@@ -155,7 +155,7 @@ def test_routing_can_be_watched_and_balanced() -> None:
     [
         ({"heads": 20}, "heads of width 0 and values of 0: give 1 or more of both"),
         ({"activated": 5}, "activated=5 of 4 memories; choose between 1 and all of them"),
-        ({"activated": 0}, "activated=0 of 4 memories; choose between 1 and all of them"),
+        ({"activated": 0}, "activated=0 is not a whole number of at least 1"),
         ({"form": "scan"}, "no form 'scan'; choose one of naive, chunk, parallel"),
         ({"convolution": 1}, "width 1 sees no earlier unit"),
     ],

@@ -119,7 +119,7 @@ def test_the_state_is_as_large_as_promised(memory) -> None:
     ("options", "message"),
     [
         ({"kernel": 1}, "kernel=1: a filter of one tap sees no earlier unit"),
-        ({"levels": 0}, "levels=0: a tree without levels keeps nothing"),
+        ({"levels": 0}, "levels=0 is not a whole number of at least 1"),
         ({"longest": 1}, "longest=1, levels=0: a tree without levels keeps nothing"),
         ({"selection": "all"}, "no selection 'all'; choose one of fading, uniform"),
         ({"memory": 4}, "memory=4: fading keeps one coefficient of every level"),

@@ -103,7 +103,7 @@ def test_the_state_is_as_large_as_promised() -> None:
         ({"heads": 4}, "dim=12 does not split into 4 heads of even width; make it a multiple of 8"),
         ({"norm": "layer"}, "no norm 'layer'; choose one of group, rms"),
         ({"form": "scan"}, "no form 'scan'; choose one of naive, chunk, parallel"),
-        ({"chunk": 0}, "chunk=0: a chunk holds at least one unit"),
+        ({"chunk": 0}, "chunk=0 is not a whole number of at least 1"),
     ],
 )
 def test_options_that_do_not_fit(options, message) -> None:

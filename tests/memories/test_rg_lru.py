@@ -162,7 +162,7 @@ def test_the_state_is_as_large_as_promised(released) -> None:
         ({"width": 24, "bare": True}, "the bare RG-LRU is as wide as its input, dim=12; leave width out"),
         ({"convolution": 1}, "width 1 sees no earlier unit"),
         ({"form": "scan"}, "no form 'scan'; choose one of naive, chunk, parallel"),
-        ({"chunk": 0}, "chunk=0: a chunk holds at least one unit"),
+        ({"chunk": 0}, "chunk=0 is not a whole number of at least 1"),
     ],
 )
 def test_options_that_do_not_fit(options, message) -> None:

@@ -100,7 +100,7 @@ def test_its_pace_can_be_watched() -> None:
         ({"start": "legs"}, "S4D has no start 'legs'"),
         ({"least_pace": 0.2}, "least_pace=0.2, most_pace=0.1: paces need"),
         ({"form": "fft"}, "S4D has no form 'fft'"),
-        ({"chunk": 0}, "chunk=0: a chunk holds at least one unit"),
+        ({"chunk": 0}, "chunk=0 is not a whole number of at least 1"),
     ],
 )
 def test_bad_options(options, message) -> None:

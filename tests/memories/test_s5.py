@@ -95,12 +95,12 @@ def test_the_state_is_as_large_as_promised() -> None:
     ("options", "message"),
     [
         ({"blocks": 4}, "states=12 do not split into blocks=4 of conjugate pairs; make them a multiple of twice"),
-        ({"states": 0}, "states=0 do not split"),
-        ({"blocks": 0}, "into blocks=0 of conjugate pairs"),
+        ({"states": 0}, "states=0 is not a whole number of at least 1"),
+        ({"blocks": 0}, "blocks=0 is not a whole number of at least 1"),
         ({"shortest": 0.0}, "shortest=0.0, longest=0.1: time steps need 0 < shortest <= longest"),
         ({"shortest": 1.0}, "shortest=1.0, longest=0.1: time steps need"),
         ({"form": "scan"}, "no form 'scan'; choose one of naive, chunk, parallel"),
-        ({"chunk": 0}, "chunk=0: a chunk holds at least one unit"),
+        ({"chunk": 0}, "chunk=0 is not a whole number of at least 1"),
     ],
 )
 def test_options_that_do_not_fit(options, message) -> None:

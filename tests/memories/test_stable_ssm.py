@@ -100,12 +100,12 @@ def test_what_it_keeps_can_be_watched() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"states": 0}, "states=0: a StableSSM keeps nothing then"),
+        ({"states": 0}, "states=0 is not a whole number of at least 1"),
         ({"parameterization": "relu"}, "no parameterization 'relu'; choose one of direct, exp, softplus, best"),
         ({"activation": "gelu"}, "no activation 'gelu'; choose one of tanh, hardtanh, linear"),
         ({"least_pace": 0.2}, "least_pace=0.2, most_pace=0.1: paces need"),
         ({"form": "fft"}, "StableSSM has no form 'fft'"),
-        ({"chunk": 0}, "chunk=0: a chunk holds at least one unit"),
+        ({"chunk": 0}, "chunk=0 is not a whole number of at least 1"),
     ],
 )
 def test_options_that_do_not_fit(options, message) -> None:

@@ -79,12 +79,12 @@ def test_the_state_is_as_large_as_promised() -> None:
     ("options", "message"),
     [
         ({"heads": 5}, "dim=12 does not split into 5 heads"),
-        ({"width": 0}, "heads of width 0 and values of 4: give 1 or more of both"),
-        ({"order": 0}, "order=0: all keys look alike"),
+        ({"width": 0}, "width=0 is not a whole number of at least 1"),
+        ({"order": 0}, "order=0 is not a whole number of at least 1"),
         ({"order": 3}, "order=3: weights of an odd order may sum to 0; make it even"),
         ({"norm": "layer"}, "no norm 'layer'; choose one of sum, l2, rms"),
         ({"form": "scan"}, "no form 'scan'; choose one of naive, chunk, parallel"),
-        ({"chunk": 0}, "chunk=0: a chunk holds at least one unit"),
+        ({"chunk": 0}, "chunk=0 is not a whole number of at least 1"),
     ],
 )
 def test_options_that_do_not_fit(options, message) -> None:

@@ -95,8 +95,8 @@ def test_its_weights_can_be_stored() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"channels": 0}, "channels=0, levels=8: a TCN keeps nothing then"),
-        ({"levels": 0}, "channels=12, levels=0: a TCN keeps nothing then"),
+        ({"channels": 0}, "channels=0 is not a whole number of at least 1"),
+        ({"levels": 0}, "levels=0 is not a whole number of at least 1"),
         ({"kernel": 1}, "width=1, dilation=1: a convolution sees no earlier unit then"),
     ],
 )

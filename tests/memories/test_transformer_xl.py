@@ -160,8 +160,8 @@ def test_the_state_is_as_large_as_promised() -> None:
     ("options", "message"),
     [
         ({"heads": 3}, "dim=8 must be even and split into 3 heads"),
-        ({"segment": 0}, "segment=0 and memory_length=512 must be at least 1"),
-        ({"memory_length": 0}, "memory_length=0 must be at least 1"),
+        ({"segment": 0}, "segment=0 is not a whole number of at least 1"),
+        ({"memory_length": 0}, "memory_length=0 is not a whole number of at least 1"),
         ({"norm": "both"}, "norm='both' is unknown; give 'post' or 'pre'"),
     ],
 )

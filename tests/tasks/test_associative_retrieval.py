@@ -116,8 +116,8 @@ def test_the_generator_decides(form):
     ("make", "message"),
     [
         (lambda: AssociativeRetrieval("recall"), "form = 'recall'"),
-        (lambda: AssociativeRetrieval(key_length=0), "key_length = 0"),
-        (lambda: AssociativeRetrieval(value_length=0), "value_length = 0"),
+        (lambda: AssociativeRetrieval(key_length=0), "key_length=0 is not a whole number of at least 1"),
+        (lambda: AssociativeRetrieval(value_length=0), "value_length=0 is not a whole number of at least 1"),
         (lambda: AssociativeRetrieval(symbols=1), "symbols = 1"),
         (lambda: AssociativeRetrieval(symbols=101), "symbols = 101"),
         (lambda: AssociativeRetrieval().episodes(2, 17, generator()), "17 pairs need .* make 16 keys"),

@@ -59,9 +59,12 @@ def test_the_generator_decides(task):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Copy(symbols=1), "symbols = 1"),
-        (lambda: Reverse(symbols=0), "symbols = 0"),
-        (lambda: Copy(repeats=0), "repeats = 0"),
+        (
+            lambda: Copy(symbols=1),
+            "Copy: symbols=1 is not a whole number of at least 2; give symbols=16",
+        ),
+        (lambda: Reverse(symbols=0), "Reverse: symbols=0 is not a whole number of at least 2"),
+        (lambda: Copy(repeats=0), "Copy: repeats=0 is not a whole number of at least 1"),
         (lambda: Copy().episodes(0, 3, generator()), "batch = 0"),
         (lambda: Reverse().episodes(3, 0, generator()), "length = 0"),
         (lambda: Copy().episodes(3, -1, generator()), "length = -1"),

@@ -94,7 +94,7 @@ def test_brackets_reach_their_depth_and_no_more() -> None:
 def test_bad_languages() -> None:
     with pytest.raises(ValueError, match="there is no language 'tomita-8'; choose one of flip-flop"):
         FormalLanguage("tomita-8")
-    with pytest.raises(ValueError, match="depth = 0: nothing can be opened then"):
+    with pytest.raises(ValueError, match="depth=0 is not a whole number of at least 1"):
         FormalLanguage("bounded-dyck", depth=0)
     with pytest.raises(ValueError, match="both count something"):
         FormalLanguage().episodes(0, 5, torch.Generator())

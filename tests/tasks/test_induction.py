@@ -39,5 +39,5 @@ def test_bad_input() -> None:
         draw(9, batch=0)
     with pytest.raises(ValueError, match="length = 2: give"):
         draw(2)
-    with pytest.raises(ValueError, match="symbols = 1 leaves nothing to tell apart"):
+    with pytest.raises(ValueError, match="symbols=1 is not a whole number of at least 2"):
         Induction(symbols=1)

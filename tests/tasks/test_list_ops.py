@@ -215,7 +215,7 @@ def test_rows_that_are_short_enough(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"depth": 1}, "depth = 1, arguments = 10: there is nothing to compute; give 2 or more"),
+        ({"depth": 1}, "depth=1 is not a whole number of at least 2"),
         ({"part": "all"}, "part = 'all' is unknown; choose one of train, valid, test"),
         ({"test": "some.tsv"}, "there is no file to train on beside some.tsv; give train= too"),
         ({"train": "none.tsv"}, r"none.tsv is no file; give one of rows, or none for expressions that are drawn"),

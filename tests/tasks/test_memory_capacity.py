@@ -69,7 +69,10 @@ def test_a_nonlinear_one_depends_on_the_scale() -> None:
 
 
 def test_bad_input() -> None:
-    for options, message in (({"lags": 0}, "lags = 0, scale = 1.0"), ({"scale": 0.0}, "lags = 16, scale = 0.0")):
+    for options, message in (
+        ({"lags": 0}, "lags=0 is not a whole number of at least 1"),
+        ({"scale": 0.0}, "scale=0.0 is not a finite number above 0"),
+    ):
         with pytest.raises(ValueError, match=message):
             MemoryCapacity(**options)
     with pytest.raises(ValueError, match="length = 4: give 1 row or more, and 5 units or more for 5 lags"):

@@ -171,8 +171,8 @@ def test_it_is_reproducible() -> None:
     ("length", "options", "message"),
     [
         (9, {"mode": "two"}, "mode = 'two' is unknown; choose one of single, multi_key, multi_value"),
-        (9, {"symbols": 1}, "symbols = 1 leaves nothing to tell apart; give 2 or more"),
-        (9, {"value_tokens": 0}, "needles = 4, key_tokens = 1, value_tokens = 0: all count something; give 1 or more"),
+        (9, {"symbols": 1}, "symbols=1 is not a whole number of at least 2"),
+        (9, {"value_tokens": 0}, "value_tokens=0 is not a whole number of at least 1"),
         (9, {"mode": "multi_key", "symbols": 3}, "4 needles need .* 3 symbols make 3 keys of 1 tokens; raise key_tok"),
         (9, {"depth": 1.5}, "depth = 1.5 is a share of the filler; give a number from 0 to 1"),
         (9, {"mode": "multi_value", "depth": 0.5}, "depth = 0.5: multi_value asks for needles at several places"),

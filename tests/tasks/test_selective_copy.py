@@ -42,5 +42,5 @@ def test_bad_input() -> None:
         draw(0, batch=3)
     with pytest.raises(ValueError, match="9 symbols do not fit into 8 units; raise units"):
         draw(9, units=8)
-    with pytest.raises(ValueError, match="symbols = 1 leaves nothing to tell apart"):
+    with pytest.raises(ValueError, match="symbols=1 is not a whole number of at least 2"):
         SelectiveCopy(symbols=1)

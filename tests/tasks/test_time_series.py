@@ -97,11 +97,11 @@ def test_it_is_reproducible() -> None:
 
 
 def test_bad_input() -> None:
-    with pytest.raises(ValueError, match="delay = 0, horizon = 10"):
+    with pytest.raises(ValueError, match="MackeyGlass: delay=0 is not a whole number of at least 1"):
         MackeyGlass(delay=0)
     with pytest.raises(ValueError, match="length = 4090: give 1 row or more, and 1 to 4,086 units"):
         draw(MackeyGlass(), 4090)
-    with pytest.raises(ValueError, match="order = 1 looks back at nothing"):
+    with pytest.raises(ValueError, match="NARMA: order=1 is not a whole number of at least 2"):
         NARMA(order=1)
     with pytest.raises(ValueError, match="length = 10: give 1 row or more, and more units than the order of 10"):
         draw(NARMA(), 10)

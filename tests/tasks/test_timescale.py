@@ -44,7 +44,7 @@ def test_it_is_drawn_from_the_generator_alone() -> None:
 
 
 def test_bad_numbers() -> None:
-    with pytest.raises(ValueError, match=r"noise=-1\.0: a deviation is not below 0"):
+    with pytest.raises(ValueError, match=r"noise=-1\.0 is not a finite number of at least 0"):
         TimescaleShift(noise=-1.0)
     with pytest.raises(ValueError, match="length = 24: give 1 curve or more, and 25 samples or more"):
         TimescaleShift().episodes(3, 24, generator())

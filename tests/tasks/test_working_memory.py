@@ -300,7 +300,7 @@ def test_answers_are_balanced_and_reproducible(family) -> None:
     [
         ("dual-task", 3, {}, "there is no family 'dual-task'; choose one of item-recognition, "),
         ("serial-recall", 3, {"delay": 2}, "delay = 2: serial-recall has no delay; leave it None"),
-        ("item-recognition", 3, {"delay": -1}, "delay = -1: item-recognition takes one of 0, 1, 2 and so on"),
+        ("item-recognition", 3, {"delay": -1}, "delay=-1 is not a whole number of at least 0"),
         ("item-recognition", 3, {"difference": 3}, "difference = 3: item-recognition takes one of 2, 4, 6, 8, 10"),
         ("free-recall", 3, {"difference": 2}, "difference = 2: free-recall has no difference; leave it None"),
         ("task-switching", 3, {"variant": "up"}, "variant = 'up': task-switching takes one of cued, alternate"),

@@ -15,8 +15,8 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from functools import cache
-from inspect import Parameter, signature
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from inspect import BoundArguments, Parameter, signature
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 T = TypeVar("T")
 
@@ -85,7 +85,7 @@ def fault(value: Any, domain: Any, name: str = "") -> str | None:
         value: to be examined.
         domain: an annotation: numbers, text, booleans, None, literals, unions, lists, tuples, mappings, dataclasses (of
             which a mapping stands for its fields), typed dictionaries, other classes. What is none of these, such as a
-            callable or a protocol, is not examined.
+            callable or a protocol that no check at run time knows, is not examined.
         name: of the value.
     """
     domain = _as_list(domain)
@@ -104,7 +104,9 @@ def fault(value: Any, domain: Any, name: str = "") -> str | None:
     if origin is Literal:
         known = any(value == each and type(value) is type(each) for each in arguments)
         return None if known else f"{shown(value, name)} is not {describe(domain)}"
-    if domain is Any or isinstance(domain, (TypeVar, str)) or getattr(domain, "_is_protocol", False):
+    if domain is Any or isinstance(domain, (TypeVar, str)):
+        return None
+    if getattr(domain, "_is_protocol", False) and not getattr(domain, "_is_runtime_protocol", False):
         return None
     if not _is_of_kind(value, domain):
         return f"{shown(value, name)} is not {describe(domain)}"
@@ -180,8 +182,31 @@ def check_arguments(cls: type, arguments: Mapping[str, Any]) -> None:
     """
     for key, (domain, default) in argument_domains(cls).items():
         if key in arguments and (found := fault(arguments[key], domain, key)):
-            mend = "a size such as 64" if default is Parameter.empty else f"{key}={default!r}, the default, or another"
+            needed = "a size such as 64" if _is_number(domain) else "one"
+            mend = needed if default is Parameter.empty else f"{key}={default!r}, the default, or another"
             raise ValueError(f"{cls.__name__}: {found}; give {mend}")
+
+
+class Checked:
+    """A class whose constructor's arguments are examined against its annotations before ``__init__`` runs."""
+
+    def __new__(cls: type[T], *args: Any, **kwargs: Any) -> T:
+        bound_arguments(cls, args, kwargs)
+        return object.__new__(cls)
+
+
+def bound_arguments(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> BoundArguments | None:
+    """Arguments of a constructor by name, examined; None where they cannot be bound, of which ``__init__`` will tell.
+
+    Raises:
+        ValueError: of :func:`check_arguments`.
+    """
+    try:
+        bound = signature(cls.__init__).bind(None, *args, **kwargs)
+    except TypeError:  # copying an object passes no arguments at all, either
+        return None
+    check_arguments(cls, bound.arguments)
+    return bound
 
 
 @cache
@@ -209,7 +234,14 @@ def as_size(domain: Any, default: Any) -> Any:
     origin, arguments = get_origin(domain), get_args(domain)
     if origin in (Union, types.UnionType):
         return Union[tuple(as_size(each, default) for each in arguments)]  # noqa: UP007 - built at run time
+    if origin in (list, tuple, collections.abc.Sequence):
+        parts = (each if each is Ellipsis else as_size(each, Parameter.empty) for each in arguments)
+        return cast(Any, origin)[tuple(parts)]
     return domain
+
+
+def _is_number(domain: Any) -> bool:
+    return get_origin(domain) is Annotated and get_args(domain)[0] is int
 
 
 def _fault_of_number(value: Any, kind: Any, bound: Bound, name: str) -> str | None:
@@ -235,7 +267,7 @@ def _is_of_kind(value: Any, domain: Any) -> bool:
         return isinstance(value, Mapping) or (isinstance(domain, type) and type(value) is domain)
     if kind in (Union, types.UnionType):
         return any(_is_of_kind(value, each) for each in get_args(domain))
-    if isinstance(kind, type) and not getattr(kind, "_is_protocol", False):
+    if isinstance(kind, type) and getattr(kind, "_is_runtime_protocol", not getattr(kind, "_is_protocol", False)):
         return isinstance(value, kind)
     return True
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from abc import abstractmethod
 from collections.abc import Callable
@@ -12,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from .domain import check_arguments
+from .domain import bound_arguments
 from .pieces import Pieces, first_leaf, map_leaves
 from .state import batch_size, leaves, nbytes, structure
 from .state_classes import live, note, note_declared
@@ -56,13 +55,9 @@ class Memory(nn.Module, Generic[S]):
     def __new__(cls: type[M], *args: Any, **kwargs: Any) -> M:
         self = object.__new__(cls)
         live(self)
-        try:
-            bound = inspect.signature(cls.__init__).bind(self, *args, **kwargs)
-        except TypeError:
-            return self  # __init__ is about to say what is wrong; copying an object passes no arguments at all
-        check_arguments(cls, bound.arguments)
-        bound.apply_defaults()
-        self.__dict__["_arguments"] = dict(list(bound.arguments.items())[1:])
+        if bound := bound_arguments(cls, args, kwargs):
+            bound.apply_defaults()
+            self.__dict__["_arguments"] = dict(list(bound.arguments.items())[1:])
         return self
 
     @property
@@ -218,6 +213,8 @@ class Memory(nn.Module, Generic[S]):
             leaf = None
         if not isinstance(leaf, Tensor):
             raise ValueError(f"{name} reads a tensor, not a {type(x).__name__}; write torch.as_tensor(x)")
+        if leaf.layout != torch.strided:
+            raise ValueError(f"{name} reads a dense tensor, not {leaf.layout}; write x.to_dense()")
         if self.dim is not None and (leaf.ndim != 3 or leaf.shape[-1] != self.dim):
             raise ValueError(
                 f"{name} reads x of shape [batch, time, {self.dim}], not {list(leaf.shape)}"
@@ -242,8 +239,8 @@ class Memory(nn.Module, Generic[S]):
     def _check_state(self, state: S, batch: int) -> None:
         name = type(self).__name__
         try:
-            found = structure(state)
-        except (AttributeError, TypeError):
+            found = structure(state) if isinstance(state, (Tensor, tuple)) else type(state).__name__
+        except (AttributeError, TypeError, RecursionError):  # text consists of text
             found = type(state).__name__
         expected = self.__dict__.get("_reference")
         if expected is None or found != expected[0] or not self._fits(state, expected[1]):
@@ -338,6 +335,8 @@ def _check_ids(ids: Tensor, vocabulary: int, name: str) -> None:
     """Token ids; their range on a CPU alone, since an accelerator would have to be waited for."""
     if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
         raise ValueError(f"{name} reads token ids, whole numbers, not {ids.dtype}; write x.long()")
+    if ids.ndim != 2:
+        raise ValueError(f"{name} reads token ids [batch, time], not x of shape {list(ids.shape)}; drop the other axes")
     if ids.device.type != "cpu" or torch.compiler.is_compiling():
         return
     least, most = (int(end) for end in ids.aminmax())
@@ -367,7 +366,7 @@ def _check_length(length: Tensor | None, batch: int, time: int) -> Tensor | None
         return None
     if not isinstance(length, Tensor):
         raise ValueError(f"length is a {type(length).__name__}, not a tensor; write torch.tensor(length)")
-    if tuple(length.shape) != (batch,) or length.is_floating_point():
+    if tuple(length.shape) != (batch,) or length.is_floating_point() or length.dtype == torch.bool:
         raise ValueError(
             f"length has shape {list(length.shape)} and {length.dtype}; give one whole number a row: [{batch}]"
         )

@@ -51,7 +51,7 @@ def described(card: Card) -> Described:
     """What a card's class says of itself. Somebody's own class is imported for it."""
     module, _, name = card.target.rpartition(":")
     found = _of_own(card.load()) if card.family == OWN else _read(f"mnesis.{module}", name)
-    if module.startswith(("tasks.", "claims.")):
+    if module.startswith("claims."):
         return found
     sized = {
         key: Option(key, as_size(option.domain, _value(option.default)), option.default)

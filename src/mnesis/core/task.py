@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from .domain import Checked
+
 
 class Forks(NamedTuple):
     """Questions put to forks of the state while an episode is read; what they read does not stay.
@@ -74,7 +76,7 @@ class Stream:
     questions: tuple[Question, ...] = field(default=())
 
 
-class Task(ABC):
+class Task(Checked, ABC):
     """Draws episodes for a length and a seed; scores answers."""
 
     vocabulary: int

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from ..core.domain import Checked
+
 
 class Bank:
     """Slots, with what is worked out once for all reads of them.
@@ -54,7 +56,7 @@ def as_bank(bank: Bank | Float[Tensor, "N ..."]) -> Bank:
     return bank if isinstance(bank, Bank) else Bank(bank)
 
 
-class LearnedBank(nn.Module):
+class LearnedBank(Checked, nn.Module):
     """Slots trained with the model that reads them: those drawn by what they say of x, all by how their keys fit.
 
     Weight decay on the slots hurts (arXiv 1709.07116, section 4.2), so ``learn.fit`` leaves them out of it.
@@ -72,8 +74,6 @@ class LearnedBank(nn.Module):
 
     def __init__(self, slots: int, shape: tuple[int, ...], *, match: int | None = None, deviation: float = 0.1) -> None:
         super().__init__()
-        if slots < 1:
-            raise ValueError(f"slots={slots}: a bank without slots cannot be read; give 1 or more")
         self.content = nn.Parameter(deviation * torch.randn(slots, *shape))
         self.keys = None if match is None else nn.Parameter(torch.randn(slots, match))
         for table in (self.content, self.keys):

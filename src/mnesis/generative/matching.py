@@ -79,8 +79,6 @@ class Matching(nn.Module):
 
     def __init__(self, match: int, state: int, steps: int) -> None:
         super().__init__()
-        if steps < 1:
-            raise ValueError(f"{steps} passes read nothing of a bank; give 1 or more")
         self.steps = steps
         self.key = nn.Sequential(nn.Linear(match, match), nn.ReLU())
         self.controller = nn.GRUCell(match, state)

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ..core.domain import Checked
 from .bank import Bank, as_bank
 from .likelihoods import LIKELIHOODS, Likelihood
 from .networks import Networks
@@ -44,7 +45,7 @@ class Samples(NamedTuple):
     """-1 where a model has no addresses."""
 
 
-class GenerativeModel(nn.Module, ABC):
+class GenerativeModel(Checked, nn.Module, ABC):
     """p(x | bank), trained and judged by bounds on its logarithm.
 
     Args:

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..core.domain import Checked
 from .gaussian import DiagonalGaussian
 
 HIDDEN = 256
@@ -39,7 +40,7 @@ class Template(NamedTuple):
         return Template(prior, function(self.vector), tuple(function(level) for level in self.levels))
 
 
-class Networks(nn.Module, ABC):
+class Networks(Checked, nn.Module, ABC):
     """Encoders and decoder of one family.
 
     Args:

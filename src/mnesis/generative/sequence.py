@@ -98,8 +98,6 @@ class BankReader(Memory[BankState]):
         super().__init__()
         if read not in (*ESTIMATORS, *DETERMINISTIC):
             raise ValueError(f"no read is called {read!r}; choose one of {', '.join((*ESTIMATORS, *DETERMINISTIC))}")
-        if slots < 1 or best < 1:
-            raise ValueError(f"slots={slots}, best={best}: a bank without slots cannot be read; give 1 or more")
         self.vocabulary, self.slots, self.match, self.read = vocabulary, slots, match, read
         self.samples, self.best, self.width = samples, min(best, slots), dim
         self.embedding = nn.Embedding(vocabulary, dim)

@@ -9,6 +9,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from ..core.domain import Checked
 from ..ops.attention import attend
 from ..ops.rotary import rotate
 from .mlp import MLP
@@ -26,7 +27,7 @@ class SegmentCache(NamedTuple):
     """Of the short convolution; W = 1 without one."""
 
 
-class TransformerLayer(nn.Module):
+class TransformerLayer(Checked, nn.Module):
     """Pre-norm causal attention with rotary positions, then an MLP; optionally a short convolution first.
 
     Args:
@@ -183,7 +184,7 @@ def _causal(
     return context
 
 
-class Transformer(nn.Module):
+class Transformer(Checked, nn.Module):
     """A stack of Transformer layers with a final norm: the native host of segment memories.
 
     Args:

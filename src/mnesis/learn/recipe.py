@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
+
+from ..core.domain import AtLeast, Bound, Checked, Positive
+
+Part = Annotated[float, Bound(0, 1, open_low=True)]
+"""A share of which there is something."""
+Decay = Annotated[float, Bound(0, 1, open_high=True)]
 
 
 @dataclass(frozen=True)
-class Stage:
+class Stage(Checked):
     """One step of a curriculum: episodes of one length (or a range of lengths) for so many updates.
 
     Args:
@@ -40,30 +46,16 @@ class Stage:
     batch: int
     steps: int
     truncation: int | None = None
-    promote: float | None = None
+    promote: Part | None = None
     start: Literal["fresh", "carried", "noise", "fitted noise"] = "fresh"
-    start_share: float = 1.0
-    start_deviation: float = 1.0
+    start_share: Part = 1.0
+    start_deviation: Positive = 1.0
     update: Literal["episode", "window"] = "episode"
 
     def __post_init__(self) -> None:
         low, high = self.lengths
         if not 1 <= low <= high:
             raise ValueError(f"length={self.length} is no range of lengths; give a number >= 1 or (low, high)")
-        for name in ("batch", "steps", "truncation"):
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise ValueError(f"{name}={value} leaves nothing to train on; give 1 or more")
-        if self.promote is not None and not 0 < self.promote <= 1:
-            raise ValueError(f"promote={self.promote} is no accuracy; give a number above 0 and up to 1, or None")
-        if self.start not in ("fresh", "carried", "noise", "fitted noise"):
-            raise ValueError(f"start={self.start!r} is unknown; give 'fresh', 'carried', 'noise' or 'fitted noise'")
-        if not (0 < self.start_share <= 1 and self.start_deviation > 0):
-            raise ValueError(
-                f"start_share={self.start_share}, start_deviation={self.start_deviation}: give a share above 0 and up "
-                "to 1, and a deviation above 0"
-            )
-        if self.update not in ("episode", "window"):
-            raise ValueError(f"update={self.update!r} is unknown; give 'episode' or 'window'")
 
     @property
     def lengths(self) -> tuple[int, int]:
@@ -72,7 +64,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Checked):
     """How to train: the stages in order, AdamW's numbers, the seed, and how often to save.
 
     Args:
@@ -98,12 +90,12 @@ class Recipe:
     """
 
     stages: tuple[Stage, ...]
-    learning_rate: float = 1e-3
+    learning_rate: Positive = 1e-3
     schedule: Literal["cosine", "constant"] = "cosine"
     warm_up: int = 0
-    clip: float | None = 1.0
-    weight_decay: float = 0.0
-    betas: tuple[float, float] = (0.9, 0.999)
+    clip: Annotated[float, Bound(0, open_low=True, infinite=True)] | None = 1.0
+    weight_decay: Annotated[float, AtLeast(0)] = 0.0
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
     seed: int = 0
     precision: Literal["float32", "bfloat16"] = "float32"
     save_every: int = 500
@@ -112,22 +104,6 @@ class Recipe:
     def __post_init__(self) -> None:
         if not self.stages:
             raise ValueError("a recipe without stages trains nothing; give at least one Stage(length, batch, steps)")
-        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
-            raise ValueError(f"learning_rate={self.learning_rate} does not train; give a number above 0, such as 1e-3")
-        if self.schedule not in ("cosine", "constant"):
-            raise ValueError(f"schedule={self.schedule!r} is unknown; give 'cosine' or 'constant'")
-        if self.precision not in ("float32", "bfloat16"):
-            raise ValueError(f"precision={self.precision!r} is unknown; give 'float32' or 'bfloat16'")
-        if self.clip is not None and not self.clip > 0:
-            raise ValueError(f"clip={self.clip} would erase every gradient; give a number above 0, or None")
-        if self.warm_up < 0 or self.weight_decay < 0:
-            raise ValueError(f"warm_up={self.warm_up}, weight_decay={self.weight_decay}: neither is below 0")
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"betas={self.betas} are AdamW's two decays; give two numbers in [0, 1)")
-        if self.save_every < 1 or self.log_every < 1:
-            raise ValueError(
-                f"save_every={self.save_every}, log_every={self.log_every}: both count updates; give 1 or more"
-            )
 
     @property
     def steps(self) -> int:

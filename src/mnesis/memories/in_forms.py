@@ -27,7 +27,7 @@ class MemoryInForms(Memory[S]):
         chunk: units in a chunk of that form; None = the recurrence's own default.
 
     Raises:
-        ValueError: an unknown form, or a chunk without units.
+        ValueError: an unknown form.
     """
 
     forms: ClassVar[tuple[str, ...]] = FORMS
@@ -39,8 +39,6 @@ class MemoryInForms(Memory[S]):
         super().__init__()
         if form not in self.forms:
             raise ValueError(f"{type(self).__name__} has no form {form!r}; choose one of {', '.join(self.forms)}")
-        if chunk is not None and chunk < 1:
-            raise ValueError(f"chunk={chunk}: a chunk holds at least one unit; give 1 or more, or None for the default")
         self.dim, self.form, self.chunk = dim, form, chunk
         self.run_instead: Callable[..., tuple[Tensor, ...]] | None = None
 

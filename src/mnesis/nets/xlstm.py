@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ..core.domain import Count
 from ..memories.linear.mlstm_block import MLSTMBlock
 from ..memories.recurrent.slstm import SLSTM
 from .stack import Block, Stack
@@ -38,7 +39,7 @@ class XLSTM(Stack):
         dim: int,
         *,
         layers: int = 2,
-        slstm_at: Sequence[int] = (),
+        slstm_at: Sequence[Count] = (),
         heads: int = 4,
         expansion: float = 2.0,
         hidden: int | None = None,

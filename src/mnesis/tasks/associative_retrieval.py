@@ -56,10 +56,6 @@ class AssociativeRetrieval(Task):
     def __init__(self, form: str = "remember", *, key_length: int = 1, value_length: int = 1, symbols: int = 16):
         if form not in FORMS:
             raise ValueError(f"form = {form!r} is unknown; choose 'remember' (unique keys) or 'rewrite' (latest value)")
-        if key_length < 1 or value_length < 1:
-            raise ValueError(
-                f"key_length = {key_length}, value_length = {value_length}: both count digits; give 1 or more"
-            )
         if not 2 <= symbols <= self.SEPARATOR:
             raise ValueError(
                 f"symbols = {symbols} is outside 2 to {self.SEPARATOR}, the first special id; choose within"

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int32, Int64
 
+from ..core.domain import Count, Share
 from ..core.task import Episode, Question, Stream, Task
 from . import scoring
 from .babi.files import answer_choices
@@ -70,11 +71,11 @@ class BABILong(Task):
         tokenizer: Tokenizer,
         background: Background,
         stories: str | Sequence[Story] = "simulated",
-        maximum_facts: int | None = None,
+        maximum_facts: Count | None = None,
         place: tuple[float, float] | None = None,
         questions: int = 1,
-        questions_between: float = 0.0,
-        show_answers: float = 0.1,
+        questions_between: Share = 0.0,
+        show_answers: Share = 0.1,
         scorer: str = "whole_word",
     ):
         self.task = task
@@ -228,13 +229,8 @@ class BABILong(Task):
             )
         if self.background.tokenizer.fingerprint() != self.tokenizer.fingerprint():
             raise ValueError("the background was tokenised by another tokenizer; make both with the same one")
-        for name, value in (("questions_between", self.questions_between), ("show_answers", self.show_answers)):
-            if not 0 <= value <= 1:
-                raise ValueError(f"{name}={value} is a probability; give a number from 0 to 1")
         if self.place is not None and not 0 <= self.place[0] < self.place[1] <= 1:
             raise ValueError(f"place={self.place} must be two parts of the length, 0 <= first < second <= 1")
-        if self.questions < 1:
-            raise ValueError(f"questions={self.questions}: a stream without a question cannot be scored; ask for 1")
         if not isinstance(stories, str) and self.questions > 1:
             raise ValueError(
                 f"questions={self.questions}: a story from files has one question at its end; give 1, or simulate"

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..core.domain import Count
 from ..core.task import Episode, Forks, Task
 from .babi.moving import OBJECTS, PEOPLE, ROOMS, oracle, simulate
 from .babilong import BABILong
@@ -62,7 +63,7 @@ class BABILongLives(Task):
         window: int = 512,
         period: int | None = None,
         shortest: int = 1,
-        forks: int = 4,
+        forks: Count = 4,
         questions: float = 0.2,
         easier: bool = False,
         renamed: bool = False,
@@ -71,12 +72,6 @@ class BABILongLives(Task):
         if task.task not in (1, 2, 3):
             raise ValueError(f"bAbI task {task.task} has no oracle to ask all the while; train on tasks 1, 2 or 3")
         period = window if period is None else period
-        least_of = {"window": (window, 1), "period": (period, 1), "shortest": (shortest, 1), "forks": (forks, 0)}
-        for name, (value, least) in least_of.items():
-            if value < least:
-                raise ValueError(f"{name}={value}: give {least} or more")
-        if facts is not None and facts < 1:
-            raise ValueError(f"facts={facts}: a story without facts has nothing to ask; give 1 or more, or None")
         self.babilong, self.window, self.period, self.shortest = task, window, period, shortest
         self.forks, self.questions, self.facts = forks, questions, facts
         self.renamed = renamed

@@ -9,20 +9,20 @@ at 120 to 360. Loss and accuracy look at what follows the start token only.
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Annotated
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from ..core.domain import AtLeast
 from ..core.task import Episode, Task
 
 
 class _Transcription(Task):
     """Source, start token, and what is made of the source."""
 
-    def __init__(self, *, symbols: int = 16):
-        if symbols < 2:
-            raise ValueError(f"symbols = {symbols} leaves nothing to remember; give 2 or more")
+    def __init__(self, *, symbols: Annotated[int, AtLeast(2)] = 16):
         self.symbols = symbols
         self.start = symbols
         """The token after which the source is asked for."""
@@ -72,10 +72,8 @@ class Copy(_Transcription):
         ValueError: ``symbols`` below 2 or ``repeats`` below 1.
     """
 
-    def __init__(self, *, symbols: int = 16, repeats: int = 2):
+    def __init__(self, *, symbols: Annotated[int, AtLeast(2)] = 16, repeats: int = 2):
         super().__init__(symbols=symbols)
-        if repeats < 1:
-            raise ValueError(f"repeats = {repeats} asks for nothing; give 1 or more")
         self.repeats = repeats
 
     def answer(self, source: Int[Tensor, "B L"]) -> Int[Tensor, "B A"]:

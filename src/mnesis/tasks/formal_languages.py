@@ -94,8 +94,6 @@ class FormalLanguage(Task):
     def __init__(self, language: str = "parity", *, depth: int = 3) -> None:
         if language not in LANGUAGES:
             raise ValueError(f"there is no language {language!r}; choose one of {', '.join(LANGUAGES)}")
-        if depth < 1:
-            raise ValueError(f"depth = {depth}: nothing can be opened then; give 1 or more")
         self.language, self.automaton = language, LANGUAGES[language](depth)
         machine = self.automaton
         follow = [machine.may_follow(state) for state in range(len(machine.step))]

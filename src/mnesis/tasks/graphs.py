@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from ..core.domain import AtLeast
 from ..core.task import Episode, Task
 
 KINDS = ("stars", "recursive")
@@ -14,11 +17,9 @@ KINDS = ("stars", "recursive")
 class _Forest(Task):
     """Two trees, whose edges come in random order with either end first, and one edge more that joins them or not."""
 
-    def __init__(self, kind: str = "stars", *, nodes: int = 32) -> None:
+    def __init__(self, kind: str = "stars", *, nodes: Annotated[int, AtLeast(5)] = 32) -> None:
         if kind not in KINDS:
             raise ValueError(f"there is no kind {kind!r} of graph; choose one of {', '.join(KINDS)}")
-        if nodes < 5:
-            raise ValueError(f"nodes = {nodes} are too few for two trees to differ in; give 5 or more")
         self.kind, self.nodes, self.vocabulary, self.chance = kind, nodes, nodes + 2, 0.5
         self._dash, self._ask = nodes, nodes + 1
 
@@ -157,9 +158,7 @@ class Index(Task):
         ValueError: fewer than two symbols, or no place.
     """
 
-    def __init__(self, *, symbols: int = 16, most: int = 64) -> None:
-        if symbols < 2 or most < 1:
-            raise ValueError(f"symbols = {symbols}, most = {most}: give 2 symbols or more, and 1 place or more")
+    def __init__(self, *, symbols: Annotated[int, AtLeast(2)] = 16, most: int = 64) -> None:
         self.symbols, self.most, self.vocabulary, self.chance = symbols, most, symbols + most, 1 / symbols
 
     def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:
@@ -209,9 +208,7 @@ class Counting(Task):
         ValueError: fewer than two symbols, or sequences of none.
     """
 
-    def __init__(self, *, symbols: int = 16, most: int = 64) -> None:
-        if symbols < 2 or most < 1:
-            raise ValueError(f"symbols = {symbols}, most = {most}: give 2 symbols or more, and sequences of 1 or more")
+    def __init__(self, *, symbols: Annotated[int, AtLeast(2)] = 16, most: int = 64) -> None:
         self.symbols, self.most, self.vocabulary, self.chance = symbols, most, symbols + 1 + most, 0.5
 
     def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:

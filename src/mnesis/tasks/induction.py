@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from ..core.domain import AtLeast
 from ..core.task import Episode, Task
 
 
@@ -28,9 +31,7 @@ class Induction(Task):
         ValueError: fewer than two symbols.
     """
 
-    def __init__(self, *, symbols: int = 16) -> None:
-        if symbols < 2:
-            raise ValueError(f"symbols = {symbols} leaves nothing to tell apart; give 2 or more")
+    def __init__(self, *, symbols: Annotated[int, AtLeast(2)] = 16) -> None:
         self.symbols, self.vocabulary, self.chance = symbols, symbols + 1, 1 / symbols
 
     def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:

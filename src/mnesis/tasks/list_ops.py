@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from ..core.domain import AtLeast
 from ..core.task import Episode, Task
 from .list_ops_drawn import CLOSE, COMMON, MIN, SHORTEST, SYMBOLS, drawn, values
 from .opening import read_text, shown
@@ -55,15 +56,13 @@ class ListOps(Task):
     def __init__(
         self,
         *,
-        depth: int = 10,
-        arguments: int = 10,
+        depth: Annotated[int, AtLeast(2)] = 10,
+        arguments: Annotated[int, AtLeast(2)] = 10,
         train: str | Path | None = None,
         valid: str | Path | None = None,
         test: str | Path | None = None,
         part: str = "train",
     ) -> None:
-        if depth < 2 or arguments < 2:
-            raise ValueError(f"depth = {depth}, arguments = {arguments}: there is nothing to compute; give 2 or more")
         if part not in PARTS:
             raise ValueError(f"part = {part!r} is unknown; choose one of {', '.join(PARTS)}")
         if train is None and (valid or test):

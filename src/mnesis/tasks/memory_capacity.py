@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..core.domain import Positive
 from ..core.task import Episode, Task
 
 
@@ -35,9 +36,7 @@ class MemoryCapacity(Task):
 
     vocabulary, features, chance = 0, 1, 0.0
 
-    def __init__(self, *, lags: int = 16, scale: float = 1.0) -> None:
-        if lags < 1 or not scale > 0:
-            raise ValueError(f"lags = {lags}, scale = {scale}: give 1 lag or more, and a scale above 0")
+    def __init__(self, *, lags: int = 16, scale: Positive = 1.0) -> None:
         self.lags, self.scale, self.target_features = lags, scale, lags
 
     def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:

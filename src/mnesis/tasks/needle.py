@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Annotated
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..core.domain import AtLeast
 from ..core.task import Episode, Question, Stream, Task
 
 MODES = ("single", "multi_key", "multi_value")
@@ -52,7 +54,7 @@ class Needle(Task):
         self,
         mode: str = "single",
         *,
-        symbols: int = 64,
+        symbols: Annotated[int, AtLeast(2)] = 64,
         needles: int = 4,
         key_tokens: int = 1,
         value_tokens: int = 1,
@@ -60,13 +62,6 @@ class Needle(Task):
     ) -> None:
         if mode not in MODES:
             raise ValueError(f"mode = {mode!r} is unknown; choose one of {', '.join(MODES)}")
-        if symbols < 2:
-            raise ValueError(f"symbols = {symbols} leaves nothing to tell apart; give 2 or more")
-        if min(needles, key_tokens, value_tokens) < 1:
-            raise ValueError(
-                f"needles = {needles}, key_tokens = {key_tokens}, value_tokens = {value_tokens}: all count something; "
-                "give 1 or more"
-            )
         if mode == "multi_key" and needles > symbols**key_tokens:
             raise ValueError(
                 f"{needles} needles need as many different keys, but {symbols} symbols make {symbols**key_tokens} keys "

@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 
+from ..core.domain import Count
 from ..core.task import Episode, Task
 from .images.collections import open_collection
 from .images.image_set import ImageSet
@@ -48,7 +49,7 @@ class SequentialImages(Task):
         folder: str | Path | None = None,
         *,
         part: str = "train",
-        permuted: int | None = None,
+        permuted: Count | None = None,
         rows: bool = False,
     ) -> None:
         if part not in PARTS:

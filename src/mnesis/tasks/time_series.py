@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Annotated
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..core.domain import AtLeast
 from ..core.task import Episode, Task
 
 STEP = 0.1
@@ -43,8 +45,6 @@ class MackeyGlass(Task):
     def __init__(
         self, *, delay: int = 17, horizon: int = 10, power: float = 10.0, beta: float = 0.2, gamma: float = 0.1
     ) -> None:
-        if delay < 1 or horizon < 1:
-            raise ValueError(f"delay = {delay}, horizon = {horizon}: both count units; give 1 or more")
         self.delay, self.horizon, self.equation = delay, horizon, (float(power), float(beta), float(gamma))
 
     def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:
@@ -110,9 +110,7 @@ class NARMA(Task):
 
     vocabulary, features, target_features, chance = 0, 1, 1, 0.0
 
-    def __init__(self, *, order: int = 10) -> None:
-        if order < 2:
-            raise ValueError(f"order = {order} looks back at nothing; give 2 or more")
+    def __init__(self, *, order: Annotated[int, AtLeast(2)] = 10) -> None:
         self.order = order
 
     def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import torch
 
+from ..core.domain import AtLeast
 from ..core.task import Episode, Task
 
 SLOW, FAST = (2, 3, 4, 5, 6), (9, 12)
@@ -30,9 +32,7 @@ class TimescaleShift(Task):
         ValueError: a noise below 0.
     """
 
-    def __init__(self, *, noise: float = 0.1) -> None:
-        if not noise >= 0:
-            raise ValueError(f"noise={noise}: a deviation is not below 0; give 0 or more")
+    def __init__(self, *, noise: Annotated[float, AtLeast(0)] = 0.1) -> None:
         self.noise, self.features, self.vocabulary = noise, 1, len(SLOW) * len(FAST)
         self.chance = 1 / self.vocabulary
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..core.domain import Count
 from ..core.task import Episode, Task
 from .working_memory_trials import CELLS, FAMILIES, GRID, Dice
 
@@ -65,16 +66,15 @@ class WorkingMemory(Task):
         self,
         family: str = "item-recognition",
         *,
-        delay: int | None = None,
+        delay: Count | None = None,
         difference: int | None = None,
         variant: str | None = None,
     ) -> None:
         if family not in FAMILIES:
             raise ValueError(f"there is no family {family!r}; choose one of {', '.join(FAMILIES)}")
         kind = FAMILIES[family]
-        if delay is not None and (kind.delay is None or delay < 0):
-            known = () if kind.delay is None else ("0", "1", "2 and so on")
-            raise ValueError(f"delay = {delay}: {family} {_takes('delay', known)}")
+        if delay is not None and kind.delay is None:
+            raise ValueError(f"delay = {delay}: {family} {_takes('delay', ())}")
         if difference is not None and difference not in kind.differences:
             raise ValueError(f"difference = {difference}: {family} {_takes('difference', kind.differences)}")
         if variant is not None and variant not in kind.variants:

@@ -45,8 +45,6 @@ class TCN(Memory[TCNState]):
     def __init__(self, dim: int, *, channels: int | None = None, levels: int = 8, kernel: int = 7) -> None:
         super().__init__()
         channels = dim if channels is None else channels
-        if channels < 1 or levels < 1:
-            raise ValueError(f"channels={channels}, levels={levels}: a TCN keeps nothing then; give 1 or more of both")
         self.dim, self.levels, self.kernel = dim, levels, kernel
         self.blocks = nn.ModuleList(
             ResidualBlock(channels if i else dim, channels, kernel, 2**i) for i in range(levels)

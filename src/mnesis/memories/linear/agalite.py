@@ -44,15 +44,10 @@ class GatedFeatures(nn.Module):
         heads: how many.
         width: V of a head.
         expansion: K / V.
-
-    Raises:
-        ValueError: fewer than one head or channel.
     """
 
     def __init__(self, dim: int, heads: int, width: int, expansion: int) -> None:
         super().__init__()
-        if min(heads, width, expansion) < 1:
-            raise ValueError(f"heads={heads}, width={width}, expansion={expansion}: give 1 or more of each")
         self.heads = heads
         self.narrow, self.few = nn.Linear(dim, 5 * heads * width), nn.Linear(dim, 3 * heads * expansion)
         self.output = nn.Linear(heads * width, dim)
@@ -163,8 +158,6 @@ class AGaLiTe(MemoryInForms[AGaLiTeState]):
         chunk: int | None = None,
     ) -> None:
         super().__init__(dim, form, chunk)
-        if cosines < 1:
-            raise ValueError(f"cosines={cosines}: AGaLiTe keeps nothing then; give 1 or more")
         self.features = GatedFeatures(dim, heads, width, expansion)
         self.width, self.expansion, self.cosines = width, expansion, cosines
 

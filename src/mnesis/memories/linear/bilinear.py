@@ -81,8 +81,6 @@ class Bilinear(MemoryInForms[BilinearState]):
         if transition not in TRANSITIONS:
             raise ValueError(f"Bilinear has no transition {transition!r}; choose one of {', '.join(TRANSITIONS)}")
         self.rank = hidden if rank is None else rank
-        if min(hidden, self.rank) < 1:
-            raise ValueError(f"hidden={hidden}, rank={self.rank}: nothing is kept then; give 1 or more of both")
         sizes = {"full": hidden, "factored": hidden, "block": block, "rotation": 2, "diagonal": 1}
         self.transition, self.hidden, self.block, self.normalised = transition, hidden, sizes[transition], normalised
         if self.block < 1 or hidden % self.block:

@@ -67,8 +67,6 @@ class FFM(MemoryInForms[FFMState]):
         chunk: int | None = None,
     ) -> None:
         super().__init__(dim, form, chunk)
-        if min(memory, context) < 1:
-            raise ValueError(f"memory={memory}, context={context}: FFM keeps nothing then; give 1 or more of both")
         if not 0 < shortest_period <= longest_period:
             raise ValueError(
                 f"shortest_period={shortest_period}, longest_period={longest_period}: "

@@ -52,8 +52,6 @@ class GatedRNN(MemoryInForms[GatedRNNState]):
     ) -> None:
         super().__init__(dim, form, chunk)
         neurons = 2 * dim if neurons is None else neurons
-        if neurons < 1:
-            raise ValueError(f"neurons={neurons}: a gated RNN keeps nothing then; give 1 or more")
         self.nu = nn.Parameter((-torch.rand(neurons).clamp(1e-3, 1 - 1e-3).log()).log())
         self.input, self.input_gate = nn.Linear(dim, neurons), nn.Linear(dim, neurons)
         self.read_out = nn.Linear(neurons, neurons, bias=False)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ...core.domain import Positive
 from ...core.record import record
 from ...layers.query_key_value import QueryKeyValue
 from ...ops.gated_linear_attention import gated_linear_attention
@@ -62,10 +63,10 @@ class GLA(MemoryInForms[GLAState]):
         dim: int,
         *,
         heads: int = 4,
-        key_expansion: float = 0.5,
-        value_expansion: float = 1.0,
+        key_expansion: Positive = 0.5,
+        value_expansion: Positive = 1.0,
         rank: int = 16,
-        temperature: float = 16.0,
+        temperature: Positive = 16.0,
         norm: str = "rms",
         convolution: int | None = None,
         form: str = "chunk",
@@ -78,8 +79,6 @@ class GLA(MemoryInForms[GLAState]):
                 f"{keys} key and {values} value channels (dim={dim}) do not split into {heads} heads; "
                 "make both multiples of heads"
             )
-        if rank < 1 or temperature <= 0:
-            raise ValueError(f"rank={rank}, temperature={temperature}: decays need rank >= 1 and a temperature above 0")
         if norm not in NORMS:
             raise ValueError(f"GLA has no norm {norm!r}; choose one of {', '.join(NORMS)}")
         self.heads, self.temperature, self.norm = heads, temperature, norm

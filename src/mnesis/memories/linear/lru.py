@@ -46,8 +46,6 @@ class LRU(ComplexDiagonal):
         chunk: int | None = None,
     ) -> None:
         states = dim if states is None else states
-        if states < 1:
-            raise ValueError(f"states={states}: an LRU keeps nothing then; give 1 or more")
         if not 0 <= inner < outer <= 1 or largest_phase <= 0:
             raise ValueError(
                 f"inner={inner}, outer={outer}, largest_phase={largest_phase}: a ring needs 0 <= inner < outer <= 1 "

@@ -76,8 +76,6 @@ class LSSL(MemoryInForms[LSSLState]):
         chunk: int | None = None,
     ) -> None:
         super().__init__(dim, form, chunk)
-        if states < 1 or outputs < 1:
-            raise ValueError(f"states={states}, outputs={outputs}: an LSSL has at least one of each")
         if measure not in MEASURES:
             raise ValueError(f"LSSL has no measure {measure!r}; choose one of {', '.join(MEASURES)}")
         if learned and measure == "random":

@@ -59,10 +59,6 @@ class Mamba(MemoryInForms[MambaState]):
         chunk: int | None = None,
     ) -> None:
         super().__init__(dim, form, chunk)
-        if states < 1 or expansion < 1:
-            raise ValueError(
-                f"states={states}, expansion={expansion}: Mamba keeps nothing then; give 1 or more of both"
-            )
         self.rank = math.ceil(dim / 16) if rank is None else rank
         self.states, self.channels = states, expansion * dim
         self.input = nn.Linear(dim, 2 * self.channels, bias=False)

@@ -67,10 +67,6 @@ class Mamba2(MemoryInForms[Mamba2State]):
     ) -> None:
         super().__init__(dim, form, chunk)
         channels = expansion * dim
-        if min(states, channels) < 1:
-            raise ValueError(
-                f"states={states}, expansion={expansion}: Mamba-2 keeps nothing then; give 1 or more of both"
-            )
         if channels % width:
             raise ValueError(
                 f"{channels} channels do not split into heads of width={width}; make expansion dim a multiple of it"

@@ -80,8 +80,6 @@ class MemMamba(MemoryInForms[MemMambaState]):
         chunk: int | None = None,
     ) -> None:
         super().__init__(dim, form, chunk)
-        if min(slots, summary) < 1:
-            raise ValueError(f"slots={slots}, summary={summary}: no notes can be taken then; give 1 or more of both")
         if not (0 <= importance < 1 and 0 <= forgetting < 1):
             raise ValueError(f"importance={importance}, forgetting={forgetting}: thresholds of a sigmoid lie in [0, 1)")
         self.slots, self.thresholds = slots, (importance, forgetting)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ...core.domain import Positive
 from ...layers.constants import Constants
 from ...ops.state_space import LinearSystem, state_space
 from ..in_forms import MemoryInForms
@@ -47,13 +48,13 @@ class ParallelLMU(MemoryInForms[ParallelLMUState]):
         *,
         signals: int = 1,
         order: int | None = None,
-        window: float = 128.0,
+        window: Positive = 128.0,
         form: str = "chunk",
         chunk: int | None = None,
     ) -> None:
         super().__init__(dim, form, chunk)
         self.signals, self.order = signals, dim if order is None else order
-        self.fixed = Constants(lambda: window_of_signals(signals, self.order, window))
+        self.fixed = Constants(lambda: window_of_signals(self.order, window))
         self.input = nn.Linear(dim, signals)
         self.output = nn.Linear(signals * self.order + dim, dim)
 

@@ -55,7 +55,7 @@ class S5(ComplexDiagonal):
         chunk: int | None = None,
     ) -> None:
         states = dim if states is None else states
-        if min(states, blocks) < 1 or states % (2 * blocks):
+        if states % (2 * blocks):
             raise ValueError(
                 f"states={states} do not split into blocks={blocks} of conjugate pairs; "
                 "make them a multiple of twice the blocks"

@@ -72,8 +72,6 @@ class StableSSM(MemoryInForms[StableSSMState]):
         chunk: int | None = None,
     ) -> None:
         super().__init__(dim, form, chunk)
-        if states < 1:
-            raise ValueError(f"states={states}: a StableSSM keeps nothing then; give 1 or more")
         if parameterization not in PARAMETERIZATIONS:
             raise ValueError(
                 f"StableSSM has no parameterization {parameterization!r}; choose one of {', '.join(PARAMETERIZATIONS)}"

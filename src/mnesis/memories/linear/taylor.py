@@ -80,8 +80,6 @@ class TaylorAttention(MemoryInForms[TaylorState]):
         super().__init__(dim, form, chunk)
         if norm not in NORMS:
             raise ValueError(f"TaylorAttention has no norm {norm!r}; choose one of {', '.join(NORMS)}")
-        if order < 1:
-            raise ValueError(f"order={order}: all keys look alike to such a polynomial; give 1 or more")
         if norm == "sum" and order % 2:
             raise ValueError(f"order={order}: weights of an odd order may sum to 0; make it even, or norm='l2'")
         if dim % heads:

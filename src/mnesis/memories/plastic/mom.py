@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from ...core.domain import Positive
 from ...core.record import record
 from ...layers.norm import RMSNorm
 from ...layers.short_convolution import ShortConvolution
@@ -70,7 +71,7 @@ class MoM(MemoryInForms[MoMState]):
         *,
         heads: int = 4,
         width: int | None = None,
-        expansion: float = 1.0,
+        expansion: Positive = 1.0,
         memories: int = 4,
         activated: int = 2,
         shared: bool = True,

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ...core.domain import Positive
 from ...core.memory import Memory
 from ...core.record import record
 from ...layers.constants import Constants
@@ -62,15 +63,11 @@ class HiPPO(Memory[HiPPOState]):
         signals: int = 1,
         order: int = 64,
         measure: str = "legs",
-        window: float = 128.0,
+        window: Positive = 128.0,
     ) -> None:
         super().__init__()
         if measure not in MEASURES:
             raise ValueError(f"HiPPO has no measure {measure!r}; choose one of {', '.join(MEASURES)}")
-        if signals < 1:
-            raise ValueError(f"signals={signals}: HiPPO keeps nothing then; give 1 or more")
-        if not window > 0:
-            raise ValueError(f"window={window}: a window spans some time; give more than 0 units")
         self.dim, self.hidden, self.signals, self.order = dim, hidden or dim, signals, order
         self.measure = measure
         self.fixed = Constants(lambda: _system(measure, order, window))

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ...core.domain import Positive
 from ...core.memory import Memory
 from ...layers.constants import Constants
 from ...ops.hippo import ContinuousSystem, discretize, hippo
@@ -43,10 +44,10 @@ class LMU(Memory[LMUState]):
     """
 
     def __init__(
-        self, dim: int, *, hidden: int | None = None, signals: int = 1, order: int = 64, window: float = 128.0
+        self, dim: int, *, hidden: int | None = None, signals: int = 1, order: int = 64, window: Positive = 128.0
     ) -> None:
         super().__init__()
-        self.fixed = Constants(lambda: window_of_signals(signals, order, window))
+        self.fixed = Constants(lambda: window_of_signals(order, window))
         self.dim, self.hidden, self.signals, self.order = dim, hidden or dim, signals, order
         width = signals * order
         self.input_encoder = nn.Parameter(_lecun_uniform(signals, dim))
@@ -80,16 +81,8 @@ class LMU(Memory[LMUState]):
         return self.output(torch.stack(outputs, 1).to(x.dtype)), LMUState(hidden, memory)
 
 
-def window_of_signals(signals: int, order: int, window: float) -> ContinuousSystem:
-    """A and B of one signal, for units; in float64.
-
-    Raises:
-        ValueError: no coefficients, no signals, or a window without units.
-    """
-    if signals < 1:
-        raise ValueError(f"signals={signals}: an LMU keeps nothing then; give 1 or more")
-    if not window > 0:
-        raise ValueError(f"window={window}: a window spans some time; give more than 0 units")
+def window_of_signals(order: int, window: float) -> ContinuousSystem:
+    """A and B of one signal, for units; in float64."""
     return discretize(hippo("lmu", order), 1 / window, "zoh")
 
 

@@ -52,8 +52,6 @@ class SegmentMemory(Memory[SegmentState]):
 
     def __init__(self, host: Host, *, segment: int, read_tokens: int = 0, checkpoint: bool = False) -> None:
         super().__init__()
-        if segment < 1:
-            raise ValueError(f"segment={segment} holds no unit; give at least 1")
         self.host = cast(Any, host)
         self.period = self.segment = segment
         self.checkpoint, self.read_tokens = checkpoint, read_tokens

@@ -150,8 +150,6 @@ class TransformerXL(Memory[TransformerXLState]):
         super().__init__()
         if dim % heads or dim % 2:
             raise ValueError(f"dim={dim} must be even and split into {heads} heads; make dim a multiple of {2 * heads}")
-        if segment < 1 or memory_length < 1:
-            raise ValueError(f"segment={segment} and memory_length={memory_length} must be at least 1")
         if norm not in ("post", "pre"):
             raise ValueError(f"norm={norm!r} is unknown; give 'post' or 'pre'")
         self.dim = self.width = dim
