@@ -111,7 +111,7 @@ def test_laws_are_measured_for_scripts(capsys) -> None:
     code, out, _ = run(capsys, "laws", "gru", "--only", "rows", "purity", "--json")
     assert code == 0
     assert {gap["law"] for gap in json.loads(out)} == {"rows", "purity"}
-    assert set(json.loads(out)[0]) == {"memory", "law", "form", "dtype", "gap", "tolerance", "holds"}
+    assert set(json.loads(out)[0]) == {"memory", "law", "form", "dtype", "gap", "tolerance", "reason", "holds"}
 
 
 def test_a_strangers_memory_is_measured(capsys) -> None:

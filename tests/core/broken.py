@@ -61,6 +61,12 @@ class SeesTheFuture(Leaky):
         return y + 0.1 * x.mean(1, keepdim=True), state
 
 
+class Narrow(Leaky):
+    def scan(self, x, state, phase=0):
+        y, after = super().scan(x, state, phase)
+        return y[..., :-1], after
+
+
 class LetsPaddingIn(Leaky):
     def forward(self, x, state=None, *, reset=None, length=None):  # type: ignore[misc]
         y, state = super().forward(x, state, reset=reset)
@@ -166,6 +172,7 @@ class TwoForms(Leaky):
 
 
 BREAKS: dict[type[Memory], str] = {
+    Narrow: "shapes",
     DropsItsState: "cuts",
     AnswersZeros: "remembers",
     StopsGradients: "remembers",

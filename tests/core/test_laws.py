@@ -12,7 +12,8 @@ import torch
 from mnesis.core.catalog import create_memory, list_memories
 from mnesis.core.laws import LAWS, check, in_form
 
-from .broken import BREAKS, Leaky, TwoForms
+from .broken import BREAKS, Grows, Leaky, TwoForms
+from .mistakes import MISTAKES, RaisesLate
 
 TRACED = "compiles"
 """Measured in a process of its own: the compiler cannot see through the run-time type checks of the tests."""
@@ -28,7 +29,7 @@ def test_every_memory_obeys_every_law(card) -> None:
     own = [memory.form] if hasattr(memory, "forms") else None
     gaps = list(check(memory, dtypes=[torch.float64], laws=[law for law in MEASURED if law != "forms"], forms=own))
     gaps += check(memory, dtypes=[torch.float64], laws=["forms"])
-    assert {gap.law for gap in gaps} >= set(MEASURED) - ({"bounded"} if not card.bounded else set())
+    assert {gap.law for gap in gaps} == set(MEASURED)
     assert not [gap for gap in gaps if not gap.holds]
 
 
@@ -71,6 +72,47 @@ def test_a_broken_memory_fails_its_law(broken, law) -> None:
 
 def test_every_law_has_a_memory_that_breaks_it() -> None:
     assert set(BREAKS.values()) == set(LAWS)
+
+
+@pytest.mark.usefixtures("without_type_checks")
+@pytest.mark.parametrize(("mistaken", "sentence"), MISTAKES.items(), ids=lambda value: getattr(value, "__name__", ""))
+def test_a_mistake_has_its_sentence_and_the_other_laws_go_on(mistaken, sentence) -> None:
+    laws = ["shapes", "rows", "bounded", "saved", "purity"]
+    gaps = list(check(mistaken(8), laws=laws, dtypes=[torch.float64]))
+    assert [gap.law for gap in gaps] == laws
+    first = gaps[0]
+    assert first.holds is False
+    assert sentence in first.reason
+    assert "\n" not in first.reason
+    assert {gap.reason for gap in gaps[1:] if gap.reason} <= {first.reason, *IN_PURITY}
+
+
+IN_PURITY = [
+    f"a call changes the {what} that it is given; make new tensors (h = h + u, not h += u)"
+    for what in ("state", "input")
+]
+
+
+def test_the_law_that_raises_says_where() -> None:
+    cuts, rows = check(RaisesLate(8), laws=["cuts", "rows"], dtypes=[torch.float64])
+    assert rows.holds is True
+    assert cuts.holds is False
+    assert cuts.reason.startswith("it raises KeyError: 'too long' (mistakes.py, line ")
+
+
+def test_a_state_that_grows_is_not_called_bounded() -> None:
+    memory = Grows(6)
+    memory.bounded = False  # type: ignore[misc]
+    (gap,) = check(memory, laws=["bounded"])
+    assert gap.holds is None
+    assert gap.reason == "its state grows with the stream"
+
+
+def test_what_says_not_what_it_reads_cannot_be_examined() -> None:
+    memory = Leaky(6)
+    memory.dim = None
+    with pytest.raises(ValueError, match="Leaky has neither dim nor vocabulary"):
+        list(check(memory))
 
 
 def test_an_unknown_law_is_refused() -> None:

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from ..compare.setting import Budget, Match, Setting
 from ..core.catalog import card, create_task, list_memories
-from ..core.domain import Positive, nearest
+from ..core.domain import Positive
 from ..measure.lengths import parse_amount, parse_lengths
 from .arguments import Named, shown_text
-from .options import Count, Depth, Size, Threads, Width, options_of
+from .options import Count, Depth, Size, Threads, Width, options_of, pairs_by_name
 from .output import print_table
 
 if TYPE_CHECKING:
@@ -155,17 +155,9 @@ def _show(lines: list[Line], page: Path) -> None:
 
 def _options(options: tuple[str, ...], memories: list[str]) -> dict[str, dict[str, Any]]:
     """By memory; unknown ones are refused here."""
-    pairs: dict[str, list[str]] = {name: [] for name in memories}
+    pairs = pairs_by_name(options, memories)
     if len(pairs) < len(memories):
         raise ValueError(f"memories {','.join(memories)}: name each once")
-    for option in options:
-        before, separator, value = option.partition("=")
-        name, _, key = before.rpartition(":")
-        if name not in pairs:
-            near = nearest(name, pairs)
-            hint = f"did you mean {near}:{key}?" if name and near else "write MEMORY:key=value"
-            raise ValueError(f"{shown_text(option)} is no option of a compared memory; {hint}")
-        pairs[name].append(key + separator + value)
     return {name: options_of("memories", name, own, {"dim": "--dim"}) for name, own in pairs.items()}
 
 

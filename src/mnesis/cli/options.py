@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from ..core.catalog import card
 from ..core.domain import Between, nearest, shown
 from ..core.source import check_options
+from .arguments import shown_text
 
 MOST = 10**9
 """Of anything that is counted: beyond it no machine would come to an end."""
@@ -62,3 +63,22 @@ def options_of(kind: str, name: str, pairs: Sequence[str], fixed: Mapping[str, s
     known, options = card(kind, name), parse_options(pairs)
     check_options(known, options, fixed=fixed)
     return options
+
+
+def pairs_by_name(options: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
+    """``MEMORY:key=value`` by memory; of one alone, ``key=value`` too. For file.py:Class, Class will do.
+
+    Raises:
+        ValueError: an option of none of these names, or of two.
+    """
+    given: dict[str, list[str]] = {name: [] for name in names}
+    for option in options:
+        before, separator, value = option.partition("=")
+        own, _, key = before.rpartition(":")
+        found = [name for name in given if own in (name, name.rpartition(":")[2]) or (not own and len(given) == 1)]
+        if len(found) != 1:
+            near = nearest(own, given) if own else None
+            hint = f"did you mean {near}:{key}?" if near else "write MEMORY:key=value"
+            raise ValueError(f"{shown_text(option)} is no option of one of the memories named; {hint}")
+        given[found[0]].append(key + separator + value)
+    return given

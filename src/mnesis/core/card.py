@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+from .domain import nearest
+from .reason import reason_for
+
 
 @dataclass(frozen=True)
 class Paper:
@@ -82,33 +85,45 @@ class Card:
     def load(self) -> type:
         module, _, name = self.target.rpartition(":")
         if self.family == OWN:
-            return _own(module, name)
+            return _own(module, name, Path.cwd())
         return getattr(import_module(f"mnesis.{module}"), name)
 
 
 @cache
-def _own(module: str, name: str) -> type:
-    """Somebody's class, out of a file or an importable module."""
+def _own(module: str, name: str, folder: Path) -> type:
+    """Somebody's class, out of a file or an importable module; ``folder`` is where relative paths begin."""
+    mend = "write path/to/file.py:Class, or module:Class of one that can be imported from here"
+    if module.endswith(".py") and not (folder / module).is_file():
+        raise ValueError(f"cannot import {module}:{name} (there is no such file); {mend}")
     try:
-        if module.endswith(".py"):
-            path = Path(module).resolve()
-            # the same in every process: states in files are told apart by the modules of their classes
-            label = f"mnesis_own_{path.stem}_{crc32(os.fsencode(path)):08x}"
-            spec = spec_from_file_location(label, path)
-            assert spec is not None
-            assert spec.loader is not None
-            loaded = module_from_spec(spec)
-            sys.modules[label] = loaded  # dataclasses and NamedTuples look their own module up
-            spec.loader.exec_module(loaded)
-        else:
-            loaded = import_module(module)
-        found = getattr(loaded, name)
+        loaded = _from_file(folder / module) if module.endswith(".py") else import_module(module)
     except (Exception, SystemExit) as error:  # whatever somebody's file does when it is run
-        reason = str(error) if isinstance(error, (ImportError, AttributeError, OSError)) else repr(error)
-        raise ValueError(
-            f"cannot import {module}:{name} ({reason}); write path/to/file.py:Class, or module:Class of one that can "
-            "be imported from here"
-        ) from error
+        absent = isinstance(error, ModuleNotFoundError) and module.split(".")[0] == (error.name or "").split(".")[0]
+        told = f"({error}); {mend}" if absent else f"({reason_for(error)}); mend it there"
+        raise ValueError(f"cannot import {module}:{name} {told}") from error
+    try:
+        found = getattr(loaded, name)
+    except AttributeError:
+        own = [key for key, value in vars(loaded).items() if isinstance(value, type)]
+        hint = f"did you mean {near!r}?" if (near := nearest(name, own)) else mend
+        raise ValueError(f"cannot import {module}:{name} (nothing there has that name); {hint}") from None
     if not isinstance(found, type):
-        raise ValueError(f"{module}:{name} is a {type(found).__name__} and no class; name the class")
+        raise ValueError(f"{module}:{name} is no class but of type {type(found).__name__}; name the class")
     return found
+
+
+def _from_file(path: Path) -> Any:
+    path = path.resolve()
+    # the same in every process: states in files are told apart by the modules of their classes
+    label = f"mnesis_own_{path.stem}_{crc32(os.fsencode(path)):08x}"
+    spec = spec_from_file_location(label, path)
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = module_from_spec(spec)
+    sys.modules[label] = loaded  # dataclasses and NamedTuples look their own module up
+    try:
+        spec.loader.exec_module(loaded)
+    except BaseException:
+        del sys.modules[label]
+        raise
+    return loaded

@@ -2,13 +2,14 @@
 
 ``check(memory)`` runs all of them on any :class:`Memory`, ours or a stranger's, and yields one :class:`Gap` per law,
 form and dtype. A gap is max|a - b| / max(1, max|a|); tolerances are 1e-9 in float64, 1e-4 in float32 and 3e-2 in
-bfloat16 (outputs only). Before anything is measured every parameter is redrawn, because a
-zero-initialised write obeys every law.
+bfloat16 (outputs only). Before anything is measured every parameter is redrawn, because a zero-initialised write obeys
+every law. What goes wrong inside a law breaks it, with the reason in one sentence, and the other laws go on.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,13 +21,17 @@ import torch
 from torch import Tensor
 from torch._dynamo.exc import TorchDynamoException
 
+from .adapt import Adapted
+from .examination import Broken, NotOffered, shapes
 from .memory import Memory
 from .pieces import first_leaf, map_leaves
+from .reason import reason_for
 from .record import silent
 from .state import clone, detach, leaves, load_state, nbytes, put, save_state, take, tree_map
 from .subject import (
     TOLERANCE,
     Subject,
+    check_drawable,
     chunked,
     compare,
     cuttings,
@@ -54,11 +59,15 @@ class Gap:
     form: str
     dtype: str
     gap: float
+    """Infinite where nothing could be measured, NaN where the memory does not offer what the law asks for."""
     tolerance: float
+    reason: str = ""
+    """Why it is broken or not offered, where that is known: one sentence."""
 
     @property
-    def holds(self) -> bool:
-        return self.gap <= self.tolerance
+    def holds(self) -> bool | None:
+        """None where the memory does not offer what the law asks for."""
+        return None if math.isnan(self.gap) else self.gap <= self.tolerance
 
 
 def check(
@@ -79,11 +88,15 @@ def check(
         laws: names out of ``LAWS``; all if None.
         forms: names out of ``memory.forms``; all if None.
         seed: of parameters and inputs.
+
+    Raises:
+        ValueError: an unknown law or form, or a memory that does not say what it reads.
     """
     name = name or type(memory).__name__
     chosen = list(LAWS) if laws is None else list(laws)
     if unknown := [law for law in chosen if law not in LAWS]:
         raise ValueError(f"no law is called {unknown[0]!r}; the laws are {', '.join(LAWS)}")
+    check_drawable(memory)
     with silent():
         for form, variant in _forms(memory, forms):
             for law in chosen:
@@ -91,10 +104,32 @@ def check(
                 for dtype in dtypes if spec.numeric else dtypes[:1]:
                     if dtype is torch.bfloat16 and not spec.coarse:
                         continue
-                    gap = spec.measure(Subject(variant, dtype, seed))
-                    if gap is not None:
-                        tolerance = TOLERANCE[dtype] if spec.numeric else 0.0
-                        yield Gap(name, law, form, str(dtype).removeprefix("torch."), gap, tolerance)
+                    gap, reason = _measured(law, variant, dtype, seed)
+                    tolerance = TOLERANCE[dtype] if spec.numeric else 0.0
+                    yield Gap(name, law, form, str(dtype).removeprefix("torch."), gap, tolerance, reason)
+
+
+def _measured(law: str, memory: Memory, dtype: torch.dtype, seed: int) -> tuple[float, str]:
+    """A gap and its reason, whatever happens."""
+    if isinstance(memory, Adapted) and law in memory.lacks:
+        return math.nan, memory.lacks[law]
+    try:
+        gap, error = LAWS[law].measure(Subject(memory, dtype, seed)), None
+    except NotOffered as lack:
+        return math.nan, str(lack)
+    except Broken as broken:
+        return math.inf, str(broken)
+    except Exception as raised:  # of somebody else's class, anything
+        gap, error = math.inf, raised
+    if not math.isinf(gap):
+        return gap, ""
+    try:  # A mistake that many laws stumble over has its sentence there.
+        shapes(Subject(memory, dtype, seed))
+    except Broken as broken:
+        return gap, str(broken)
+    except Exception as raised:
+        error = error or raised
+    return gap, f"it raises {reason_for(error)}; mend it there" if error else ""
 
 
 def _forms(memory: Memory, chosen: Sequence[str] | None) -> Iterator[tuple[str, Memory]]:
@@ -291,10 +326,10 @@ def _against_twin(subject: Subject, twin: Memory, x: Any, state: Any, time: int)
     return max(difference(a, b) for a, b in zip(reference, own, strict=True))
 
 
-def bounded(subject: Subject) -> float | None:
+def bounded(subject: Subject) -> float:
     """The bytes of a bounded state are known at construction and stay constant."""
     if not subject.memory.bounded:
-        return None
+        raise NotOffered("its state grows with the stream")
     with torch.no_grad():
         state = clone(subject.fresh(2))
         expected, seen = nbytes(state), []
@@ -325,16 +360,28 @@ def saved(subject: Subject) -> float:
 def purity(subject: Subject) -> float:
     """No call changes the state or the input that it was given, and none changes the memory."""
     memory = subject.memory
+    ragged = {} if isinstance(memory, Adapted) else {"length": torch.tensor([63, 20])}
     with torch.no_grad():
         state, x = subject.started(2), subject.draw(2, 63)
         before, x_before = clone(state), map_leaves(x, Tensor.clone)
         first = memory(x, state)
-        memory(x, state, reset=subject.flags(2, 63, 0.1), length=torch.tensor([63, 20]))
+        memory(x, state, reset=subject.flags(2, 63, 0.1) if ragged else None, **ragged)
         memory.step(map_leaves(x, lambda leaf: leaf[:, 0]), state)
         second = memory(x, state)
-    pairs = [(before, state), (x_before, x), (first[0], second[0]), (first[1], second[1])]
-    same = all(torch.equal(u, v) for a, b in pairs for u, v in zip(leaves(a), leaves(b), strict=True))
-    return 0.0 if same else float("inf")
+
+    def alike(a: Any, b: Any) -> bool:
+        pairs = zip(leaves(a), leaves(b), strict=True)
+        return all(torch.equal(u.nan_to_num(), v.nan_to_num()) for u, v in pairs)
+
+    for what, old, new in (("state", before, state), ("input", x_before, x)):
+        if not alike(old, new):
+            raise Broken(f"a call changes the {what} that it is given; make new tensors (h = h + u, not h += u)")
+    if not alike(first, second):
+        raise Broken(
+            "the same call gives other numbers the second time; keep in the state what a call leaves behind, not on "
+            "self, and draw nothing in eval mode"
+        )
+    return 0.0
 
 
 def dtypes(subject: Subject) -> float:
@@ -375,7 +422,7 @@ def late(subject: Subject) -> float:
 
 def extremes(subject: Subject) -> float:
     """16,384 units of large inputs through gates pushed to both ends: nothing becomes NaN or infinite."""
-    broken = 0
+    subject, broken = Subject(subject.memory, torch.float32), 0
     with torch.no_grad():
         for shift in (0.0, 8.0, -8.0):
             subject.redraw(shift)
@@ -412,8 +459,10 @@ def compiles(subject: Subject) -> float:
                 y, state = step(unit, state)
                 y_expected, expected = memory.step(unit, expected)
                 gap = max(gap, difference(y, y_expected))
-    except TorchDynamoException:
-        return float("inf")
+    except TorchDynamoException as error:
+        raise Broken(
+            f"it does not compile whole: {reason_for(error)}; keep scan and step to tensor operations"
+        ) from None
     finally:
         torch.compiler.reset()
     if gap > subject.tolerance:
@@ -425,7 +474,7 @@ def compiles(subject: Subject) -> float:
 class Law:
     """How a law is measured, and where."""
 
-    measure: Callable[[Subject], float | None]
+    measure: Callable[[Subject], float]
     numeric: bool
     """Measured in every dtype against its tolerance; otherwise in one, and the gap must be 0."""
     coarse: bool = True
@@ -433,6 +482,7 @@ class Law:
 
 
 LAWS: dict[str, Law] = {
+    "shapes": Law(shapes, numeric=True),
     "cuts": Law(cuts, numeric=True),
     "remembers": Law(remembers, numeric=False),
     "causality": Law(causality, numeric=True),
@@ -445,6 +495,6 @@ LAWS: dict[str, Law] = {
     "purity": Law(purity, numeric=False),
     "dtypes": Law(dtypes, numeric=False),
     "late": Law(late, numeric=True, coarse=False),
-    "extremes": Law(lambda subject: extremes(Subject(subject.memory, torch.float32)), numeric=False),
+    "extremes": Law(extremes, numeric=False),
     "compiles": Law(compiles, numeric=False),
 }

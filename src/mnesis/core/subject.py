@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -45,10 +45,7 @@ class Subject:
         if self.memory.dim is not None:
             x = torch.randn(batch, time, self.memory.dim, generator=self.generator, dtype=torch.float64)
             return (scale * x).to(self.dtype)
-        if vocabulary := getattr(self.memory, "vocabulary", None):
-            return torch.randint(vocabulary, (batch, time), generator=self.generator)
-        name = type(self.memory).__name__
-        raise ValueError(f"{name} has neither dim nor vocabulary, so the laws cannot draw inputs; set one of them")
+        return torch.randint(cast(Any, self.memory).vocabulary, (batch, time), generator=self.generator)
 
     def flags(self, batch: int, time: int, rate: float) -> Tensor:
         return torch.rand(batch, time, generator=self.generator) < rate
@@ -61,6 +58,20 @@ class Subject:
         with torch.no_grad():
             _, state = self.memory(self.draw(batch, 7))
         return detach(state)
+
+
+def check_drawable(memory: Memory) -> None:
+    """Inputs can be drawn for a memory that says what it reads.
+
+    Raises:
+        ValueError: it says neither.
+    """
+    if memory.dim is None and getattr(memory, "vocabulary", None) is None:
+        name = type(memory).__name__
+        raise ValueError(
+            f"{name} has neither dim nor vocabulary, so the laws cannot draw inputs; set self.dim, the width of the "
+            "vectors that it reads, or self.vocabulary, the number of token ids"
+        )
 
 
 def in_form(memory: Memory, form: str) -> Memory:
