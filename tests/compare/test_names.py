@@ -119,14 +119,17 @@ def test_tasks_that_are_none_are_refused_at_once(name, sentence, tmp_path, monke
 def test_a_class_file_that_breaks_is_refused(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     for body, reason in (
-        ("raise RuntimeError('boom')", "RuntimeError('boom')"),
-        ("import sys; sys.exit(0)", "SystemExit(0)"),
+        ("raise RuntimeError('boom')", "RuntimeError: boom"),
+        ("import sys; sys.exit(0)", "SystemExit: 0"),
     ):
         Path(f"{reason[:4]}.py").write_text(body, encoding="utf-8")
         with pytest.raises(SystemExit) as end:
             main(["laws", f"{reason[:4]}.py:Mine"])
         assert end.value.code == 2
-        assert f"cannot import {reason[:4]}.py:Mine ({reason})" in capsys.readouterr().err
+        assert (
+            f"cannot import {reason[:4]}.py:Mine ({reason} ({reason[:4]}.py, line 1)); mend it there"
+            in capsys.readouterr().err
+        )
 
 
 def test_the_bar_stays_beside_long_names(monkeypatch, capsys) -> None:

@@ -152,6 +152,13 @@ def test_rows_of_different_kinds_are_refused() -> None:
         memory(torch.randn(2, 1, 6), mixed)
 
 
+def test_a_state_of_another_adapter_is_refused() -> None:
+    _, state = adapt(Sums())(torch.randn(2, 3, 6))
+    other = state._replace(kind=torch.tensor([99, 99]))
+    with pytest.raises(ValueError, match="this state was returned by another adapter of Sums; go on with that one"):
+        adapt(Sums())(torch.randn(2, 1, 6), other)
+
+
 @pytest.mark.parametrize(
     ("build", "sentence"),
     [

@@ -176,6 +176,8 @@ class Adapted(Memory[AdaptedState]):
             )
         if (kind := kinds.pop()) < 0:
             return None
+        if kind >= len(self.structures):
+            raise ValueError(f"this state was returned by another adapter of {self._name}; go on with that one")
         device = state.kind.device
 
         def value(place: Any) -> Tensor:

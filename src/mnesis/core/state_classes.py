@@ -19,6 +19,7 @@ from weakref import WeakSet
 C = TypeVar("C", bound=type)
 
 STATES: dict[str, tuple[str, ...]] = {
+    "mnesis.core.adapt": ("AdaptedState",),
     "mnesis.generative.generation": ("Taught",),
     "mnesis.generative.sequence": ("BankState",),
     "mnesis.layers.transformer": ("SegmentCache",),
