@@ -341,7 +341,7 @@ def test_classes_of_your_own_take_part(tmp_path) -> None:
     [
         ("mine.py:Yours", r"cannot import .*mine.py:Yours"),
         ("yours.py:Mine", r"cannot import .*yours.py:Mine"),
-        ("mine.py:not_mine", r"mine.py:not_mine is a int and no class"),
+        ("mine.py:not_mine", r"mine.py:not_mine is no class but of type int"),
         ("mine.py:torch.Tensor", r"cannot import .*mine.py:torch.Tensor"),
         ("mine.py:Path", r"mine.py:Path is not a Memory; derive it from mnesis.Memory"),
         ("broken.py:Mine", r"cannot import .*broken.py:Mine"),

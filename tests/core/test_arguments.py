@@ -114,7 +114,7 @@ SIZE = "is not a whole number of at least 1"
         (lambda: mnesis.create_task("Copy"), "no task is called 'Copy'; did you mean 'copy'?"),
         (lambda: mnesis.create_memory("gru", dim=8, Hidden=3), "gru has no option 'Hidden'; did you mean 'hidden'?"),
         (lambda: LanguageModel(0), f"LanguageModel: vocabulary=0 {SIZE}; give a size such as 64"),
-        (lambda: Stage("4", 2, 3), "Stage: length='4' is not a whole number of at least 1 or a list; give one"),
+        (lambda: Stage("4", 2, 3), f"Stage: length='4' {SIZE} or a list; give a size such as 64"),
         (lambda: Recipe(3), "Recipe: stages=3 is not a list; give one"),
         (lambda: MLPNetworks((8, 0)), f"MLPNetworks: image[1] 0 {SIZE}; give one"),
         (lambda: Transformer(8, layers=0), f"Transformer: layers=0 {SIZE}; give layers=2, the default, or another"),

@@ -182,7 +182,7 @@ def check_arguments(cls: type, arguments: Mapping[str, Any]) -> None:
     """
     for key, (domain, default) in argument_domains(cls).items():
         if key in arguments and (found := fault(arguments[key], domain, key)):
-            needed = "a size such as 64" if _is_number(domain) else "one"
+            needed = "a size such as 64" if _may_be_size(domain) else "one"
             mend = needed if default is Parameter.empty else f"{key}={default!r}, the default, or another"
             raise ValueError(f"{cls.__name__}: {found}; give {mend}")
 
@@ -240,7 +240,9 @@ def as_size(domain: Any, default: Any) -> Any:
     return domain
 
 
-def _is_number(domain: Any) -> bool:
+def _may_be_size(domain: Any) -> bool:
+    if get_origin(domain) in (Union, types.UnionType):
+        return any(map(_may_be_size, get_args(domain)))
     return get_origin(domain) is Annotated and get_args(domain)[0] is int
 
 
