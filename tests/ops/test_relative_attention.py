@@ -41,7 +41,11 @@ def test_one_unit_among_stored_vectors() -> None:
     slots = torch.arange(7)
     distance, seen = (own[:, None] - slots).clamp(min=0), slots <= own[:, None]
     table = sinusoids(slots, 6, torch.float64)
-    y = relative_attention_step(query, units, key, value, position, table, *biases, distance, seen)
+    pulled = (
+        torch.einsum("bhk,hkd->bhd", (query + bias) / 2, weight)
+        for bias, weight in zip(biases, (key, position), strict=True)
+    )
+    y = torch.einsum("bhd,hkd->bhk", relative_attention_step(*pulled, units, table, distance, seen), value)
     for row, last in enumerate(own.tolist()):
         k, v = (torch.einsum("nd,hkd->nhk", units[row, : last + 1], weight)[None] for weight in (key, value))
         r = torch.einsum("nd,hkd->nhk", sinusoids(torch.arange(last + 1, -1, -1), 6, torch.float64), position)

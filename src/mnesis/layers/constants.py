@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
 
 import torch
+from torch import Tensor
 
 from ..ops.transforms import readable
 
@@ -45,3 +46,30 @@ class Constants(Generic[T]):
 
     def __getstate__(self) -> dict[str, Any]:
         return {"made": self.made, "copies": {}}
+
+
+class Table:
+    """One tensor that follows from sizes alone, made in the dtype and on the device in which it is wanted, and kept.
+
+    Args:
+        make: makes it there; a partial of a function of a module, so that it can be pickled.
+    """
+
+    def __init__(self, make: Callable[[torch.device, torch.dtype], Tensor]) -> None:
+        self.make = make
+        self.made: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+
+    def on(self, device: torch.device, dtype: torch.dtype) -> Tensor:
+        """It there, in that dtype."""
+        if torch.compiler.is_compiling():
+            return self.make(device, dtype)
+        if (device, dtype) not in self.made:
+            with torch.inference_mode(False):
+                table = self.make(device, dtype)
+            if not readable(table):
+                return table
+            self.made[device, dtype] = table
+        return self.made[device, dtype]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"make": self.make, "made": {}}

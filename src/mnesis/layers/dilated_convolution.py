@@ -78,15 +78,28 @@ class NormalisedConvolution(DilatedConvolution):
         direction = self._parameters.pop("weight")
         assert direction is not None
         self.parametrizations = nn.Module()
-        self.parametrizations.weight = nn.ParameterDict(
-            {"original0": torch.norm_except_dim(direction.detach(), 2, 0), "original1": direction}
-        )
+        self.parametrizations.weight = LengthAndDirection(direction)
 
     def taps(self) -> Float[Tensor, "E C width"]:
-        held = cast(nn.ParameterDict, self.parametrizations.weight)
-        return normalised(held["original1"], held["original0"])
+        return cast(LengthAndDirection, self.parametrizations.weight)()
 
     @property
     def weight(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
         """W; while torch's own constructor runs, which finds no direction yet, the parameter that becomes it."""
         return self.taps()
+
+
+class LengthAndDirection(nn.Module):
+    """W = g V / |V| for each output: g is ``original0`` and V ``original1``, as torch's ``weight_norm`` calls them.
+
+    Args:
+        direction: V, whose lengths g starts with.
+    """
+
+    def __init__(self, direction: nn.Parameter) -> None:
+        super().__init__()
+        self.original0 = nn.Parameter(torch.norm_except_dim(direction.detach(), 2, 0))
+        self.original1 = direction
+
+    def forward(self) -> Float[Tensor, "E C width"]:
+        return normalised(self.original1, self.original0)

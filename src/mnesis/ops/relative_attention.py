@@ -62,44 +62,33 @@ def relative_attention_naive(
 
 
 def relative_attention_step(
-    query: Float[Tensor, "B H K"],
+    content: Float[Tensor, "B H D"],
+    places: Float[Tensor, "B H D"],
     units: Float[Tensor, "B N D"],
-    key: Float[Tensor, "H K D"],
-    value: Float[Tensor, "H V D"],
-    position: Float[Tensor, "H K D"],
     sinusoid: Float[Tensor, "N D"],
-    content_bias: Float[Tensor, "H K"],
-    position_bias: Float[Tensor, "H K"],
     distance: Int[Tensor, "B N"],
     seen: Bool[Tensor, "B N"],
-) -> Float[Tensor, "B H V"]:
+) -> Float[Tensor, "B H D"]:
     """:func:`relative_attention` of one unit a row, each at a distance of its own from the stored ones.
 
-    The projections of keys, values and positions are moved to the query's side, q . W h = W^T q . h, so that a unit
-    costs H products with the N stored vectors and not N projections. Computed in float32 or wider, because a product
-    that is rounded in between departs from the projected one.
+    The projections of keys, values and positions are left to the caller, at the query's side, q . W h = W^T q . h, so
+    that a unit costs H products with the N stored vectors and not N projections.
 
     Args:
-        query: q of each head.
+        content: W_kE^T (q + u) / sqrt(K) of each head.
+        places: W_kR^T (q + v) / sqrt(K).
         units: the stored vectors h, not projected.
-        key, value, position: W_kE, W_v and W_kR, head by head.
         sinusoid: R for the distances 0..N-1.
-        content_bias, position_bias: u and v.
         distance: of every stored unit from the row's own, 0..N-1.
         seen: which of them the row may attend to; at least one.
+
+    Returns:
+        Of each head the blend of units whose projection by W_v is y.
     """
-    narrow, wide = query.dtype, torch.promote_types(query.dtype, torch.float32)
-    query, units, key, value, position, sinusoid = (
-        tensor.to(wide) for tensor in (query, units, key, value, position, sinusoid)
-    )
-    scale = query.shape[-1] ** -0.5
-    content = torch.einsum("bhk,hkd->bhd", (query + content_bias) * scale, key)
-    places = torch.einsum("bhk,hkd->bhd", (query + position_bias) * scale, position)
-    by_distance = torch.einsum("bhd,jd->bhj", places, sinusoid)
-    scores = torch.einsum("bhd,bjd->bhj", content, units)
-    scores = scores + by_distance.gather(-1, distance[:, None].expand_as(by_distance))
+    by_distance = places @ sinusoid.mT
+    scores = content @ units.mT + by_distance.gather(-1, distance[:, None].expand_as(by_distance))
     weights = scores.masked_fill(~seen[:, None], float("-inf")).softmax(-1).to(units.dtype)
-    return torch.einsum("bhd,hvd->bhv", torch.einsum("bhj,bjd->bhd", weights, units), value).to(narrow)
+    return weights @ units
 
 
 def _shift_left(scores: Float[Tensor, "B H T N"]) -> Float[Tensor, "B H T N-1"]:

@@ -73,6 +73,7 @@ class Multires(Memory[MultiresState]):
         if selection == "fading" and memory is not None:
             raise ValueError(f"memory={memory}: fading keeps one coefficient of every level; leave memory out")
         self.dim, self.kernel, self.levels = dim, kernel, levels
+        self.width = dim
         if selection == "fading":
             self.kept = [1] * levels
         else:
@@ -90,7 +91,7 @@ class Multires(Memory[MultiresState]):
         smooth = [(self.kernel - 1) * 2**level for level in range(self.levels)]
         detail = [max(0, kept - 1) * 2**level for level, kept in enumerate(self.kept, 1)]
         tails = (
-            tuple(torch.zeros(batch, lags, self.mix.in_features, device=device, dtype=dtype) for lags in each)
+            tuple(torch.zeros(batch, lags, self.width, device=device, dtype=dtype) for lags in each)
             for each in (smooth, detail)
         )
         return MultiresState(*tails)

@@ -119,12 +119,13 @@ class SimpleGateLoop(MemoryInForms[SimpleGateLoopState]):
 
     def __init__(self, dim: int, *, form: str = "chunk", chunk: int | None = None) -> None:
         super().__init__(dim, form, chunk)
+        self.width = dim
         self.query, self.value = nn.Linear(dim, dim, bias=False), nn.Linear(dim, dim, bias=False)
         self.decay = nn.Linear(dim, dim, bias=False)
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> SimpleGateLoopState:
         wide = torch.promote_types(dtype, torch.float32)
-        return SimpleGateLoopState(torch.zeros(batch, self.decay.out_features, device=device, dtype=wide))
+        return SimpleGateLoopState(torch.zeros(batch, self.width, device=device, dtype=wide))
 
     def read(
         self, x: Float[Tensor, "B T D"], state: SimpleGateLoopState, form: str

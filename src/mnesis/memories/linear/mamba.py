@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ...core.record import record
 from ...layers.short_convolution import ShortConvolution
 from ...layers.time_step import initial_time_step
+from ...layers.wide_linear import WideBias
 from ...ops.selective_scan import selective_scan
 from ..in_forms import MemoryInForms
 
@@ -64,7 +65,7 @@ class Mamba(MemoryInForms[MambaState]):
         self.input = nn.Linear(dim, 2 * self.channels, bias=False)
         self.convolution = ShortConvolution(self.channels, convolution, plain=True)
         self.select = nn.Linear(self.channels, self.rank + 2 * states, bias=False)
-        self.time_step = nn.Linear(self.rank, self.channels)
+        self.time_step = WideBias(self.rank, self.channels)
         nn.init.uniform_(self.time_step.weight, -(self.rank**-0.5), self.rank**-0.5)
         with torch.no_grad():
             self.time_step.bias.copy_(initial_time_step(self.channels))
@@ -85,7 +86,7 @@ class Mamba(MemoryInForms[MambaState]):
         u, tail = self.convolution(u, state.tail)
         u = F.silu(u)
         low, write, read = self.select(u).split([self.rank, self.states, self.states], -1)
-        step = F.softplus(F.linear(low, self.time_step.weight).to(wide) + self.time_step.bias.to(wide))
+        step = F.softplus(self.time_step(low))
         record("mamba/time_step", step)
         scan = selective_scan(-self.log_rate.to(wide).exp())
         y, h = self.run(scan, form, u, step, write, read, state.h)  # (2)

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ...core.record import record
+from ...layers.wide_linear import WideLinear
 from ...ops.precision import without_autocast
 from ...ops.recurrence import Recurrence
 from ..in_forms import MemoryInForms
@@ -82,24 +83,40 @@ class MemMamba(MemoryInForms[MemMambaState]):
         super().__init__(dim, form, chunk)
         if not (0 <= importance < 1 and 0 <= forgetting < 1):
             raise ValueError(f"importance={importance}, forgetting={forgetting}: thresholds of a sigmoid lie in [0, 1)")
-        self.slots, self.thresholds = slots, (importance, forgetting)
-        self.mamba = Mamba(dim, states=states, expansion=expansion, convolution=convolution, rank=rank, chunk=chunk)
-        self.importance, self.forgetting = nn.Linear(dim, 1), nn.Linear(dim, 1)
+        self.slots, self.width, self.noted, self.thresholds = slots, dim, summary, (importance, forgetting)
+        self.mamba = Mamba(
+            dim, states=states, expansion=expansion, convolution=convolution, rank=rank, form=form, chunk=chunk
+        )
+        # Wide, also under autocast: on which side of a threshold a score lies must not depend on a form.
+        self.importance, self.forgetting = WideLinear(dim, 1), WideLinear(dim, 1)
         self.summary, self.query = nn.Linear(dim, summary), nn.Linear(dim, summary)
         self.output = nn.Linear(summary, dim, bias=False)
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> MemMambaState:
         return MemMambaState(
             self.mamba.initial_state(batch, device=device, dtype=dtype),
-            torch.zeros(batch, self.output.out_features, device=device, dtype=dtype),
-            torch.zeros(batch, self.slots, self.output.in_features, device=device, dtype=dtype),
+            torch.zeros(batch, self.width, device=device, dtype=dtype),
+            torch.zeros(batch, self.slots, self.noted, device=device, dtype=dtype),
             torch.zeros(batch, self.slots, device=device, dtype=torch.promote_types(dtype, torch.float32)),
         )
 
-    def read(self, x: Float[Tensor, "B T D"], state: MemMambaState, form: str) -> tuple[Tensor, MemMambaState]:
-        y, mamba = self.mamba.read(x, state.mamba, form)
-        before = torch.cat([state.last[:, None].to(y.dtype), y[:, :-1]], 1)
-        important, forgets = self._score(self.importance, x, state), self._score(self.forgetting, before, state)
+    def scan(self, x: Float[Tensor, "B T D"], state: MemMambaState, phase: int = 0) -> tuple[Tensor, MemMambaState]:
+        y, mamba = self.mamba(x, state.mamba, phase=phase)
+        return self._with_notes(x, y, mamba, state, self.form)
+
+    def step(self, x: Float[Tensor, "B D"], state: MemMambaState) -> tuple[Tensor, MemMambaState]:
+        y, mamba = self.mamba(x, state.mamba, step=True)
+        y, state = self._with_notes(x[:, None], y[:, None], mamba, state, "naive")
+        return y.squeeze(1), state
+
+    def _with_notes(
+        self, x: Float[Tensor, "B T D"], y: Float[Tensor, "B T D"], mamba: MambaState, state: MemMambaState, form: str
+    ) -> tuple[Tensor, MemMambaState]:
+        """Mamba's outputs y with what is found in the notes."""
+        before, wide = torch.cat([state.last[:, None].to(y.dtype), y[:, :-1]], 1), state.taken.dtype
+        with without_autocast(x.device):
+            important = self.importance(x.to(wide)).squeeze(-1).sigmoid()
+            forgets = self.forgetting(before.to(wide)).squeeze(-1).sigmoid()
         record("memmamba/importance", important)
         record("memmamba/forgetting", forgets)
         query, summary = self.query(x), self.summary(x)
@@ -109,12 +126,6 @@ class MemMamba(MemoryInForms[MemMambaState]):
         weight = F.relu(forgets - self.thresholds[1])
         read = self.output((weight[..., None] * found).to(y.dtype))
         return y + read, MemMambaState(mamba, y[:, -1].to(state.last.dtype).clone(), notes, taken)
-
-    def _score(self, scorer: nn.Linear, x: Float[Tensor, "B T D"], state: MemMambaState) -> Float[Tensor, "B T"]:
-        """In float32 or wider, also under autocast: on which side of a threshold it lies must not depend on a form."""
-        wide = state.taken.dtype
-        with without_autocast(x.device):
-            return F.linear(x.to(wide), scorer.weight.to(wide), scorer.bias.to(wide)).squeeze(-1).sigmoid()
 
 
 def _attention(

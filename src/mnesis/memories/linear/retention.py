@@ -58,7 +58,7 @@ class Retention(MemoryInForms[RetentionState]):
             )
         if norm not in NORMS:
             raise ValueError(f"Retention has no norm {norm!r}; choose one of {', '.join(NORMS)}")
-        self.heads, self.norm = heads, norm
+        self.heads, self.width, self.norm = heads, dim // heads, norm
         self.query, self.key = nn.Linear(dim, dim, bias=False), nn.Linear(dim, dim, bias=False)
         self.value, self.gate = nn.Linear(dim, 2 * dim, bias=False), nn.Linear(dim, 2 * dim, bias=False)
         self.output = nn.Linear(2 * dim, dim, bias=False)
@@ -68,8 +68,8 @@ class Retention(MemoryInForms[RetentionState]):
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> RetentionState:
         wide = torch.promote_types(dtype, torch.float32)
-        sizes = (layer.out_features // self.heads for layer in (self.key, self.value))
-        return RetentionState(torch.zeros(batch, self.heads, *sizes, device=device, dtype=wide))
+        shape = (batch, self.heads, self.width, 2 * self.width)
+        return RetentionState(torch.zeros(shape, device=device, dtype=wide))
 
     def read(self, x: Float[Tensor, "B T D"], state: RetentionState, form: str) -> tuple[Tensor, RetentionState]:
         batch, time, wide = *x.shape[:2], state.matrix.dtype

@@ -14,6 +14,7 @@ from ...core.record import record
 from ...layers.norm import RMSNorm
 from ...layers.short_convolution import ShortConvolution
 from ...layers.time_step import initial_time_step
+from ...layers.wide_linear import WideLinear
 from ...ops.delta_rule import delta_rule, unit_length
 from ...ops.precision import without_autocast
 from ...ops.transforms import readable
@@ -89,7 +90,7 @@ class MoM(MemoryInForms[MoMState]):
         self.heads, self.memories, self.activated, self.balance = heads, memories, activated, balance
         self.width, self.value_width, self.count = width, int(width * expansion), memories + shared
         self.sizes = (heads * width, heads * width, heads * self.value_width)
-        self.router, self.query = nn.Linear(dim, memories, bias=False), nn.Linear(dim, self.sizes[0], bias=False)
+        self.router, self.query = WideLinear(dim, memories, bias=False), nn.Linear(dim, self.sizes[0], bias=False)
         self.key_value = nn.Linear(dim, self.count * sum(self.sizes[1:]), bias=False)
         self.strength, self.decay = (nn.Linear(dim, self.count * heads, bias=False) for _ in range(2))
         self.convolution = ShortConvolution(sum(self.sizes), convolution) if convolution else None
@@ -115,12 +116,18 @@ class MoM(MemoryInForms[MoMState]):
         # Only as long as the busiest memory needs, where lengths may depend on the data.
         longest = int(units.max()) if readable(units) else x.shape[1]
         order = chosen.argsort(dim=1, descending=True, stable=True)[:, :longest].mT
-        y, *after = self._remember(_at(x, order), units, slice(self.memories), state, form)
+        # Of every memory for every unit: less than it costs to pick units first, and each map is called once.
+        query = self.query(x)
+        every = [layer(x).unflatten(-1, (self.count, -1)) for layer in (self.key_value, self.strength, self.decay)]
+        rows, memory = (torch.arange(size, device=x.device) for size in (x.shape[0], self.memories))
+        own = [part[rows[:, None, None], order, memory[:, None]] for part in every]
+        y, *after = self._remember(_at(query, order), own, units, slice(self.memories), state, form)
         place = choice * longest + (chosen.cumsum(1) - 1).gather(2, choice)
         y = (weight[..., None, None] * _at(y.flatten(1, 2), place)).sum(2)
         if self.count > self.memories:
-            own, *shared = self._remember(x[:, None], None, slice(self.memories, None), state, form)
-            y, after = y + own[:, 0], [torch.cat(parts, 1) for parts in zip(after, shared, strict=True)]
+            own = [part[:, None, :, self.memories] for part in every]
+            of_all, *shared = self._remember(query[:, None], own, None, slice(self.memories, None), state, form)
+            y, after = y + of_all[:, 0], [torch.cat(parts, 1) for parts in zip(after, shared, strict=True)]
         y = self.norm(y).flatten(2).to(x.dtype)
         return self.output(F.silu(self.gate(x)) * y), MoMState(*after)
 
@@ -129,7 +136,7 @@ class MoM(MemoryInForms[MoMState]):
     ) -> tuple[Float[Tensor, "B T C"], Int[Tensor, "B T C"]]:
         """The chosen memories of every unit and their weights."""
         with without_autocast(x.device):
-            scores = F.linear(x.to(wide), self.router.weight.to(wide)).softmax(-1)
+            scores = self.router(x.to(wide)).softmax(-1)
         weight, choice = scores.topk(self.activated, -1)
         weight = weight / weight.sum(-1, keepdim=True)
         record("mom/routing_weight", torch.zeros_like(scores).scatter(-1, choice, weight))
@@ -142,17 +149,23 @@ class MoM(MemoryInForms[MoMState]):
         return (choice[..., None] == torch.arange(self.memories, device=choice.device)).sum(2)
 
     def _remember(
-        self, x: Float[Tensor, "B M L D"], units: Int[Tensor, "B M"] | None, which: slice, state: MoMState, form: str
+        self,
+        query: Float[Tensor, "B M L Q"],
+        own: list[Tensor],
+        units: Int[Tensor, "B M"] | None,
+        which: slice,
+        state: MoMState,
+        form: str,
     ) -> tuple[Float[Tensor, "B M L H V"], Float[Tensor, "B M H K V"], Float[Tensor, "B M W E"]]:
-        """What some of the memories read of their own sequences, of which the first ``units`` are real (None = all)."""
-        wide, rows = state.matrix.dtype, x.shape[:2]
+        """What some of the memories read of their own sequences, of which the first ``units`` are real (None = all).
+
+        Own are keys with values, strengths and decays of each memory, [B M L ...].
+        """
+        key_value, strength, decay = own
+        wide, rows = state.matrix.dtype, query.shape[:2]
         matrix, tail = (part[:, which] for part in state)
-        key_value, strength, decay = (
-            torch.einsum("b m l d, m e d -> b m l e", x, layer.weight.unflatten(0, (self.count, -1))[which])
-            for layer in (self.key_value, self.strength, self.decay)
-        )
         # A memory of a row is a row of its own.
-        projected = torch.cat([self.query(x), key_value], -1).flatten(0, 1)
+        projected = torch.cat([query, key_value], -1).flatten(0, 1)
         if self.convolution is not None:
             lengths = None if units is None else units.flatten()
             projected, tail = self.convolution(projected, tail.flatten(0, 1), lengths)
@@ -161,7 +174,7 @@ class MoM(MemoryInForms[MoMState]):
         beta = strength.to(wide).sigmoid()
         log_decay = -self.log_rate.to(wide).exp() * F.softplus(decay.to(wide) + self.time_step.to(wide))
         if units is not None:
-            beyond = torch.arange(x.shape[2], device=x.device)[:, None] >= units[..., None, None]
+            beyond = torch.arange(query.shape[2], device=query.device)[:, None] >= units[..., None, None]
             beta, log_decay = beta.masked_fill(beyond, 0.0), log_decay.masked_fill(beyond, 0.0)
         sequences = (unit_length(q.to(wide)), unit_length(k.to(wide)), v, beta.flatten(0, 1), log_decay.flatten(0, 1))
         y, matrix = self.run(delta_rule, form, *sequences, matrix.flatten(0, 1))

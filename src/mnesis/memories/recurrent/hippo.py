@@ -12,6 +12,7 @@ from ...core.domain import Positive
 from ...core.memory import Memory
 from ...core.record import record
 from ...layers.constants import Constants
+from ...layers.wide_linear import WideLinear, matrices
 from ...ops.hippo import ContinuousSystem, discretize, hippo, legs_step
 from ...ops.precision import without_autocast
 
@@ -71,9 +72,9 @@ class HiPPO(Memory[HiPPOState]):
         self.dim, self.hidden, self.signals, self.order = dim, hidden or dim, signals, order
         self.measure = measure
         self.fixed = Constants(lambda: _system(measure, order, window))
-        self.memory_input = nn.Linear(dim + self.hidden, signals)
-        self.candidate = nn.Linear(dim + signals * order, self.hidden)
-        self.gate = nn.Linear(dim + signals * order, self.hidden)
+        self.memory_input = WideLinear(dim + self.hidden, signals)
+        self.candidate = WideLinear(dim + signals * order, self.hidden)
+        self.gate = WideLinear(dim + signals * order, self.hidden)
         self.output = nn.Linear(self.hidden, dim) if self.hidden != dim else nn.Identity()
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> HiPPOState:
@@ -82,35 +83,54 @@ class HiPPO(Memory[HiPPOState]):
         return HiPPOState(*(torch.zeros(size, device=device, dtype=wide) for size in sizes))
 
     def scan(self, x: Float[Tensor, "B T D"], state: HiPPOState, phase: int = 0) -> tuple[Tensor, HiPPOState]:
-        wide, device = state.memory.dtype, x.device
+        if x.shape[1] == 1:
+            y, state = self.step(x.squeeze(1), state)
+            return y.unsqueeze(1), state
+        wide, device, dim = state.memory.dtype, x.device, x.shape[-1]
         with without_autocast(device):
             system = self.fixed.on(device, wide)
-            written, input_to_signal, hidden_to_signal = self._split(x, wide, self.memory_input)
-            gated, input_to_gates, memory_to_gates = self._split(x, wide, self.candidate, self.gate)
-            from_input = torch.cat([written, gated], -1) + torch.cat([input_to_signal, input_to_gates])
+            maps = (self.memory_input, self.candidate, self.gate)
+            sizes = ((self.signals, dim + self.hidden), *[(self.hidden, dim + self.signals * self.order)] * 2)
+            weight, bias = zip(*matrices(maps, [x.new_zeros(size, dtype=wide) for size in sizes]), strict=True)
+            # The maps of inputs side by side, of all units at once; those of h and c unit by unit.
+            weight, bias = (weight[0], torch.cat(weight[1:])), torch.cat(bias)
+            from_input = torch.cat([x.to(wide) @ each[:, :dim].mT for each in weight], -1) + bias
+            hidden_to_signal, memory_to_gates = (each[:, dim:].mT for each in weight)
             hidden, memory, units = state
             outputs, gates = [], []
             for unit in from_input.unbind(1):
                 u = torch.addmm(unit[:, : self.signals], hidden, hidden_to_signal)
                 memory, units = self._remember(system, u, memory, units), units + 1
                 h, g = torch.addmm(unit[:, self.signals :], memory.flatten(1), memory_to_gates).chunk(2, -1)
-                g = g.sigmoid()
-                hidden = hidden + g * (h.tanh() - hidden)
+                hidden, g = _moved(hidden, h, g)
                 outputs.append(hidden)
                 gates.append(g)
             record("hippo/gate", torch.stack(gates, 1))
         return self.output(torch.stack(outputs, 1).to(x.dtype)), HiPPOState(hidden, memory, units)
 
-    def _split(self, x: Tensor, wide: torch.dtype, *layers: nn.Linear) -> tuple[Tensor, Tensor, Tensor]:
-        """What layers side by side make of the input alone, their biases, and their weights on the rest."""
-        weight = torch.cat([layer.weight for layer in layers]).to(wide)
-        bias = torch.cat([layer.bias for layer in layers]).to(wide)
-        return x.to(wide) @ weight[:, : x.shape[-1]].mT, bias, weight[:, x.shape[-1] :].mT
+    def step(self, x: Float[Tensor, "B D"], state: HiPPOState) -> tuple[Tensor, HiPPOState]:
+        hidden, memory, units = state
+        with without_autocast(x.device):
+            read = x.to(memory.dtype)
+            u = self.memory_input(torch.cat([read, hidden], -1))
+            memory = self._remember(self.fixed.on(x.device, memory.dtype), u, memory, units)
+            seen = torch.cat([read, memory.flatten(1)], -1)
+            hidden, g = _moved(hidden, self.candidate(seen), self.gate(seen))
+            record("hippo/gate", g[:, None])
+        return self.output(hidden.to(x.dtype)), HiPPOState(hidden, memory, units + 1)
 
     def _remember(self, system: ContinuousSystem, u: Tensor, memory: Tensor, units: Tensor) -> Tensor:
         if self.measure == "legs":
             return legs_step(system, u, memory, units)
         return memory @ system.transition.mT + system.write * u[..., None]
+
+
+def _moved(
+    hidden: Float[Tensor, "B H"], candidate: Float[Tensor, "B H"], gate: Float[Tensor, "B H"]
+) -> tuple[Tensor, Tensor]:
+    """h of the next unit, and g."""
+    g = gate.sigmoid()
+    return hidden + g * (candidate.tanh() - hidden), g
 
 
 def _system(measure: str, order: int, window: float) -> ContinuousSystem:

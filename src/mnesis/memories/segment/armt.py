@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...core.memory import Host
 from ...core.record import record
 from ...layers.transformer import Transformer
+from ...layers.wide_linear import WideLinear
 from ...ops.associative import associative_read, associative_write, dpfp
 from ...ops.precision import without_autocast
 from .segments import SegmentMemory
@@ -34,35 +34,36 @@ class AssociativeLayer(nn.Module):
         dim: width of the host.
         memory_dim: width of queries and keys before the feature map.
         gate_bias: start of the write gates' bias; negative starts with closed gates.
+        correction: the gamma correction.
+        penalty: weight of the recorded loss ``loss/write_gate``.
     """
 
-    def __init__(self, dim: int, *, memory_dim: int, gate_bias: float) -> None:
+    def __init__(self, dim: int, *, memory_dim: int, gate_bias: float, correction: bool, penalty: float) -> None:
         super().__init__()
-        self.query, self.key = nn.Linear(dim, memory_dim, bias=False), nn.Linear(dim, memory_dim, bias=False)
-        self.value, self.gate = nn.Linear(dim, dim, bias=False), nn.Linear(dim, 1)
+        self.correction, self.penalty = correction, penalty
+        self.query, self.key = WideLinear(dim, memory_dim, bias=False), WideLinear(dim, memory_dim, bias=False)
+        self.value, self.gate = WideLinear(dim, dim, bias=False), WideLinear(dim, 1)
         nn.init.zeros_(self.value.weight)  # a new memory adds nothing: training starts from the plain host
         if gate_bias:
             nn.init.constant_(self.gate.bias, gate_bias)
 
-    def read(self, h: Float[Tensor, "B T D"], stored: Associations) -> Float[Tensor, "B T D"]:
-        wide = stored.matrix.dtype
+    def forward(
+        self, h: Float[Tensor, "B T D"], stored: Associations, *, write: bool = False
+    ) -> Float[Tensor, "B T D"] | Associations:
+        """Units with what they read; with ``write``, what is stored once the memory tokens h have written."""
         with without_autocast(h.device):
-            query = dpfp(F.linear(h.to(wide), self.query.weight.to(wide)))
-            return h + associative_read(query, *stored).to(h.dtype)
+            return self._write(h, stored) if write else self._read(h, stored)
 
-    def write(
-        self, h: Float[Tensor, "B M D"], stored: Associations, *, correction: bool, penalty: float
-    ) -> Associations:
-        wide = stored.matrix.dtype
-        with without_autocast(h.device):
-            key, value, gate = (
-                F.linear(h.to(wide), linear.weight.to(wide), None if linear.bias is None else linear.bias.to(wide))
-                for linear in (self.key, self.value, self.gate)
-            )
-            key, gate = dpfp(key), gate.squeeze(-1)
-            if penalty:
-                record("loss/write_gate", penalty * (gate + CLOSED).relu().mean())
-            return Associations(*associative_write(key, value, gate.sigmoid(), *stored, correction=correction))
+    def _read(self, h: Float[Tensor, "B T D"], stored: Associations) -> Float[Tensor, "B T D"]:
+        query = dpfp(self.query(h.to(stored.matrix.dtype)))
+        return h + associative_read(query, *stored).to(h.dtype)
+
+    def _write(self, h: Float[Tensor, "B M D"], stored: Associations) -> Associations:
+        wide = h.to(stored.matrix.dtype)
+        key, value, gate = dpfp(self.key(wide)), self.value(wide), self.gate(wide).squeeze(-1)
+        if self.penalty:
+            record("loss/write_gate", self.penalty * (gate + CLOSED).relu().mean())
+        return Associations(*associative_write(key, value, gate.sigmoid(), *stored, correction=self.correction))
 
 
 class ARMT(SegmentMemory):
@@ -119,10 +120,13 @@ class ARMT(SegmentMemory):
             )
         super().__init__(host, segment=segment, checkpoint=checkpoint)
         self.dim = dim if isinstance(host, Transformer) else None
-        self.width, self.memory_dim, self.correction, self.gate_penalty = dim, memory_dim, correction, gate_penalty
+        self.width, self.memory_dim = dim, memory_dim
         self.memory = nn.Parameter(torch.randn(memory_tokens, dim) * 0.7)
         self.associative = nn.ModuleList(
-            AssociativeLayer(dim, memory_dim=memory_dim, gate_bias=gate_bias) for _ in self.host.layers
+            AssociativeLayer(
+                dim, memory_dim=memory_dim, gate_bias=gate_bias, correction=correction, penalty=gate_penalty
+            )
+            for _ in self.host.layers
         )
 
     def initial_carried(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> tuple[Associations, ...]:
@@ -137,7 +141,7 @@ class ARMT(SegmentMemory):
         )
 
     def read(self, layer: int, h: Tensor, carried: tuple[Associations, ...]) -> Tensor:
-        return cast(AssociativeLayer, self.associative[layer]).read(h, carried[layer])
+        return self.associative[layer](h, carried[layer])
 
     def opening(self, carried: tuple[Associations, ...]) -> None:
         return None
@@ -146,7 +150,5 @@ class ARMT(SegmentMemory):
         return self.memory.expand(carried[0].matrix.shape[0], -1, -1)
 
     def write(self, outputs: list[Tensor], carried: tuple[Associations, ...]) -> tuple[Associations, ...]:
-        return tuple(
-            cast(AssociativeLayer, layer).write(h, stored, correction=self.correction, penalty=self.gate_penalty)
-            for layer, h, stored in zip(self.associative, outputs, carried, strict=True)
-        )
+        layers = zip(self.associative, outputs, carried, strict=True)
+        return tuple(layer(h, stored, write=True) for layer, h, stored in layers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
@@ -11,6 +12,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from ...core.memory import Memory
+from ...layers.constants import Table
+from ...layers.wide_linear import WideLinear, pulled_back
 from ...ops.relative_attention import relative_attention, relative_attention_step, sinusoids
 from ...ops.transforms import readable
 from ...ops.window_attention import push, unfilled
@@ -40,13 +43,17 @@ class TransformerXLLayer(nn.Module):
     def __init__(self, dim: int, *, heads: int, hidden: int, norm: str) -> None:
         super().__init__()
         self.heads, self.norm = heads, norm
-        self.query, self.key, self.value, self.position, self.output = (
-            nn.Linear(dim, dim, bias=False) for _ in range(5)
-        )
+        # In this order; a step needs the middle ones in wider arithmetic.
+        kinds = (nn.Linear, WideLinear, WideLinear, WideLinear, nn.Linear)
+        self.query, self.key, self.value, self.position, self.output = (kind(dim, dim, bias=False) for kind in kinds)
         self.rise, self.fall = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
         self.attention_norm, self.mlp_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
 
-    def forward(
+    def forward(self, h: Tensor, *given: Any, step: bool = False) -> Tensor:
+        """:meth:`several` units of each row; with ``step``, :meth:`one`."""
+        return self.one(h, *given) if step else self.several(h, *given)
+
+    def several(
         self,
         h: Float[Tensor, "B T D"],
         earlier: Float[Tensor, "B P D"],
@@ -92,14 +99,21 @@ class TransformerXLLayer(nn.Module):
         distance: Int[Tensor, "B N"],
         seen: Bool[Tensor, "B N"],
     ) -> Float[Tensor, "B D"]:
-        """One unit a row, its own input among the stored ones."""
-        query = self.query(self._before(h)).unflatten(1, (self.heads, -1))
-        key, value, position = (
-            linear.weight.unflatten(0, (self.heads, -1)) for linear in (self.key, self.value, self.position)
-        )
-        units = self._before(units)
-        context = relative_attention_step(query, units, key, value, position, sinusoid, *biases, distance, seen)
-        return self._after(h, context.flatten(1))
+        """One unit a row, its own input among the stored ones.
+
+        In float32 or wider: a product that is rounded on the query's side departs from one of projected units.
+        """
+        before, wide = self._before(h), torch.promote_types(h.dtype, torch.float32)
+        query = self.query(before).unflatten(1, (self.heads, -1)).to(wide)
+        units, sinusoid = self._before(units).to(wide), sinusoid.to(wide)
+        own = before.to(wide)[:, None].expand(-1, self.heads, -1)
+        given = torch.stack([query + bias for bias in biases]) * query.shape[-1] ** -0.5
+        # Of each head a row with its channels, and zeros for the others'.
+        given = torch.diag_embed(given.mT).permute(0, 1, 3, 4, 2).flatten(3)
+        content, places = pulled_back((self.key, self.position), (own, own), given.unbind(0))
+        blend = relative_attention_step(content, places, units, sinusoid, distance, seen)
+        value = self.value(blend).unflatten(2, (self.heads, -1))
+        return self._after(h, value.diagonal(dim1=1, dim2=2).mT.flatten(1).to(h.dtype))
 
     def _before(self, h: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
         return self.attention_norm(h) if self.norm == "pre" else h
@@ -155,6 +169,7 @@ class TransformerXL(Memory[TransformerXLState]):
         self.dim = self.width = dim
         self.period = self.segment = segment
         self.memory_length = memory_length
+        self.table = Table(partial(_table, memory_length + segment, dim))
         self.layers = nn.ModuleList(
             TransformerXLLayer(dim, heads=heads, hidden=hidden or 4 * dim, norm=norm) for _ in range(layers)
         )
@@ -199,15 +214,15 @@ class TransformerXL(Memory[TransformerXLState]):
         seen = torch.cat([self._real(position - phase[:, 0]), slots <= phase], 1)
         every = torch.arange(self.memory_length + self.segment, device=x.device)
         distance = (self.memory_length + phase - every).clamp(min=0)
-        sinusoid = sinusoids(every, self.width, x.dtype)
+        sinusoid = self.table.on(x.device, x.dtype)
         here, before, closes = (rows[..., None] for rows in (slots == phase, slots < phase, phase + 1 == self.segment))
         closing = not readable(closes) or bool(closes.any())
         memories, presents, h = [], [], x
         for layer, memory, present in zip(self.layers, state.memory, state.present, strict=True):
             memory, new = memory.detach(), h[:, None].to(present.dtype)
-            present = torch.where(here, new, torch.where(before, present, torch.zeros_like(present)))
+            present = torch.where(here, new, torch.where(before, present, 0.0))
             units = torch.cat([memory, present], 1)
-            h = cast(TransformerXLLayer, layer).one(h, units.to(h.dtype), sinusoid, self._biases, distance, seen)
+            h = layer(h, units.to(h.dtype), sinusoid, self._biases, distance, seen, step=True)
             if closing:
                 memory = torch.where(closes, units[:, self.segment :].detach(), memory)
                 present = torch.where(closes, torch.zeros_like(present), present)
@@ -289,3 +304,8 @@ class TransformerXL(Memory[TransformerXLState]):
         remembered = self._real(starts).flatten(0, 1)[:, None].expand(-1, length, -1)
         causal = torch.ones(length, phase + length, dtype=torch.bool, device=before.device).tril(phase)
         return torch.cat([remembered, causal.expand(remembered.shape[0], -1, -1)], 2)
+
+
+def _table(units: int, dim: int, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "N D"]:
+    """R for the distances 0..N-1."""
+    return sinusoids(torch.arange(units, device=device), dim, dtype)
