@@ -75,7 +75,12 @@ def check_drawable(memory: Memory) -> None:
 
 
 def in_form(memory: Memory, form: str) -> Memory:
-    """The same memory, weights included, with its recurrence computed in another form."""
+    """The same memory, weights included, with its recurrence computed in another form.
+
+    By its own ``in_form`` where it has one, which keeps adapters and whatever else was put into it.
+    """
+    if (own := getattr(memory, "in_form", None)) is not None:
+        return own(form)
     other = type(memory)(**{**memory.config, "form": form})
     # Assigned, not copied: a new memory is float32, and copying would round the weights of a float64 one.
     other.load_state_dict(copy.deepcopy(memory.state_dict()), assign=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from ..ops.recurrence import FORMS, Recurrence
 from ..ops.sequence_split import compute_split, is_split
 
 S = TypeVar("S")
+M = TypeVar("M", bound=Memory[Any])
 
 
 class MemoryInForms(Memory[S]):
@@ -45,9 +47,10 @@ class MemoryInForms(Memory[S]):
     @property
     def backend(self) -> str:
         """ "flash-linear-attention" where its kernels run sequences (:mod:`~mnesis.ops.kernels`), else "torch"."""
+        if not (self.has_kernel and self.form == "chunk" and self.chunk is None):
+            return "torch"
         weight = next(self.parameters())
-        asked = self.has_kernel and self.form == "chunk" and self.chunk is None
-        return NAME if asked and stand_in(weight.device, weight.dtype) else "torch"
+        return NAME if stand_in(weight.device, weight.dtype) else "torch"
 
     @abstractmethod
     def read(self, x: Any, state: S, form: str) -> tuple[Any, S]:
@@ -59,9 +62,30 @@ class MemoryInForms(Memory[S]):
             return self.run_instead(recurrence, form, *parts)
         return (compute_split if is_split() else Recurrence.compute)(recurrence, form, *parts, chunk=self.chunk)
 
+    def in_form(self, form: str) -> MemoryInForms[S]:
+        """A copy that computes sequences in that form; what was put inside it, such as adapters, stays there."""
+        return switched(self, form)
+
     def scan(self, x: Any, state: S, phase: int = 0) -> tuple[Any, S]:
         return self.read(x, state, self.form)
 
     def step(self, x: Any, state: S) -> tuple[Any, S]:
         y, state = self.read(x[:, None], state, "naive")
         return y.squeeze(1), state
+
+
+def switched(memory: M, form: str) -> M:
+    """A copy of a memory that keeps its form in ``form``, and so do those inside it, switched to another of its forms.
+
+    Raises:
+        ValueError: an unknown form.
+    """
+    forms = getattr(memory, "forms", ())
+    if form not in forms:
+        raise ValueError(f"{type(memory).__name__} has no form {form!r}; choose one of {', '.join(forms)}")
+    other = copy.deepcopy(memory)
+    for part in other.modules():
+        if isinstance(part, Memory) and "form" in part.config:
+            cast(Any, part).form = form
+            part.__dict__["_arguments"]["form"] = form
+    return other

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ...core.memory import Memory
 from ...layers.short_convolution import ShortConvolution
 from ...ops.window_attention import push, unfilled, window_attention_block, window_attention_naive
+from ..in_forms import switched
 
 
 class WindowState(NamedTuple):
@@ -69,17 +70,22 @@ class Window(Memory[WindowState]):
         if form not in self.forms:
             raise ValueError(f"no form {form!r}; choose one of {', '.join(self.forms)}")
         self.dim, self.heads, self.key_value_heads, self.window, self.form = dim, heads, shared, window, form
+        self.width = dim
         self.convolution = ShortConvolution(dim, convolution) if convolution else None
         self.query_key_value = nn.Linear(dim, dim + 2 * shared * (dim // heads), bias=False)
         self.output = nn.Linear(dim, dim, bias=False)
 
+    def in_form(self, form: str) -> Window:
+        """A copy that attends in that form."""
+        return switched(self, form)
+
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> WindowState:
-        shape = (batch, self.window - 1, self.key_value_heads, self.output.in_features // self.heads)
+        shape = (batch, self.window - 1, self.key_value_heads, self.width // self.heads)
         width = self.convolution.width if self.convolution else 1
         return WindowState(
             torch.zeros(shape, device=device, dtype=dtype),
             torch.zeros(shape, device=device, dtype=dtype),
-            torch.zeros(batch, width - 1, self.output.in_features, device=device, dtype=dtype),
+            torch.zeros(batch, width - 1, self.width, device=device, dtype=dtype),
             torch.zeros(batch, dtype=torch.long, device=device),
         )
 
