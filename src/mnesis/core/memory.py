@@ -43,6 +43,9 @@ class Memory(nn.Module, Generic[S]):
     """True where ``scan`` takes ``length=``, the units of each row that are real, as long as no row reaches the end of
     its period. Then ``state`` may be None, for rows that all start fresh, and ``keep=False`` says that nobody wants
     their new state (None may be returned for it)."""
+    starts_inside: ClassVar[bool] = False
+    """True where ``scan`` and ``step`` take None for rows that start fresh, and hand it on to the memories inside: each
+    makes its own start, when it is called and what hangs on its call has its parameters at hand."""
     splits: ClassVar[bool] = False
     """True where the pieces of one sequence may be read by several processes at once."""
     dim: int | None = None
@@ -137,24 +140,25 @@ class Memory(nn.Module, Generic[S]):
             ValueError: shapes, batch sizes or a state that do not fit; the message names the value and the mend.
         """
         if step:
-            return self.step(x, self._fresh(first_leaf(x).shape[0], x) if state is None else state)
+            return self.step(x, self._for_fresh(first_leaf(x).shape[0], x) if state is None else state)
         if phase is not None:
+            if state is not None and length is None and reset is None:  # what every unit of a stream passes
+                return self.scan(x, state, phase)
             return self._read_on(x, state, reset, length, phase, keep)
         batch, time = self._check_input(x)
-        if state is None:
-            fresh = self._fresh(batch, x)
-            state = fresh
-        else:
+        if state is not None:
             self._check_state(state, batch)
-            fresh = None
         reset = _check_mask(reset, batch, time)
         length = _check_length(length, batch, time)
         if reset is None and length is None:
-            if self.period is None or fresh is not None:
+            if state is None:
+                return self.scan(x, self._for_fresh(batch, x))
+            if self.period is None:
                 return self.scan(x, state)
             phases = self._phases(state)
             if min(phases) == max(phases):
                 return self.scan(x, state, phases[0])
+        state = self._fresh(batch, x) if state is None else state
         if self.native_reset and length is None and reset is not None and self.period is None:
             return cast(Any, self).scan(x, state, reset=reset)
         return Pieces(self, x, state, reset, length).run()
@@ -166,7 +170,7 @@ class Memory(nn.Module, Generic[S]):
         scan = cast(Any, self).scan
         if length is not None:
             return scan(x, state, phase, length=length, keep=keep)
-        state = self._fresh(first_leaf(x).shape[0], x) if state is None else state
+        state = self._for_fresh(first_leaf(x).shape[0], x) if state is None else state
         return scan(x, state, phase) if reset is None else scan(x, state, phase, reset=reset)
 
     def _phases(self, state: S) -> list[int]:
@@ -177,6 +181,10 @@ class Memory(nn.Module, Generic[S]):
                 "give phase=..., units read of the present period"
             )
         return phases.tolist()
+
+    def _for_fresh(self, batch: int, x: Any) -> Any:
+        """What ``scan`` and ``step`` take for fresh rows."""
+        return None if self.starts_inside else self._fresh(batch, x)
 
     def _fresh(self, batch: int, x: Any) -> S:
         leaf = first_leaf(x)
@@ -243,7 +251,8 @@ class Memory(nn.Module, Generic[S]):
         except (AttributeError, TypeError, RecursionError):  # text consists of text
             found = type(state).__name__
         expected = self.__dict__.get("_reference")
-        if expected is None or found != expected[0] or not self._fits(state, expected[1]):
+        fits = expected is not None and found == expected[0] and self._fits(state, expected[1])
+        if expected is None or not fits:
             # The first call, or what is inside has been replaced, or the state does not fit indeed.
             like = next(self.parameters(), torch.empty(0))
             with torch.no_grad():
@@ -261,7 +270,7 @@ class Memory(nn.Module, Generic[S]):
                 f"{name} was given a state of {rows} rows for a batch of {batch}; "
                 "choose rows with mnesis.take(state, rows)"
             )
-        if not self._fits(state, expected[1]):
+        if not fits and not self._fits(state, expected[1]):
             leaf, shape = next(
                 (leaf, shape)
                 for leaf, shape in zip(leaves(state), expected[1], strict=True)
@@ -274,7 +283,7 @@ class Memory(nn.Module, Generic[S]):
 
     def _fits(self, state: S, shapes: list[tuple[int, ...]]) -> bool:
         """Whether a state of the right structure has leaves of these shapes."""
-        return not self.bounded or [tuple(leaf.shape[1:]) for leaf in leaves(state)] == shapes
+        return [tuple(leaf.shape[1:]) for leaf in leaves(state)] == shapes or not self.bounded
 
 
 class HostLayer(Protocol[C]):
