@@ -49,7 +49,7 @@ def neuron(threshold: float = 1.0):
 def test_a_layer_unit_by_unit(form, spiking) -> None:
     memory, x = make(form=form, spiking=spiking), 2 * draw(2, 30, 6)
     layer = memory.layers[0]
-    a, b = (part.double() for part in layer.unit.fixed.made)
+    a, b = (part.double() for part in layer.memory.fixed.made)
     m, outputs = torch.zeros(2, len(b), dtype=torch.float64), []
     heard, signal, kept, unit, first, second = (neuron(0.5), *(neuron() for _ in range(5)))
     for v in x.unbind(1):

@@ -99,7 +99,7 @@ def answer(
             break
         probability *= float(logits.softmax(-1).max())
         said.append(token)
-        logits, state = network.step(torch.tensor([token]), state)
+        logits, state = network(torch.tensor([token]), state, step=True)
     text = tokenizer.decode(said).strip()
     trained = None if kinds is None else any(kind.fits(question) for kind in kinds)
     return Answer(question, text, probability if text else None, trained)

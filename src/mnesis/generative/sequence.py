@@ -81,6 +81,8 @@ class BankReader(Memory[BankState]):
         ValueError: an unknown read, or no slots.
     """
 
+    starts_inside = True
+
     def __init__(
         self,
         vocabulary: int,
@@ -109,20 +111,27 @@ class BankReader(Memory[BankState]):
         self.head = nn.Sequential(nn.Linear(2 * dim, 2 * dim), nn.ReLU(), nn.Linear(2 * dim, vocabulary))
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> BankState:
+        empty = self._empty(batch, device, dtype)
+        return empty._replace(body=self.body.initial_state(batch, device=device, dtype=dtype))
+
+    def _empty(self, batch: int, device: torch.device, dtype: torch.dtype) -> BankState:
+        """Nothing read; the body starts by itself."""
         lags = 0 if self.convolution is None else self.convolution.width - 1
         return BankState(
             torch.zeros(batch, lags, self.width, device=device, dtype=dtype),
-            self.body.initial_state(batch, device=device, dtype=dtype),
+            None,
             torch.zeros(batch, self.slots, self.match, device=device, dtype=dtype),
             torch.zeros(batch, self.slots, self.width, device=device, dtype=dtype),
             torch.zeros(batch, dtype=torch.long, device=device),
         )
 
-    def scan(self, x: Asked, state: BankState, phase: int = 0) -> tuple[Float[Tensor, "B T V"], BankState]:
+    def scan(self, x: Asked, state: BankState | None, phase: int = 0) -> tuple[Float[Tensor, "B T V"], BankState]:
+        if state is None:
+            state = self._empty(len(x.tokens), x.tokens.device, self.compute_dtype(x))
         given, tail = self.embedding(x.tokens), state.tail
         if self.convolution is not None:
             given, tail = self.convolution(given, tail)
-        h, body = self.body.scan(given, state.body, phase)
+        h, body = self.body(given, state.body, phase=phase)
         h = given + h
         key, value = torch.cat([state.key, self.key(h)], 1), torch.cat([state.value, self.value(h)], 1)
         batch, time = x.tokens.shape

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -19,4 +19,6 @@ class RMSNorm(nn.RMSNorm):
 
     def forward(self, x: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
         # Under autocast the input is narrower than the weight, which the fused kernel does not take.
-        return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
+        weight = self.weight
+        weight = weight if weight.dtype == x.dtype else weight.to(x.dtype)
+        return torch.rms_norm(x, self.normalized_shape, weight, self.eps)

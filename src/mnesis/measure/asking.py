@@ -114,5 +114,5 @@ def _generate(
                 output.append(new)
         if all(end in output or len(output) == limit for output, end, limit in zip(outputs, ends, limits, strict=True)):
             return outputs
-        y, state = body.step(token, state)
+        y, state = body(token, state, step=True)
         token = readout(y[:, None])[:, 0].argmax(-1)

@@ -16,6 +16,7 @@ class Around(Memory[Any]):
     """A memory whose state is that of the memory inside."""
 
     splits = True
+    starts_inside = True
 
     @property
     @abstractmethod
@@ -55,7 +56,7 @@ class Reader(Around):
         return self.body
 
     def scan(self, x: Tensor, state: Any, phase: int = 0, **ragged: Any) -> tuple[Float[Tensor, "B T D"], Any]:
-        return self.body.scan(self.embedding(x), state, phase, **ragged)
+        return self.body(self.embedding(x), state, phase=phase, **ragged)
 
     def step(self, x: Tensor, state: Any) -> tuple[Float[Tensor, "B D"], Any]:
-        return self.body.step(self.embedding(x), state)
+        return self.body(self.embedding(x), state, step=True)

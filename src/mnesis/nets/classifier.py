@@ -57,11 +57,11 @@ class Classifier(Around):
     def scan(
         self, x: Float[Tensor, "B T F"], state: Any, phase: int = 0, **ragged: Any
     ) -> tuple[Float[Tensor, "B T C"], Any]:
-        y, state = self.reader.scan(x, state, phase, **ragged)
+        y, state = self.reader(x, state, phase=phase, **ragged)
         return self.head(y), state
 
     def step(self, x: Float[Tensor, "B F"], state: Any) -> tuple[Float[Tensor, "B C"], Any]:
-        y, state = self.reader.step(x, state)
+        y, state = self.reader(x, state, step=True)
         return self.head(y), state
 
     def classify(self, x: Float[Tensor, "B T F"], length: Int[Tensor, " B"] | None = None) -> Float[Tensor, "B C"]:

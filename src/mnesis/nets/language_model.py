@@ -80,11 +80,11 @@ class LanguageModel(Around):
     def scan(
         self, x: Int[Tensor, "B T"], state: Any, phase: int = 0, **ragged: Any
     ) -> tuple[Float[Tensor, "B T V"], Any]:
-        y, state = self.reader.scan(x, state, phase, **ragged)
+        y, state = self.reader(x, state, phase=phase, **ragged)
         return self.head(y), state
 
     def step(self, x: Int[Tensor, " B"], state: Any) -> tuple[Float[Tensor, "B V"], Any]:
-        y, state = self.reader.step(x, state)
+        y, state = self.reader(x, state, step=True)
         return self.head(y), state
 
     @torch.no_grad()
@@ -139,7 +139,7 @@ class LanguageModel(Around):
             generated.append(token)
             if len(generated) == tokens or bool(ended.all()):
                 return torch.stack(generated, 1), state
-            logits, state = self.step(token, state)
+            logits, state = self(token, state, step=True)
 
 
 def _one_of(tokens: int | None, max_new_tokens: int | None) -> int:

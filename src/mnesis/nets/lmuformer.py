@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from ..core.memory import Memory
 from ..core.record import record
-from ..memories.linear.parallel_lmu import ParallelLMU, ParallelLMUState
+from ..memories.in_forms import switched
+from ..memories.linear.parallel_lmu import ParallelLMU, ParallelLMUState, Polynomials
 from ..ops.spiking import leaky_integrate_and_fire
 
 EARLY = 0.5
@@ -26,33 +27,57 @@ class LayerState(NamedTuple):
     """Of all its neurons, in their order; none without spikes."""
 
 
+class SpikingUnit(nn.Module):
+    """What neurons of the layer stand between: the linear maps of a unit, and the polynomials that remember.
+
+    Args:
+        dim: width of inputs and outputs.
+        order: coefficients of the one signal.
+        window, form, chunk: of :class:`~mnesis.memories.linear.parallel_lmu.ParallelLMU`.
+    """
+
+    def __init__(self, dim: int, *, order: int, window: float, form: str, chunk: int | None) -> None:
+        super().__init__()
+        self.memory = Polynomials(1, order=order, window=window, form=form, chunk=chunk)
+        self.input, self.output = nn.Linear(dim, 1), nn.Linear(order + dim, dim)
+
+
 class LMUFormerLayer(nn.Module):
     """x + norm(linear(LMU(x))), and then as much of an MLP; see :class:`LMUFormer`."""
 
     def __init__(self, dim: int, *, hidden: int, window: float, spiking: bool, form: str, chunk: int | None) -> None:
         super().__init__()
         order = 2 * dim if spiking else dim
-        self.unit = ParallelLMU(dim, order=order, window=window, form=form, chunk=chunk)
+        unit = SpikingUnit if spiking else ParallelLMU
+        self.unit = unit(dim, order=order, window=window, form=form, chunk=chunk)
         self.projection, self.rise, self.fall = nn.Linear(dim, dim), nn.Linear(dim, hidden), nn.Linear(hidden, dim)
         # Of what is heard, the coefficients, the unit's output, the projection and the MLP's two layers.
         widths = (dim, order, dim, dim, dim, hidden) if spiking else (dim, hidden, dim)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for width in widths)
         self.neurons = (dim, 1, order, dim, dim, hidden) if spiking else ()
 
-    def forward(self, x: Float[Tensor, "B T D"], state: LayerState, form: str) -> tuple[Tensor, LayerState]:
+    def forward(
+        self, x: Float[Tensor, "B T D"], state: LayerState, *, step: bool = False
+    ) -> tuple[Float[Tensor, "B T D"], LayerState]:
+        """Read some units; with ``step``, a single one as steps are read."""
         if self.neurons:
-            return self._spiking(x, state, form)
-        y, memory = self.unit.read(x, state.memory, form)
+            return self._spiking(x, state, step)
+        y, memory = _remember(self.memory, x, state.memory, step)
         x = x + self.norms[0](self.projection(y))
         h = F.gelu(self.norms[1](self.rise(x)))
         return x + F.relu(self.norms[2](self.fall(h))), LayerState(memory, ())
 
-    def _spiking(self, x: Float[Tensor, "B T D"], state: LayerState, form: str) -> tuple[Tensor, LayerState]:
+    @property
+    def memory(self) -> Polynomials:
+        """What remembers; a whole unit where no neurons stand inside it."""
+        return cast(Polynomials, self.unit.memory if self.neurons else self.unit)
+
+    def _spiking(self, x: Float[Tensor, "B T D"], state: LayerState, step: bool) -> tuple[Tensor, LayerState]:
         """The same from spikes alone: every linear map reads nothing else."""
         membranes, narrow = list(state.membranes), x.dtype
         heard_norm, kept_norm, unit_norm, out_norm, *mlp_norms = self.norms
         heard = _fire(heard_norm(x), membranes, EARLY).to(narrow)
-        m, memory = self.unit.follow(_fire(self.unit.input(heard), membranes), state.memory, form)
+        m, memory = _remember(self.memory, _fire(self.unit.input(heard), membranes), state.memory, step)
         kept = _fire(kept_norm(m.to(narrow)), membranes).to(narrow)
         y = _fire(unit_norm(self.unit.output(torch.cat([kept, heard], -1))), membranes).to(narrow)
         x = x + out_norm(self.projection(y))
@@ -60,6 +85,15 @@ class LMUFormerLayer(nn.Module):
         h = _fire(mlp_norms[1](self.rise(first)), membranes).to(narrow)
         record("lmuformer/spikes", torch.cat([heard, kept, y, h], -1))
         return x + self.fall(h), LayerState(memory, tuple(membranes))
+
+
+def _remember(
+    memory: Polynomials, x: Float[Tensor, "B T W"], state: ParallelLMUState, step: bool
+) -> tuple[Float[Tensor, "B T E"], ParallelLMUState]:
+    if not step:
+        return memory(x, state, phase=0)
+    y, state = memory(x.squeeze(1), state, step=True)
+    return y.unsqueeze(1), state
 
 
 def _fire(heard: Float[Tensor, "B T N"], membranes: list[Tensor], threshold: float = 1.0) -> Float[Tensor, "B T N"]:
@@ -122,27 +156,31 @@ class LMUFormer(Memory[tuple[LayerState, ...]]):
             for _ in range(layers)
         )
 
+    def in_form(self, form: str) -> LMUFormer:
+        """A copy whose units of memory are computed in that form."""
+        return switched(self, form)
+
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> tuple[LayerState, ...]:
         wide = torch.promote_types(dtype, torch.float32)
         found = []
         for layer in self.layers:
             layer = cast(LMUFormerLayer, layer)
             membranes = tuple(torch.zeros(batch, width, device=device, dtype=wide) for width in layer.neurons)
-            found.append(LayerState(layer.unit.initial_state(batch, device=device, dtype=dtype), membranes))
+            found.append(LayerState(layer.memory.initial_state(batch, device=device, dtype=dtype), membranes))
         return tuple(found)
 
     def scan(
         self, x: Float[Tensor, "B T D"], state: tuple[LayerState, ...], phase: int = 0
     ) -> tuple[Tensor, tuple[LayerState, ...]]:
-        return self._read(x, state, self.form)
+        return self._read(x, state, step=False)
 
     def step(self, x: Float[Tensor, "B D"], state: tuple[LayerState, ...]) -> tuple[Tensor, tuple[LayerState, ...]]:
-        y, state = self._read(x[:, None], state, "naive")
+        y, state = self._read(x[:, None], state, step=True)
         return y.squeeze(1), state
 
-    def _read(self, x: Tensor, state: tuple[LayerState, ...], form: str) -> tuple[Tensor, tuple[LayerState, ...]]:
+    def _read(self, x: Tensor, state: tuple[LayerState, ...], *, step: bool) -> tuple[Tensor, tuple[LayerState, ...]]:
         carried = []
         for layer, own in zip(self.layers, state, strict=True):
-            x, own = layer(x, own, form)
+            x, own = layer(x, own, step=step)
             carried.append(own)
         return x, tuple(carried)

@@ -36,6 +36,7 @@ class Block(Memory[BlockState]):
     """
 
     splits = True
+    starts_inside = True
 
     def __init__(
         self, memory: Memory, *, hidden: int | None = None, convolution: int | None = None, mlp: str | None = "gelu"
@@ -54,9 +55,12 @@ class Block(Memory[BlockState]):
         return self.memory.bounded
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> BlockState:
-        width, dim = self.convolution.width if self.convolution else 1, cast(int, self.dim)
-        tail = torch.zeros(batch, width - 1, dim, device=device, dtype=dtype)
+        tail = self._no_tail(batch, device, dtype)
         return BlockState(self.memory.initial_state(batch, device=device, dtype=dtype), tail)
+
+    def _no_tail(self, batch: int, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "B tail D"]:
+        width = self.convolution.width if self.convolution else 1
+        return torch.zeros(batch, width - 1, cast(int, self.dim), device=device, dtype=dtype)
 
     @property
     def native_length(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -69,21 +73,21 @@ class Block(Memory[BlockState]):
     def scan(
         self, x: Float[Tensor, "B T D"], state: BlockState | None, phase: int = 0, **ragged: Any
     ) -> tuple[Tensor, BlockState]:
-        earlier, tail = state or (None, None)
-        h, tail = self._before(x, tail, ragged.get("length"))
-        y, memory = self.memory.scan(h, earlier, phase, **ragged)
+        earlier = None if state is None else state.memory
+        h, tail = self._convolved(self.memory_norm(x), state, ragged.get("length"))
+        y, memory = self.memory(h, earlier, phase=phase, **ragged)
         return self._after(x + y), BlockState(memory, tail)
 
-    def step(self, x: Float[Tensor, "B D"], state: BlockState) -> tuple[Tensor, BlockState]:
-        h, tail = self._before(x[:, None], state.tail, None)
-        y, memory = self.memory.step(h[:, 0], state.memory)
+    def step(self, x: Float[Tensor, "B D"], state: BlockState | None) -> tuple[Tensor, BlockState]:
+        h, tail = self._convolved(self.memory_norm(x).unsqueeze(1), state, None)
+        y, memory = self.memory(h.squeeze(1), None if state is None else state.memory, step=True)
         return self._after(x + y), BlockState(memory, tail)
 
-    def _before(self, x: Tensor, tail: Tensor | None, length: Tensor | None) -> tuple[Tensor, Tensor]:
-        h = self.memory_norm(x)
-        if self.convolution is not None:
-            return self.convolution(h, tail, length)
-        return h, x[:, :0].clone() if tail is None else tail.clone()
+    def _convolved(
+        self, h: Float[Tensor, "B T D"], state: BlockState | None, length: Tensor | None
+    ) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "B tail D"]]:
+        tail = self._no_tail(h.shape[0], h.device, self.compute_dtype(h)) if state is None else state.tail
+        return (h, tail.clone()) if self.convolution is None else self.convolution(h, tail, length)
 
     def _after(self, h: Tensor) -> Tensor:
         return h if self.mlp is None or self.mlp_norm is None else h + self.mlp(self.mlp_norm(h))
@@ -111,6 +115,7 @@ class Stack(Memory[StackState]):
     """
 
     splits = True
+    starts_inside = True
 
     def __init__(
         self,
@@ -146,7 +151,7 @@ class Stack(Memory[StackState]):
         return all(block.native_length and block.period in (None, self.period) for block in self._blocks())
 
     def _blocks(self) -> list[Block]:
-        return [cast(Block, block) for block in self.blocks]
+        return cast("list[Block]", list(self.blocks))
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> StackState:
         blocks = tuple(block.initial_state(batch, device=device, dtype=dtype) for block in self._blocks())
@@ -158,24 +163,29 @@ class Stack(Memory[StackState]):
     def scan(
         self, x: Float[Tensor, "B T D"], state: StackState | None, phase: int = 0, **ragged: Any
     ) -> tuple[Tensor, StackState]:
-        blocks, kept = self._blocks(), []
-        for block, block_state in zip(blocks, state.blocks if state else [None] * len(blocks), strict=True):
-            x, block_state = block.scan(x, block_state, phase % block.period if block.period else 0, **ragged)
-            kept.append(block_state)
-        return self.final_norm(x), StackState(tuple(kept), self._moved(state, ragged.get("length", x.shape[1])))
-
-    def step(self, x: Float[Tensor, "B D"], state: StackState) -> tuple[Tensor, StackState]:
         kept = []
-        for block, block_state in zip(self._blocks(), state.blocks, strict=True):
-            x, block_state = block.step(x, block_state)
-            kept.append(block_state)
-        return self.final_norm(x), StackState(tuple(kept), self._moved(state, 1))
+        for block, own in self._with_states(state):
+            x, own = block(x, own, phase=phase % block.period if block.period else 0, **ragged)
+            kept.append(own)
+        return self.final_norm(x), StackState(tuple(kept), self._moved(x, state, ragged.get("length", x.shape[1])))
 
-    def _moved(self, state: StackState | None, units: int | Tensor) -> Tensor | tuple[()]:
-        """Without a state the rows are fresh, and ``units`` counts those of each."""
+    def step(self, x: Float[Tensor, "B D"], state: StackState | None) -> tuple[Tensor, StackState]:
+        kept = []
+        for block, own in self._with_states(state):
+            x, own = block(x, own, step=True)
+            kept.append(own)
+        return self.final_norm(x), StackState(tuple(kept), self._moved(x, state, 1))
+
+    def _with_states(self, state: StackState | None) -> list[tuple[Block, BlockState | None]]:
+        blocks = self._blocks()
+        return list(zip(blocks, [None] * len(blocks) if state is None else state.blocks, strict=True))
+
+    def _moved(self, x: Tensor, state: StackState | None, units: int | Tensor) -> Tensor | tuple[()]:
+        """The place on the grid after so many units; fresh rows start at 0."""
         if self.period is None:
             return ()
-        return cast(Tensor, units if state is None else cast(Tensor, state.position) + units) % self.period
+        before = cast(Tensor, state.position) if state else torch.zeros(len(x), dtype=torch.long, device=x.device)
+        return (before + units) % self.period
 
 
 def network(

@@ -190,13 +190,12 @@ class Remedied(Memory[RemediedState]):
         return RemediedState(own, self.remedy.beside(self.memory, own.matrix))
 
     def scan(self, x: Any, state: RemediedState, phase: int = 0) -> tuple[Any, RemediedState]:
-        return self._read(x, state, self.memory.form)
+        return self._read(x, state, x.shape[1], {"phase": phase})
 
     def step(self, x: Any, state: RemediedState) -> tuple[Any, RemediedState]:
-        y, state = self._read(x[:, None], state, "naive")
-        return y.squeeze(1), state
+        return self._read(x, state, 1, {"step": True})
 
-    def _read(self, x: Any, state: RemediedState, form: str) -> tuple[Any, RemediedState]:
+    def _read(self, x: Any, state: RemediedState, units: int, how: dict[str, Any]) -> tuple[Any, RemediedState]:
         kept = []
 
         def run(recurrence: Recurrence, form: str, *parts: Any) -> tuple[Tensor, Tensor]:
@@ -206,14 +205,14 @@ class Remedied(Memory[RemediedState]):
 
         self.memory.run_instead = run
         try:
-            y, own = self.memory.read(x, state.own, form)
+            y, own = self.memory(x, state.own, **how)
         finally:
             self.memory.run_instead = None
         (beside,) = kept
         memory = self.memory
         if isinstance(memory, Retention):  # whose phases count from the last unit read
-            units = torch.tensor(x.shape[1], device=x.device, dtype=torch.float64)
-            beside = self.remedy.moved(beside, lambda keys: memory.recounted(keys, units))
+            read = torch.tensor(units, device=x.device, dtype=torch.float64)
+            beside = self.remedy.moved(beside, lambda keys: memory.recounted(keys, read))
         return y, RemediedState(own, beside)
 
 

@@ -23,7 +23,40 @@ class ParallelLMUState(NamedTuple):
     """m, the coefficients of M signals."""
 
 
-class ParallelLMU(MemoryInForms[ParallelLMUState]):
+class Polynomials(MemoryInForms[ParallelLMUState]):
+    """What a parallel LMU remembers, without weights: m_t = A m_{t-1} + B u_t of M signals u, read as it is.
+
+    Args:
+        signals: M.
+        order: N, coefficients of each.
+        window: theta, units that a memory spans.
+        form: how a sequence is computed: "naive" unit by unit, "chunk" by chunks, "parallel" by one convolution (FFT).
+        chunk: units in a chunk; changes speed, not results.
+
+    Raises:
+        ValueError: no coefficients, no signals, a window without units, an unknown form, or a chunk without units.
+    """
+
+    def __init__(self, signals: int, *, order: int, window: float, form: str, chunk: int | None) -> None:
+        super().__init__(signals, form, chunk)
+        self.signals, self.order = signals, order
+        self.fixed = Constants(lambda: window_of_signals(order, window))
+
+    def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> ParallelLMUState:
+        wide = torch.promote_types(dtype, torch.float32)
+        return ParallelLMUState(torch.zeros(batch, self.signals, self.order, device=device, dtype=wide))
+
+    def read(self, x: Float[Tensor, "B T M"], state: ParallelLMUState, form: str) -> tuple[Tensor, ParallelLMUState]:
+        # One system reads every signal of every row: signals become rows, and all coefficients are read.
+        one = torch.eye(self.order, device=x.device, dtype=state.memory.dtype)
+        a, b = self.fixed.on(one.device, one.dtype)
+        recurrence = state_space(LinearSystem(a[None], b[None], one[None]))
+        m, last = self.run(recurrence, form, x.mT.flatten(0, 1)[..., None], state.memory.flatten(0, 1)[:, None])
+        m = m.squeeze(2).unflatten(0, (-1, self.signals)).transpose(1, 2).flatten(2)
+        return m, ParallelLMUState(last.unflatten(0, (-1, self.signals)).squeeze(2).clone())
+
+
+class ParallelLMU(Polynomials):
     """The Legendre memory unit without feedback (Chilkuri and Eliasmith 2021, arXiv 2102.11417; the cell of LMUFormer).
 
     u_t = ReLU(W_u x_t + b) is written to m_t = A m_{t-1} + B u_t (zero-order hold), the Legendre coefficients of the
@@ -52,29 +85,12 @@ class ParallelLMU(MemoryInForms[ParallelLMUState]):
         form: str = "chunk",
         chunk: int | None = None,
     ) -> None:
-        super().__init__(dim, form, chunk)
-        self.signals, self.order = signals, dim if order is None else order
-        self.fixed = Constants(lambda: window_of_signals(self.order, window))
+        super().__init__(signals, order=dim if order is None else order, window=window, form=form, chunk=chunk)
+        self.dim = dim
         self.input = nn.Linear(dim, signals)
         self.output = nn.Linear(signals * self.order + dim, dim)
 
-    def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> ParallelLMUState:
-        wide = torch.promote_types(dtype, torch.float32)
-        return ParallelLMUState(torch.zeros(batch, self.signals, self.order, device=device, dtype=wide))
-
     def read(self, x: Float[Tensor, "B T D"], state: ParallelLMUState, form: str) -> tuple[Tensor, ParallelLMUState]:
         u = F.relu(self.input(x))
-        m, state = self.follow(u, state, form)
+        m, state = super().read(u, state, form)
         return F.relu(self.output(torch.cat([m.to(u.dtype), x], -1))), state
-
-    def follow(
-        self, u: Float[Tensor, "B T M"], state: ParallelLMUState, form: str
-    ) -> tuple[Float[Tensor, "B T E"], ParallelLMUState]:
-        """The coefficients of M signals after every unit, E = M N of them."""
-        # One system reads every signal of every row: signals become rows, and all coefficients are read.
-        one = torch.eye(self.order, device=u.device, dtype=state.memory.dtype)
-        a, b = self.fixed.on(one.device, one.dtype)
-        recurrence = state_space(LinearSystem(a[None], b[None], one[None]))
-        m, last = self.run(recurrence, form, u.mT.flatten(0, 1)[..., None], state.memory.flatten(0, 1)[:, None])
-        m = m.squeeze(2).unflatten(0, (-1, self.signals)).transpose(1, 2).flatten(2)
-        return m, ParallelLMUState(last.unflatten(0, (-1, self.signals)).squeeze(2).clone())
