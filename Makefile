@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-slow lint format docs leaderboard wheel clean
+.PHONY: demo test test-slow fuzz lint format docs leaderboard wheel clean
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -15,6 +15,11 @@ test: $(INSTALLED)
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
+
+# Ten minutes of damaged and hostile inputs; SEED=7 draws others.
+SEED ?= 0
+fuzz: $(INSTALLED)
+	$(BIN)/python -m tests.fuzz --minutes 10 --seed $(SEED)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

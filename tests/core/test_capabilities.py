@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mnesis.core.capabilities import CAPABILITIES, check
+from mnesis.core.capabilities import OF_TRANSFORMS, check
 
 from .broken import Leaky
 
@@ -105,13 +105,13 @@ BREAKS = {
 }
 
 
-@pytest.mark.parametrize("capability", CAPABILITIES)
+@pytest.mark.parametrize("capability", OF_TRANSFORMS)
 def test_the_plain_memory_can(capability) -> None:
     if capability != "compile":  # the compiler cannot see through the run-time type checks of the tests
         check(Leaky(6), capability)
 
 
-@pytest.mark.parametrize("capability", CAPABILITIES)
+@pytest.mark.parametrize("capability", OF_TRANSFORMS)
 def test_what_is_broken_is_noticed(capability) -> None:
     with pytest.raises((RuntimeError, AssertionError, NotImplementedError, AttributeError, TypeError)):
         check(BREAKS[capability](6), capability)

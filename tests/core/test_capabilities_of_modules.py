@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mnesis.core.capabilities_of_modules import CAPABILITIES, Adapter, adapted, unused
+from mnesis.core.capabilities_of_modules import OF_MODULES, Adapter, adapted, unused
 from mnesis.core.catalog import card, create_memory, list_memories
 from mnesis.core.record import silent
 from mnesis.core.state import leaves
@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:FSDP2-wrapped module .* returned a view tensor"),
 ]
 NAMES = [card.name for card in list_memories()]
-QUICK = [name for name in CAPABILITIES if name != "LoRA"]
+QUICK = [name for name in OF_MODULES if name != "LoRA"]
 OF_A_KIND = ("gru", "rmt", "bilinear", "mom")
 
 
@@ -46,7 +46,7 @@ def language_model(name: str) -> LanguageModel:
 
 def examine(capability: str, subject: Any) -> None:
     with silent():
-        CAPABILITIES[capability](subject)
+        OF_MODULES[capability](subject)
 
 
 @pytest.mark.parametrize("capability", QUICK)

@@ -9,7 +9,7 @@ import torch
 from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from mnesis.core.capabilities import CAPABILITIES, check
+from mnesis.core.capabilities import OF_TRANSFORMS, check
 from mnesis.core.catalog import create_memory, list_memories
 from mnesis.core.state import leaves, tree_map
 from mnesis.nets import LanguageModel
@@ -43,7 +43,7 @@ def small(name: str, **options):
     return create_memory(name, **{**MEMORIES[name].example, **options})
 
 
-@pytest.mark.parametrize("capability", [name for name in CAPABILITIES if name not in DEAR])
+@pytest.mark.parametrize("capability", [name for name in OF_TRANSFORMS if name not in DEAR])
 @pytest.mark.parametrize("name", MEMORIES)
 def test_every_memory_can(name, capability) -> None:
     check(small(name), capability)
@@ -72,7 +72,7 @@ def test_variants_can(variant, capability) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("capability", [name for name in CAPABILITIES if name not in DEAR])
+@pytest.mark.parametrize("capability", [name for name in OF_TRANSFORMS if name not in DEAR])
 @pytest.mark.parametrize(("name", "form"), [(card.name, form) for card in MEMORIES.values() for form in card.forms])
 def test_every_form_can(name, form, capability) -> None:
     check(small(name, form=form), capability)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev, jvp, stack_module_state, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from .capabilities_of_modules import OF_MODULES
 from .laws import compiles
 from .memory import Memory
 from .pieces import first_leaf, map_leaves
@@ -271,7 +272,7 @@ def strided(memory: Memory) -> None:
         _agree("other strides", expected, again)
 
 
-CAPABILITIES: dict[str, Callable[[Memory], None]] = {
+OF_TRANSFORMS: dict[str, Callable[[Memory], None]] = {
     "compile": compiled,
     "export": exported,
     "func.grad": functional_gradients,
@@ -283,7 +284,13 @@ CAPABILITIES: dict[str, Callable[[Memory], None]] = {
     "pickle": copied,
     "strides": strided,
 }
-"""By the names that users know; each check returns nothing, or raises."""
+"""What is done to a memory as a whole, by the names that users know; each check returns nothing, or raises."""
+
+CAPABILITIES: dict[str, Callable[[Memory], None]] = {
+    **OF_TRANSFORMS,
+    **OF_MODULES,
+}
+"""All: those and what hangs on the modules inside."""
 
 
 def check(memory: Memory, capability: str) -> None:

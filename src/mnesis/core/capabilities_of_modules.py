@@ -16,10 +16,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
-from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import prune
 
 from .laws import check
@@ -172,6 +169,9 @@ def pruned(memory: Memory) -> None:
 
 def sharded(memory: Memory) -> None:
     """FSDP2's ``fully_shard`` of every memory and layer inside, then of the whole, on one process."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
     trial = Trial(memory)
     expected, gradients = _graded(trial, trial.memory)
     with torch.no_grad():
@@ -190,6 +190,8 @@ def sharded(memory: Memory) -> None:
 
 def parallelised(memory: Memory) -> None:
     """DistributedDataParallel on one process, twice; ``find_unused_parameters`` where :func:`unused` names some."""
+    from torch.nn.parallel import DistributedDataParallel
+
     trial = Trial(memory)
     if not any(True for _ in trial.memory.parameters()):
         return
@@ -221,7 +223,7 @@ def unused(memory: Memory) -> list[str]:
     return sorted(without)
 
 
-CAPABILITIES: dict[str, Callable[[Memory], None]] = {
+OF_MODULES: dict[str, Callable[[Memory], None]] = {
     "hooks": hooked,
     "LoRA": low_rank,
     "offload": offloaded,

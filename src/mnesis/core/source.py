@@ -14,7 +14,7 @@ from functools import cache
 from importlib import import_module
 from importlib.resources import files
 from inspect import Parameter
-from typing import Any
+from typing import Any, cast
 
 from .card import OWN, Card
 from .domain import argument_domains, as_size, describe, fault, nearest, shown
@@ -87,14 +87,26 @@ def check_options(card: Card, options: Mapping[str, Any], *, fixed: Mapping[str,
 
 
 def names_of(module: str, table: str) -> list[str]:
-    """Names in a table of the package, such as ``LAWS`` of mnesis.core.laws: the keys of a dictionary."""
+    """Names in a table of the package, such as ``LAWS`` of mnesis.core.laws: a dictionary's keys, unpacked ones too."""
+    body = _tree(module).body
     node = next(
-        node.value
-        for node in _tree(module).body
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == table
+        (
+            node.value
+            for node in body
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == table
+        ),
+        None,
     )
+    if node is None:  # it comes from a neighbour
+        found = next(
+            node for node in body if isinstance(node, ast.ImportFrom) and table in {alias.name for alias in node.names}
+        )
+        return names_of(f"{module.rpartition('.')[0]}.{found.module}", table)
     assert isinstance(node, ast.Dict)
-    return [ast.literal_eval(key) for key in node.keys if key is not None]
+    names: list[str] = []
+    for key, value in zip(node.keys, node.values, strict=True):
+        names += names_of(module, cast(ast.Name, value).id) if key is None else [ast.literal_eval(key)]
+    return names
 
 
 def _of_own(cls: type) -> Described:
