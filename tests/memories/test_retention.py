@@ -55,6 +55,7 @@ def test_golden(form) -> None:
     golden = load_file(Path(__file__).resolve().parents[1] / "golden" / "retention.safetensors")
     memory = Retention(12, heads=2, norm="rms", form=form, chunk=5)
     memory.value, memory.gate, memory.output = nn.Linear(12, 16), nn.Linear(12, 16), nn.Linear(16, 12)
+    memory.value_width = 8
     apart = torch.tensor([0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11])
     with torch.no_grad():
         for name, layer in memory.named_children():

@@ -58,7 +58,7 @@ class Retention(MemoryInForms[RetentionState]):
             )
         if norm not in NORMS:
             raise ValueError(f"Retention has no norm {norm!r}; choose one of {', '.join(NORMS)}")
-        self.heads, self.width, self.norm = heads, dim // heads, norm
+        self.heads, self.norm, self.width, self.value_width = heads, norm, dim // heads, 2 * dim // heads
         self.query, self.key = nn.Linear(dim, dim, bias=False), nn.Linear(dim, dim, bias=False)
         self.value, self.gate = nn.Linear(dim, 2 * dim, bias=False), nn.Linear(dim, 2 * dim, bias=False)
         self.output = nn.Linear(2 * dim, dim, bias=False)
@@ -68,7 +68,7 @@ class Retention(MemoryInForms[RetentionState]):
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> RetentionState:
         wide = torch.promote_types(dtype, torch.float32)
-        shape = (batch, self.heads, self.width, 2 * self.width)
+        shape = (batch, self.heads, self.width, self.value_width)
         return RetentionState(torch.zeros(shape, device=device, dtype=wide))
 
     def read(self, x: Float[Tensor, "B T D"], state: RetentionState, form: str) -> tuple[Tensor, RetentionState]:
