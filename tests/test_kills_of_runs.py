@@ -112,7 +112,7 @@ def commands(trained: Path) -> dict[str, tuple[list[str], str]]:
 NAMES = ("train", "evaluate", "compare", "bench")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [n if n == "train" else pytest.param(n, marks=pytest.mark.slow) for n in NAMES])
 def test_killed_here_and_there(commands: dict[str, tuple[list[str], str]], tmp_path: Path, name: str) -> None:
     command, before = commands[name]
     killed_everywhere(command, tmp_path, before, name, 1)

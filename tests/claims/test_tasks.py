@@ -67,7 +67,9 @@ def test_who_remembers_is_right_at_any_length_and_who_does_not_is_at_chance(leng
 
 
 def test_facts_that_do_not_fit_are_refused() -> None:
-    for options in ({"segment": 2}, {"fillers": 0}, {"choices": 1}):
+    with pytest.raises(ValueError, match="fillers=0 is not a whole number of at least 1"):
+        HiddenFact(fillers=0)
+    for options in ({"segment": 2}, {"choices": 1}):
         with pytest.raises(ValueError, match="give 3, 1 and 2 or more"):
             HiddenFact(**options)
     with pytest.raises(ValueError, match="give 1 or more"):

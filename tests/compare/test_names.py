@@ -33,6 +33,7 @@ def test_labels_tell_all_apart() -> None:
     assert all(("/" not in label and label.endswith("Mine")) or "-" in label for label in told.values())
 
 
+@pytest.mark.slow
 def test_two_classes_of_one_name_take_part(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("a", "b"):
@@ -50,7 +51,8 @@ def test_two_classes_of_one_name_take_part(tmp_path, monkeypatch) -> None:
 
 def test_one_that_stands_keeps_its_folder(tmp_path) -> None:
     """The second class of a name comes with a later command."""
-    cell = {"task": "copy", "memory": "own/a.py:Mine", "status": "failed", "reason": ""}
+    asked = {"memory": "own/a.py:Mine", "options": {}, "setting": {}}
+    cell = {"asked": asked, "task": "copy", "memory": "own/a.py:Mine", "status": "unfit", "reason": ""}
     (tmp_path / "copy" / "Mine").mkdir(parents=True)
     (tmp_path / "copy" / "Mine" / "cell.json").write_text(json.dumps(cell), encoding="utf-8")
     folders = {

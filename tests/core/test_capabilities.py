@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mnesis.core.capabilities import OF_TRANSFORMS, check
+from mnesis.core.examination import Broken
 
 from .broken import Leaky
 
@@ -113,7 +114,7 @@ def test_the_plain_memory_can(capability) -> None:
 
 @pytest.mark.parametrize("capability", OF_TRANSFORMS)
 def test_what_is_broken_is_noticed(capability) -> None:
-    with pytest.raises((RuntimeError, AssertionError, NotImplementedError, AttributeError, TypeError)):
+    with pytest.raises((Broken, RuntimeError, AssertionError, NotImplementedError, AttributeError, TypeError)):
         check(BREAKS[capability](6), capability)
 
 

@@ -61,9 +61,7 @@ def test_every_memory_in_a_language_model(name, capability) -> None:
     examine(capability, language_model(name))
 
 
-@pytest.mark.parametrize(
-    "name", [n if n in ("hippo", "transformer-xl") else pytest.param(n, marks=pytest.mark.slow) for n in NAMES]
-)
+@pytest.mark.parametrize("name", [n if n == "hippo" else pytest.param(n, marks=pytest.mark.slow) for n in NAMES])
 def test_adapters(name) -> None:
     examine("LoRA", memory(name))
 

@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 
 from ..core.domain import AtLeast, Count, Size
 from ..core.files import parse_json
+from ..core.folders import clear_leftovers
 from ..core.tensor_header import read_header
 
 SUFFIX = ".partial"
@@ -138,6 +139,8 @@ def check_place(save: Path, overwrite: bool) -> None:
 def alone(save: Path | None) -> Iterator[None]:
     """Keep every other process of this machine from reading into the same file; one that dies lets go of it.
 
+    What it left of writing the file is cleared by the next.
+
     Raises:
         ValueError: another one does.
     """
@@ -153,6 +156,8 @@ def alone(save: Path | None) -> Iterator[None]:
     except Timeout:
         raise ValueError(f"another process reads into {save}; wait for it, or give another --save") from None
     try:
+        for written in (save, beside(save)):
+            clear_leftovers(Path(os.path.realpath(written)))
         yield
     finally:
         Path(lock.lock_file).unlink(missing_ok=True)
