@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
-from mnesis.core.capabilities import OF_TRANSFORMS, check
+from mnesis.core.capabilities import CAPABILITIES, OF_TRANSFORMS, check, shortcoming
+from mnesis.core.catalog import list_memories
 from mnesis.core.examination import Broken
 
 from .broken import Leaky
@@ -121,3 +124,21 @@ def test_what_is_broken_is_noticed(capability) -> None:
 def test_an_unknown_capability_is_refused() -> None:
     with pytest.raises(ValueError, match="no capability is called 'flying'; choose one of compile, export"):
         check(Leaky(6), "flying")
+
+
+def test_the_guide_says_yes_of_all_that_is_tested() -> None:
+    """Every memory is examined in tests/memories/test_transforms.py and test_capabilities_of_modules.py."""
+    guide = Path(__file__).resolve().parents[2] / "docs" / "guides" / "pytorch.md"
+    text = guide.read_text(encoding="utf-8")
+    table = text.partition("<!-- generated: mnesis capabilities --all --markdown -->\n")[2].partition("<!-- end -->")[0]
+    header, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines())
+    assert header == ["memory", *CAPABILITIES]
+    assert [row[0].strip("`") for row in rows] == [card.name for card in list_memories()]
+    assert {cell for row in rows for cell in row[1:]} == {"yes"}
+
+
+def test_a_shortcoming_is_told_in_one_line() -> None:
+    assert shortcoming(Leaky(6), "pickle") == ""
+    told = shortcoming(HidesAFunction(6), "pickle")
+    assert "\n" not in told
+    assert "pickle" in told

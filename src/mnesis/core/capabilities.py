@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -309,7 +310,9 @@ def check(memory: Memory, capability: str) -> None:
 def shortcoming(memory: Memory, capability: str) -> str:
     """Why a memory lacks a capability, in one line; "" where it has it."""
     try:
-        check(memory, capability)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, that something could be faster, or is new
+            check(memory, capability)
     except Exception as error:
         said = str(error).strip().splitlines()
         return f"{type(error).__name__}: {said[0] if said else 'without a word'}"
