@@ -62,7 +62,9 @@ def test_the_layer(form, normalised, kind) -> None:
         assert (y[row] - expected).abs().max() < 1e-11 * expected.abs().max().clamp_min(1.0)
 
 
-@pytest.mark.parametrize("kind", ["full", "factored", "block"])
+@pytest.mark.parametrize(
+    "kind", [*(pytest.param(kind, marks=pytest.mark.slow) for kind in ("full", "factored")), "block"]
+)
 def test_blocks_too_large_for_products_obey_the_laws(kind) -> None:
     """Their chunks are read step by step, and those of matrices made anew in the backward pass."""
     torch.manual_seed(0)
