@@ -85,7 +85,10 @@ SOME = [
 def test_torchs_own_keep_all_laws_that_they_offer(kind, batch_first) -> None:
     torch.manual_seed(0)
     found = laws_of(kind(5, 7, 2, batch_first=batch_first), laws=SOME)
-    assert found == {law: None if law in UNOFFERED else True for law in SOME}
+    expected = {law: None if law in UNOFFERED else True for law in SOME}
+    if kind is nn.LSTM:  # under autocast torch asks oneDNN for one in bfloat16, which processors without AVX-512 lack
+        expected["dtypes"] = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    assert found == expected
 
 
 def test_torchs_states_are_those_of_the_module() -> None:
