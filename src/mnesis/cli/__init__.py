@@ -16,8 +16,9 @@ from types import ModuleType
 from typing import NoReturn
 
 from ..core.domain import nearest
+from ..core.files import lack_of_room
 from .arguments import HELP, asks_for_help, explain, parse, shown_text
-from .output import forget_output, lacks_room, prepare_streams, sentence_of
+from .output import forget_output, prepare_streams, sentence_of
 
 COMMANDS = {
     "demo": "train a recurrent memory, stream a million tokens through one, and open a report",
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sentence = sentence_of(error)
         if sentence is None:
             raise
-        if lacks_room(error):
+        if lack_of_room(error) is not None:
             forget_output()
         _refuse(sentence)
     except KeyboardInterrupt:

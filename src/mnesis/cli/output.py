@@ -5,22 +5,20 @@ Names, labels and reasons are text: brackets in them mean nothing.
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import sys
 from collections.abc import Sequence
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Errors of the system where there is no room for what is written."""
+from ..core.files import lack_of_room
+
 _NO_MEMORY = ("can't allocate memory", "Storage size calculation overflowed")
 """torch's words."""
 
 
 def sentence_of(error: Exception) -> str | None:
     """What a person is told of an error: its own sentence, or ours of what the system says; None of a bug."""
-    if lacks_room(error):
-        number = next(number for number in FULL if _is_of_system(error, number))
+    if (number := lack_of_room(error)) is not None:
         place = getattr(error, "filename", None) or "the output"
         return f"cannot write {place}: {os.strerror(number)}; make room, and do the same again"
     if isinstance(error, ValueError) or (isinstance(error, OSError) and error.errno is None):
@@ -32,18 +30,6 @@ def sentence_of(error: Exception) -> str | None:
     ):
         return "this needs more memory than the machine gives; give smaller sizes, such as --dim or --batch"
     return None
-
-
-def lacks_room(error: Exception) -> bool:
-    """Whether something could not be written for want of room."""
-    return any(_is_of_system(error, number) for number in FULL)
-
-
-def _is_of_system(error: Exception, number: int) -> bool:
-    """Whether it is that error of the system, which safetensors tells of in words of its own."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return error.errno == number
-    return type(error).__name__ == "SafetensorError" and f"(os error {number})" in str(error)
 
 
 def prepare_streams() -> None:

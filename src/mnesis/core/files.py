@@ -216,6 +216,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
 
 
+def lack_of_room(error: Exception) -> int | None:
+    """The system's number of an error that says there is no room for what is written; None of any other."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno if error.errno in _FULL else None
+    if type(error).__name__ != "SafetensorError":
+        return None
+    return next((number for number in _FULL if f"(os error {number})" in str(error)), None)  # in words of its own
+
+
 @contextlib.contextmanager
 def told(path: str | os.PathLike[str]) -> Iterator[None]:
     """A full disk, or one that fails, as one sentence.
@@ -226,10 +235,7 @@ def told(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # safetensors tells of the system's errors in words of its own.
-        number = error.errno if isinstance(error, OSError) else None
-        number = next((n for n in _FULL if f"os error {n})" in str(error)), number)
-        if number in _FULL:
+        if (number := lack_of_room(error)) is not None:
             raise ValueError(f"cannot write {path}: {_FULL[number]}; make room, and do the same again") from None
         if isinstance(error, OSError) and error.errno in (errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS):
             raise ValueError(f"cannot write {path}: {error.strerror}; give another path") from None
