@@ -220,9 +220,8 @@ def lack_of_room(error: Exception) -> int | None:
     """The system's number of an error that says there is no room for what is written; None of any other."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno if error.errno in _FULL else None
-    if type(error).__name__ != "SafetensorError":
-        return None
-    return next((number for number in _FULL if f"(os error {number})" in str(error)), None)  # in words of its own
+    # safetensors and tokenizers tell of the system's errors in words of their own.
+    return next((number for number in _FULL if f"(os error {number})" in str(error)), None)
 
 
 @contextlib.contextmanager
