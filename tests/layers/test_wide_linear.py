@@ -59,8 +59,9 @@ class Scaled(nn.Module):
         return self.scale * self.inner(x)
 
 
+@pytest.mark.parametrize("touched", [True, False], ids=["called", "untouched"])
 @pytest.mark.parametrize("mode", ["plain", "no_grad", "inference", "func"])
-def test_matrices_of_called_maps(mode) -> None:
+def test_matrices_of_maps(mode, touched) -> None:
     torch.manual_seed(0)
     maps = [WideLinear(5, 4).double(), Scaled(nn.Linear(3, 2).double())]
     like, at = [torch.zeros(4, 5).double(), torch.zeros(2, 3).double()], [torch.randn(6, 5).double(), torch.randn(1, 3)]
@@ -68,6 +69,12 @@ def test_matrices_of_called_maps(mode) -> None:
     given = [torch.randn(6, 4).double(), torch.randn(1, 2).double()]
     weights = [maps[0].weight, maps[1].scale * maps[1].inner.weight]
     biases = [maps[0].bias, maps[1].scale * maps[1].inner.bias]
+    calls = []
+    if touched:
+        maps[0].register_forward_hook(lambda *_: calls.append(1))
+    else:
+        maps = [maps[0], nn.Linear(3, 2).double()]
+        weights[1], biases[1] = maps[1].weight, maps[1].bias
 
     def found(g: torch.Tensor) -> tuple[torch.Tensor, ...]:
         own = matrices(maps, like)
@@ -80,6 +87,7 @@ def test_matrices_of_called_maps(mode) -> None:
         context = {"plain": torch.enable_grad, "no_grad": torch.no_grad, "inference": torch.inference_mode}[mode]
         with context():
             results = found(given[0])
+    assert len(calls) == 2 * touched
     pulled = [g @ weight for g, weight in zip(given, weights, strict=True)]
     for a, b in zip(results, (weights[0], biases[0], weights[1], biases[1], *pulled), strict=True):
         assert torch.allclose(a, b, atol=1e-14, rtol=0)
@@ -89,7 +97,7 @@ def test_matrices_of_called_maps(mode) -> None:
         for a, b in zip(slopes, torch.autograd.grad(expected, list(maps[1].parameters())), strict=True):
             assert torch.allclose(a, b, atol=1e-12, rtol=0)
     else:
-        assert not any(part.requires_grad for part in results) or mode == "func"
+        assert not any(part.requires_grad for part in results[4:]) or mode == "func"
 
 
 def test_matrices_are_exact() -> None:

@@ -145,6 +145,14 @@ class Memory(nn.Module, Generic[S]):
             if state is not None and length is None and reset is None:  # what every unit of a stream passes
                 return self.scan(x, state, phase)
             return self._read_on(x, state, reset, length, phase, keep)
+        try:
+            return self._read_checked(x, state, reset, length)
+        except IndexError:
+            self._check_range(x)
+            raise
+
+    def _read_checked(self, x: Any, state: S | None, reset: Tensor | None, length: Tensor | None) -> tuple[Any, S]:
+        """What an outermost call does: everything is checked, and rows go their own ways where they must."""
         batch, time = self._check_input(x)
         if state is not None:
             self._check_state(state, batch)
@@ -240,9 +248,20 @@ class Memory(nn.Module, Generic[S]):
             )
         if self.dim is not None and not (leaf.is_floating_point() or leaf.is_complex()):
             raise ValueError(f"{name} reads vectors of floating point, not {leaf.dtype}; write x.float()")
-        if (vocabulary := getattr(self, "vocabulary", None)) is not None and self.dim is None:
-            _check_ids(leaf, vocabulary, name)
+        if self.dim is None and getattr(self, "vocabulary", None) is not None:
+            _check_ids(leaf, name)
         return batch, time
+
+    def _check_range(self, x: Any) -> None:
+        """Say which token id has no embedding; asked only when one was missed, since a look at all ids takes time."""
+        if (vocabulary := getattr(self, "vocabulary", None)) is None or self.dim is not None:
+            return
+        least, most = (int(end) for end in first_leaf(x).aminmax())
+        if least < 0 or most >= vocabulary:
+            raise ValueError(
+                f"{type(self).__name__} reads token ids of 0..{vocabulary - 1}, and x holds "
+                f"{least if least < 0 else most}; tokenize with the vocabulary of {vocabulary} that it was built for"
+            ) from None
 
     def _check_state(self, state: S, batch: int) -> None:
         name = type(self).__name__
@@ -340,20 +359,11 @@ def align_left(x: Tensor, length: Int[Tensor, " B"]) -> Tensor:
     return x.gather(1, index.reshape(batch, time, *[1] * (x.ndim - 2)).expand_as(x))
 
 
-def _check_ids(ids: Tensor, vocabulary: int, name: str) -> None:
-    """Token ids; their range on a CPU alone, since an accelerator would have to be waited for."""
+def _check_ids(ids: Tensor, name: str) -> None:
     if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
         raise ValueError(f"{name} reads token ids, whole numbers, not {ids.dtype}; write x.long()")
     if ids.ndim != 2:
         raise ValueError(f"{name} reads token ids [batch, time], not x of shape {list(ids.shape)}; drop the other axes")
-    if ids.device.type != "cpu" or torch.compiler.is_compiling():
-        return
-    least, most = (int(end) for end in ids.aminmax())
-    if least < 0 or most >= vocabulary:
-        raise ValueError(
-            f"{name} reads token ids of 0..{vocabulary - 1}, and x holds {least if least < 0 else most}; tokenize with "
-            f"the vocabulary of {vocabulary} that it was built for"
-        )
 
 
 def _check_mask(reset: Tensor | None, batch: int, time: int) -> Tensor | None:

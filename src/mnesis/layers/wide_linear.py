@@ -9,8 +9,11 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
 
 from ..ops.transforms import transformed
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 class WideLinear(nn.Linear):
@@ -40,15 +43,19 @@ class WideBias(nn.Linear):
 
 
 def pulled_back(linears: Sequence[nn.Module], at: Sequence[Tensor], cotangents: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """W^T g of each of several linear maps that are only called: what was put around them or in their place counts.
+    """W^T g of each of several linear maps: what was put around them or in their place counts.
 
-    The gradient of g . linear(x) in x: the same numbers as the product with W, and differentiable itself.
+    Of a map that nobody touched the product with W; of all others, which are only called, the gradient of g . linear(x)
+    in x: the same numbers, and differentiable itself.
 
     Args:
         linears: the maps, with or without biases.
         at: what each is called on ``[... D]``, of the rows of g; which does not matter.
         cotangents: g of each ``[... E]``.
     """
+    if all(map(_untouched, linears)):
+        products = (g @ cast(Tensor, linear.weight).to(g.dtype) for linear, g in zip(linears, cotangents, strict=True))
+        return tuple(product.to(x.dtype) for product, x in zip(products, at, strict=True))
     if transformed() or torch.compiler.is_compiling():
         pairs = zip(linears, at, cotangents, strict=True)
         return tuple(cast(Any, torch.func.vjp)(linear, x)[1](cotangent)[0] for linear, x, cotangent in pairs)
@@ -56,16 +63,26 @@ def pulled_back(linears: Sequence[nn.Module], at: Sequence[Tensor], cotangents: 
 
 
 def matrices(linears: Sequence[nn.Module], like: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """W and b of each of several linear maps that are only called; for loops that a call would slow down.
+    """W and b of each of several linear maps with biases, had as in :func:`pulled_back`; for loops that a call slows.
 
     Args:
         linears: the maps.
         like: zeros in the shape [E D], the dtype and on the device in which each W is wanted.
     """
+    if all(map(_untouched, linears)):
+        own = (cast(tuple[Tensor, Tensor], (linear.weight, linear.bias)) for linear in linears)
+        return [(weight.to(zeros.dtype), bias.to(zeros.dtype)) for (weight, bias), zeros in zip(own, like, strict=True)]
     if transformed() or torch.compiler.is_compiling():
         return [_on_units(linear, zeros) for linear, zeros in zip(linears, like, strict=True)]
     every = [torch.eye(len(zeros), dtype=zeros.dtype, device=zeros.device) for zeros in like]
     return [(weight, y[0]) for y, weight in _pulled_back(linears, like, every)]
+
+
+def _untouched(linear: nn.Module) -> bool:
+    """Whether a call would do no more than the product with W: no hook sees it, and nothing stands in its place."""
+    own = vars(linear)
+    plain = type(linear) in (WideLinear, nn.Linear) and "forward" not in own
+    return plain and not any(own[hooks] for hooks in _HOOKS) and not _has_any_global_hook()
 
 
 def _pulled_back(
