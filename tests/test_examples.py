@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import mnesis
-from mnesis.tasks.background import ProseBackground
-from mnesis.tasks.tokenizer import ByteTokenizer
+from mnesis.tasks.language.background import ProseBackground
+from mnesis.tasks.language.tokenizer import ByteTokenizer
 from tests.real_data import real
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

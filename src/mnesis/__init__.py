@@ -17,6 +17,7 @@ from .core.catalog import (
     list_memories,
     list_tasks,
 )
+from .core.moved import find_moved
 from .core.state_classes import tell_torch
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .core.state import detach, load_state, nbytes, put, save_state, take, to
     from .core.task import Episode, Question, Stream, Task
 
+find_moved()
 tell_torch()
 
 __version__ = "0.1.0"

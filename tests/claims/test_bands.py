@@ -7,7 +7,7 @@ from mnesis.claims.bands import rise
 from mnesis.claims.length_generalization import CARRIED, FRESH, LengthGeneralization
 from mnesis.claims.state_collapse import CLIPPED, FORGETTING, LINES, UNTOUCHED, WINDOWED, RemedyExam, StateCollapse
 from mnesis.nets import LanguageModel
-from mnesis.tasks.text import Text
+from mnesis.tasks.language.text import Text
 
 
 def figures(before: float, carried: float, fresh: float) -> dict:

@@ -14,7 +14,7 @@ from mnesis.claims.rmt_copy import Forgetful
 from mnesis.claims.rmt_length import HiddenFact
 from mnesis.core.memory import Memory
 from mnesis.nets import LanguageModel
-from mnesis.tasks.copy import Copy
+from mnesis.tasks.copying.copy import Copy
 
 
 def drawn(task: Any, rows: int, length: int) -> Any:

@@ -18,7 +18,7 @@ from mnesis.cli.recipes import Phase, phases
 from mnesis.cli.runs import find as shipped_folder
 from mnesis.cli.training import ReaderDesign, train_reader
 from mnesis.learn import Recipe, Stage
-from mnesis.tasks.babilong_source import BABILongSource
+from mnesis.tasks.stories.babilong.source import BABILongSource
 
 SOURCE = BABILongSource(vocabulary=600)
 

@@ -15,7 +15,7 @@ from mnesis.cli.training import ReaderDesign, train_reader
 from mnesis.core.files import read_json
 from mnesis.core.folders import alone
 from mnesis.learn import Recipe, Stage
-from mnesis.tasks.babilong_source import BABILongSource
+from mnesis.tasks.stories.babilong.source import BABILongSource
 
 from .test_commands import short_phases
 

@@ -18,9 +18,9 @@ from mnesis.cli import main
 from mnesis.cli.answering import Answer
 from mnesis.core.state import load_state, save_state, tree_map
 from mnesis.nets import LanguageModel, load, save
-from mnesis.tasks.babi.kinds import question_kinds
-from mnesis.tasks.plain_text import PlainText
-from mnesis.tasks.tokenizer import BPETokenizer, ByteTokenizer
+from mnesis.tasks.language.plain_text import PlainText
+from mnesis.tasks.language.tokenizer import BPETokenizer, ByteTokenizer
+from mnesis.tasks.stories.babi.kinds import question_kinds
 
 from ..kills import run_watched
 

@@ -20,9 +20,9 @@ from safetensors import SafetensorError, safe_open
 from mnesis.cli import bookmark, main
 from mnesis.core.state import load_state, save_state
 from mnesis.nets import LanguageModel, save
-from mnesis.tasks import plain_text
-from mnesis.tasks.prose import Prose
-from mnesis.tasks.tokenizer import ByteTokenizer
+from mnesis.tasks.language import plain_text
+from mnesis.tasks.language.prose import Prose
+from mnesis.tasks.language.tokenizer import ByteTokenizer
 
 from ..kills import kill_at, operations, run_watched
 

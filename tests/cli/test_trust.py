@@ -10,7 +10,7 @@ import torch
 from mnesis.cli import main
 from mnesis.cli.runs import open_run
 from mnesis.nets import LanguageModel, save
-from mnesis.tasks.tokenizer import ByteTokenizer
+from mnesis.tasks.language.tokenizer import ByteTokenizer
 
 OWN = """
 from pathlib import Path

@@ -82,7 +82,7 @@ def test_markup_in_names_and_reasons_is_text() -> None:
 
 TASKS = """
 import mnesis
-from mnesis.tasks.copy import Copy
+from mnesis.tasks.copying.copy import Copy
 
 class Silent(Copy):
     def __init__(self):

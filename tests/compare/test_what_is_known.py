@@ -18,12 +18,12 @@ from mnesis.compare.setting import Budget, Setting
 from mnesis.core.memory import Memory
 from mnesis.core.task import Episode, Task
 from mnesis.learn import Recipe, Stage, fit
-from mnesis.measure.meter import Score, capacity, examine
+from mnesis.measure.metering.meter import Score, capacity, examine
 from mnesis.nets import LanguageModel
 from mnesis.ops.delta_rule import delta_rule_step
 from mnesis.ops.gated_linear_attention import gated_linear_attention_step
-from mnesis.tasks.multi_query_recall import MultiQueryRecall
-from mnesis.tasks.piecewise_stationary import PiecewiseStationary, ptw_log_loss
+from mnesis.tasks.recall.multi_query_recall import MultiQueryRecall
+from mnesis.tasks.signals.piecewise_stationary import PiecewiseStationary, ptw_log_loss
 
 SYMBOLS, WIDTH = 512, 32
 

@@ -91,7 +91,7 @@ def written(path, tree: Any, tensors: dict[str, Tensor] | None = None, **metadat
 def all_memories() -> list[Memory]:
     """An instance of every memory of the package, networks and generative ones among them."""
     from mnesis.generative.sequence import BankReader
-    from mnesis.measure.baselines import CausalAttention, TorchLSTM
+    from mnesis.measure.bench.baselines import CausalAttention, TorchLSTM
     from mnesis.memories.linear.gateloop import SimpleGateLoop
     from mnesis.nets import Block, Classifier, LanguageModel, Stack
     from mnesis.nets.state_collapse import Remedied, Scaled

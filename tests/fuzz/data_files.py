@@ -22,16 +22,16 @@ from PIL import Image
 from scipy.io import savemat
 
 from mnesis.core.task import Task
-from mnesis.tasks.babi.files import read_stories
-from mnesis.tasks.background import FolderBackground
+from mnesis.tasks.algorithms.list_ops import ListOps
 from mnesis.tasks.images.files import read_amat, read_chardata, read_digits, read_idx, read_omniglot
-from mnesis.tasks.list_ops import ListOps
-from mnesis.tasks.polyphonic_music import PolyphonicMusic
-from mnesis.tasks.series import Series
-from mnesis.tasks.spoken_digits import SpokenDigits
-from mnesis.tasks.text import Text
-from mnesis.tasks.tokenizer import BPETokenizer, ByteTokenizer, load_tokenizer
-from mnesis.tasks.words import Words
+from mnesis.tasks.language.background import FolderBackground
+from mnesis.tasks.language.text import Text
+from mnesis.tasks.language.tokenizer import BPETokenizer, ByteTokenizer, load_tokenizer
+from mnesis.tasks.language.words import Words
+from mnesis.tasks.signals.polyphonic_music import PolyphonicMusic
+from mnesis.tasks.signals.series import Series
+from mnesis.tasks.signals.spoken_digits import SpokenDigits
+from mnesis.tasks.stories.babi.files import read_stories
 from tests.fuzz import Input, WrongSuccess
 
 Make = Callable[[Path], Path]

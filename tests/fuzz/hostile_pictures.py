@@ -16,9 +16,9 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
+from mnesis.tasks.files.matlab import read_cells, read_matrix
 from mnesis.tasks.images.files import read_amat, read_chardata, read_idx, read_omniglot
-from mnesis.tasks.matlab import read_cells, read_matrix
-from mnesis.tasks.polyphonic_music import PolyphonicMusic
+from mnesis.tasks.signals.polyphonic_music import PolyphonicMusic
 from tests.fuzz import Input
 from tests.hostile import MEGABYTE, Content, Hostile, bomb, drawn, zipped
 

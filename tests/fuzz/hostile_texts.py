@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from mnesis.tasks.babi.files import read_stories
-from mnesis.tasks.background import FolderBackground
-from mnesis.tasks.list_ops import ListOps
-from mnesis.tasks.series import Series
-from mnesis.tasks.spoken_digits import SpokenDigits
-from mnesis.tasks.text import Text
-from mnesis.tasks.tokenizer import BPETokenizer, ByteTokenizer, load_tokenizer
-from mnesis.tasks.words import Words
+from mnesis.tasks.algorithms.list_ops import ListOps
+from mnesis.tasks.language.background import FolderBackground
+from mnesis.tasks.language.text import Text
+from mnesis.tasks.language.tokenizer import BPETokenizer, ByteTokenizer, load_tokenizer
+from mnesis.tasks.language.words import Words
+from mnesis.tasks.signals.series import Series
+from mnesis.tasks.signals.spoken_digits import SpokenDigits
+from mnesis.tasks.stories.babi.files import read_stories
 from tests.fuzz import Input
 from tests.hostile import MEGABYTE, Content, Hostile, bomb, drawn, zipped
 

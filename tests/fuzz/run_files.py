@@ -178,7 +178,7 @@ def _compare(folder: Path) -> None:
 
 
 def _source(chance: random.Random, folder: Path) -> Path:
-    from mnesis.tasks.babilong_source import BABILongSource
+    from mnesis.tasks.stories.babilong.source import BABILongSource
 
     (folder / "source.json").write_bytes(changed_text(chance, json.dumps(BABILongSource().as_json())))
     return folder
@@ -186,7 +186,7 @@ def _source(chance: random.Random, folder: Path) -> Path:
 
 def _source_of(folder: Path) -> None:
     from mnesis.cli.training import _kept
-    from mnesis.tasks.babilong_source import BABILongSource
+    from mnesis.tasks.stories.babilong.source import BABILongSource
 
     _kept(folder, BABILongSource(), False)
     if json.loads((folder / "source.json").read_text()).get("vocabulary", 2048) != 2048:

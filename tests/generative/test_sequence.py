@@ -13,7 +13,7 @@ from mnesis.core.state import leaves
 from mnesis.generative.sequence import DETERMINISTIC, Asked, BankReader, Shown
 from mnesis.learn import Recipe, Stage, fit
 from mnesis.ops.addressing import ESTIMATORS
-from mnesis.tasks.associative_retrieval import AssociativeRetrieval
+from mnesis.tasks.recall.associative_retrieval import AssociativeRetrieval
 
 READS = (*ESTIMATORS, *DETERMINISTIC)
 

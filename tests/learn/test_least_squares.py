@@ -15,10 +15,10 @@ from mnesis.compare.setting import Budget, Setting
 from mnesis.core.memory import Memory
 from mnesis.learn import Recipe, Stage, fit_readout
 from mnesis.learn.windows import draw
-from mnesis.measure.meter import examine
+from mnesis.measure.metering.meter import examine
 from mnesis.nets import Classifier, LanguageModel
-from mnesis.tasks.copy import Copy
-from mnesis.tasks.memory_capacity import MemoryCapacity
+from mnesis.tasks.copying.copy import Copy
+from mnesis.tasks.signals.memory_capacity import MemoryCapacity
 
 
 def reservoir(kind: type, *sizes: int) -> Memory:

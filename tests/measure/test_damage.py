@@ -8,8 +8,8 @@ import pytest
 
 from mnesis.core.folders import alone
 from mnesis.measure import write_report
-from mnesis.measure.records import read_records
-from mnesis.measure.runs import load_run
+from mnesis.measure.pages.runs import load_run
+from mnesis.measure.streaming.records import read_records
 from tests.old.wrote_runs import read
 
 OLD = Path(__file__).parents[1] / "old" / "evaluation"

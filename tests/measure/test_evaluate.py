@@ -6,10 +6,10 @@ import torch
 
 from mnesis.core.state import leaves, take
 from mnesis.measure import evaluate
-from mnesis.measure.asking import ask
-from mnesis.measure.records import Judged, QuestionRecord
-from mnesis.measure.stream import stream_seed
-from mnesis.measure.summary import best_constant
+from mnesis.measure.streaming.asking import ask
+from mnesis.measure.streaming.records import Judged, QuestionRecord
+from mnesis.measure.streaming.stream import stream_seed
+from mnesis.measure.streaming.summary import best_constant
 
 from .conftest import END, VALUES, First, Gridded, Model, Perfect
 

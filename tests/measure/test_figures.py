@@ -5,9 +5,9 @@ from xml.etree import ElementTree
 import matplotlib.pyplot as plt
 import pytest
 
-from mnesis.measure import figures
-from mnesis.measure.report import draw
-from mnesis.measure.runs import load_run
+from mnesis.measure.pages import figures
+from mnesis.measure.pages.report import draw
+from mnesis.measure.pages.runs import load_run
 
 from .conftest import write_run
 

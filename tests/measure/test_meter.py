@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from mnesis.core.memory import Memory
 from mnesis.core.task import Episode, Task
-from mnesis.measure.meter import Score, capacity, crossing, examine, half_life
-from mnesis.tasks.associative_retrieval import AssociativeRetrieval
-from mnesis.tasks.copy import Reverse
-from mnesis.tasks.multi_query_recall import MultiQueryRecall
-from mnesis.tasks.text import Text
+from mnesis.measure.metering.meter import Score, capacity, crossing, examine, half_life
+from mnesis.tasks.copying.copy import Reverse
+from mnesis.tasks.language.text import Text
+from mnesis.tasks.recall.associative_retrieval import AssociativeRetrieval
+from mnesis.tasks.recall.multi_query_recall import MultiQueryRecall
 
 
 class Pages(NamedTuple):

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from mnesis.measure import write_report
-from mnesis.measure.runs import describe_finding, load_run
+from mnesis.measure.pages.runs import describe_finding, load_run
 
 from .conftest import write_run
 

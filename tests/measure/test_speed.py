@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from mnesis.core.catalog import create_memory
-from mnesis.measure.baselines import CausalAttention, TorchLSTM
-from mnesis.measure.speed import ATTENTION, BASELINE, BESIDE, LONG, bench, markdown_table, peak_bytes, peer_table
+from mnesis.measure.bench.baselines import CausalAttention, TorchLSTM
+from mnesis.measure.bench.speed import ATTENTION, BASELINE, BESIDE, LONG, bench, markdown_table, peak_bytes, peer_table
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_what_would_take_too_long_has_no_value():
 def test_what_would_take_too_much_memory_has_no_value(monkeypatch) -> None:
     """A megabyte and a kilobyte for each unit are 3 MB for 2,048 units, and 5 MB for 4,096."""
     measured = [1_256_000, 1_512_000] * 2  # of each baseline once
-    monkeypatch.setattr("mnesis.measure.speed.peak_bytes", lambda once: measured.pop(0))
+    monkeypatch.setattr("mnesis.measure.bench.speed.peak_bytes", lambda once: measured.pop(0))
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=5_000_000))
     lengths = (512, 2048, 4096)
     rows = bench({}, dim=8, batch=1, lengths=lengths, repeats=1, budget=1e6, only=["training"], progress=False)

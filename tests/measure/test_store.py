@@ -3,8 +3,8 @@ import json
 import pytest
 
 from mnesis.measure import evaluate
-from mnesis.measure.records import read_records
-from mnesis.measure.stream import stream_seed
+from mnesis.measure.streaming.records import read_records
+from mnesis.measure.streaming.stream import stream_seed
 
 from .conftest import First, Perfect
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mnesis.core.catalog import Card, create_memory, list_memories
 from mnesis.core.memory import Memory
 from mnesis.core.task import Episode
-from mnesis.measure.work import work
+from mnesis.measure.metering.work import work
 
 
 def read(length: int = 64, rows: int = 2, dim: int = 16) -> Episode:

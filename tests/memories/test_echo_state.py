@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mnesis.memories.reservoir.echo_state import EchoState
-from mnesis.tasks.memory_capacity import MemoryCapacity, capacity
+from mnesis.tasks.signals.memory_capacity import MemoryCapacity, capacity
 
 
 def make(dim: int = 6, **options) -> EchoState:

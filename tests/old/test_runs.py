@@ -16,9 +16,9 @@ from mnesis.core.folders import is_ours
 from mnesis.learn.checkpoint import read_tensors
 from mnesis.learn.fit import read_result
 from mnesis.measure import write_report
-from mnesis.measure.records import read_records
-from mnesis.measure.runs import load_run
-from mnesis.measure.summary import Results
+from mnesis.measure.pages.runs import load_run
+from mnesis.measure.streaming.records import read_records
+from mnesis.measure.streaming.summary import Results
 
 from .wrote_runs import LENGTHS, SETTING, STREAMS, fill, read, train
 

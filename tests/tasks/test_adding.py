@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mnesis.tasks.adding import Adding
+from mnesis.tasks.algorithms.adding import Adding
 
 
 def draw(length: int, batch: int = 200, seed: int = 0):

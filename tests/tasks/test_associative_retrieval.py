@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mnesis.tasks.associative_retrieval import AssociativeRetrieval
+from mnesis.tasks.recall.associative_retrieval import AssociativeRetrieval
 
 SEPARATOR, GENERATE, END = 100, 101, 102
 

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from mnesis.core.task import Episode
-from mnesis.tasks.babi.files import read_stories
-from mnesis.tasks.babi.moving import simulate
-from mnesis.tasks.babilong import BABILong
-from mnesis.tasks.background import Background, CorpusBackground, ProseBackground
-from mnesis.tasks.prose import Prose
-from mnesis.tasks.story import Story, StoryQuestion
-from mnesis.tasks.tokenizer import BPETokenizer, ByteTokenizer, Pieces, Tokenizer
-from mnesis.tasks.wording import story_words
+from mnesis.tasks.language.background import Background, CorpusBackground, ProseBackground
+from mnesis.tasks.language.prose import Prose
+from mnesis.tasks.language.tokenizer import BPETokenizer, ByteTokenizer, Pieces, Tokenizer
+from mnesis.tasks.stories.babi.files import read_stories
+from mnesis.tasks.stories.babi.moving import simulate
+from mnesis.tasks.stories.babilong.babilong import BABILong
+from mnesis.tasks.stories.story import Story, StoryQuestion
+from mnesis.tasks.stories.wording import story_words
 from tests.real_data import DATA
 
 BABI = DATA / "babi" / "tasks_1-20_v1-2.zip"

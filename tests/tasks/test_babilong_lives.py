@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from mnesis.tasks.babi.moving import ROOMS, oracle
-from mnesis.tasks.babilong import BABILong
-from mnesis.tasks.babilong_lives import BABILongLives
-from mnesis.tasks.babilong_source import BABILongSource
+from mnesis.tasks.stories.babi.moving import ROOMS, oracle
+from mnesis.tasks.stories.babilong.babilong import BABILong
+from mnesis.tasks.stories.babilong.lives import BABILongLives
+from mnesis.tasks.stories.babilong.source import BABILongSource
 
 VERBS = "went|journeyed|moved|travelled|got|grabbed|picked|took|discarded|dropped|left|put"
 

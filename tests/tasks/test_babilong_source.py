@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mnesis.tasks import babilong_source
-from mnesis.tasks.babilong_source import BABILongSource
-from mnesis.tasks.background import ProseBackground
-from mnesis.tasks.tokenizer import ByteTokenizer
+from mnesis.tasks.language.background import ProseBackground
+from mnesis.tasks.language.tokenizer import ByteTokenizer
+from mnesis.tasks.stories.babilong import source as babilong_source
+from mnesis.tasks.stories.babilong.source import BABILongSource
 
 
 @pytest.fixture

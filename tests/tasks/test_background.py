@@ -6,10 +6,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from mnesis.tasks.background import CorpusBackground, FolderBackground, HubBackground, ProseBackground
-from mnesis.tasks.prose import Prose
-from mnesis.tasks.sentences import read_book, split_sentences
-from mnesis.tasks.tokenizer import BPETokenizer, ByteTokenizer, Pieces
+from mnesis.tasks.language.background import CorpusBackground, FolderBackground, HubBackground, ProseBackground
+from mnesis.tasks.language.prose import Prose
+from mnesis.tasks.language.sentences import read_book, split_sentences
+from mnesis.tasks.language.tokenizer import BPETokenizer, ByteTokenizer, Pieces
 from tests.real_data import DATA
 
 BYTES = ByteTokenizer()

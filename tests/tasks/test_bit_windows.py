@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from mnesis.tasks.bit_windows import DelayedMatch, Parity
+from mnesis.tasks.algorithms.bit_windows import DelayedMatch, Parity
 
 TASKS = {"parity": Parity, "delayed match": DelayedMatch}
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mnesis.tasks.copy import Copy, Reverse
+from mnesis.tasks.copying.copy import Copy, Reverse
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from mnesis.core.task import Task
-from mnesis.tasks.babi.files import read_stories
+from mnesis.tasks.algorithms.list_ops import ListOps
 from mnesis.tasks.images.files import read_amat
-from mnesis.tasks.list_ops import ListOps
-from mnesis.tasks.sentences import read_book
-from mnesis.tasks.series import Series
-from mnesis.tasks.text import Text
-from mnesis.tasks.tokenizer import ByteTokenizer, load_tokenizer
-from mnesis.tasks.words import Words
+from mnesis.tasks.language.sentences import read_book
+from mnesis.tasks.language.text import Text
+from mnesis.tasks.language.tokenizer import ByteTokenizer, load_tokenizer
+from mnesis.tasks.language.words import Words
+from mnesis.tasks.signals.series import Series
+from mnesis.tasks.stories.babi.files import read_stories
 
 MARK = b"\xef\xbb\xbf"
 

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from mnesis.tasks import fetching
-from mnesis.tasks.fetching import File, fetch
+from mnesis.tasks.files import fetching
+from mnesis.tasks.files.fetching import File, fetch
 from tests.loopback import Loopback
 
 CONTENT = bytes(range(256)) * 4000

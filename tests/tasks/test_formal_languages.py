@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 import torch
 
-from mnesis.tasks.formal_languages import DEAD, LANGUAGES, FormalLanguage
+from mnesis.tasks.algorithms.formal_languages import DEAD, LANGUAGES, FormalLanguage
 
 STAR_FREE = ("flip-flop", "tomita-1", "tomita-2", "tomita-4", "tomita-7", "bounded-dyck", "last-zero")
 EXPRESSIONS = {

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mnesis.core.task import Episode, Task
-from mnesis.tasks.graphs import Connected, Counting, Index, IsTree
+from mnesis.tasks.algorithms.graphs import Connected, Counting, Index, IsTree
 
 TASKS = [IsTree(), IsTree("recursive", nodes=9), Connected(), Connected("recursive"), Index(), Counting()]
 

@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from mnesis.tasks.sentences import split_sentences
+from mnesis.tasks.language.sentences import split_sentences
 from tests.fuzz import hostile_pictures, hostile_texts
 from tests.hostile import Hostile
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mnesis.tasks.induction import Induction
+from mnesis.tasks.recall.induction import Induction
 
 
 def draw(length: int, batch: int = 200, seed: int = 0, **options):

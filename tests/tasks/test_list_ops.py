@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 import torch
 
-from mnesis.tasks.list_ops import SYMBOLS, ListOps, evaluate
+from mnesis.tasks.algorithms.list_ops import SYMBOLS, ListOps, evaluate
 from tests.real_data import real
 
 ID = {symbol: number for number, symbol in enumerate(SYMBOLS)}

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from mnesis.tasks.matlab import read_cells, read_matrix
+from mnesis.tasks.files.matlab import read_cells, read_matrix
 
 io = pytest.importorskip("scipy.io")
 KINDS = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mnesis.tasks.memory_capacity import MemoryCapacity, capacity
+from mnesis.tasks.signals.memory_capacity import MemoryCapacity, capacity
 
 
 def noise(count: int, seed: int = 0) -> torch.Tensor:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mnesis.tasks.multi_query_recall import MultiQueryRecall
+from mnesis.tasks.recall.multi_query_recall import MultiQueryRecall
 
 
 def draw(length: int, batch: int = 50, seed: int = 0, **options):

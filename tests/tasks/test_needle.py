@@ -8,7 +8,7 @@ import psutil
 import pytest
 import torch
 
-from mnesis.tasks.needle import BLOCK, Needle
+from mnesis.tasks.recall.needle import BLOCK, Needle
 
 OPTIONS = [
     {},

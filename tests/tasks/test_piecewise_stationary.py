@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from mnesis.tasks.piecewise_stationary import START, PiecewiseStationary, ptw_log_loss
+from mnesis.tasks.signals.piecewise_stationary import START, PiecewiseStationary, ptw_log_loss
 
 
 def draw(length: int, batch: int = 200, seed: int = 0):

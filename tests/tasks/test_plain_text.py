@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from mnesis.tasks import plain_text
-from mnesis.tasks.plain_text import BLOCK, LONGEST, MARK, PlainText, chunks, stretches
-from mnesis.tasks.prose import Prose
-from mnesis.tasks.tokenizer import BPETokenizer
+from mnesis.tasks.language import plain_text
+from mnesis.tasks.language.plain_text import BLOCK, LONGEST, MARK, PlainText, chunks, stretches
+from mnesis.tasks.language.prose import Prose
+from mnesis.tasks.language.tokenizer import BPETokenizer
 
 SPACES = " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2028\u2029\u202f\u205f\u3000"
 ENDLESS = {
@@ -195,8 +195,8 @@ def test_runs_are_short_whatever_the_text_is(kind, tmp_path) -> None:
 GROWTH = """
 import sys
 from mnesis.measure.resident import give_back, own_bytes
-from mnesis.tasks.plain_text import PlainText, chunks, stretches
-from mnesis.tasks.tokenizer import load_tokenizer
+from mnesis.tasks.language.plain_text import PlainText, chunks, stretches
+from mnesis.tasks.language.tokenizer import load_tokenizer
 
 tokenizer, counts, first, peak = load_tokenizer(sys.argv[1]), 0, None, 0
 with PlainText("-") as source:

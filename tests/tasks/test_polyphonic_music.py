@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mnesis.tasks.polyphonic_music import PolyphonicMusic
+from mnesis.tasks.signals.polyphonic_music import PolyphonicMusic
 from tests.real_data import real
 
 io = pytest.importorskip("scipy.io")

@@ -5,8 +5,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from mnesis.tasks.prose import Prose
-from mnesis.tasks.prose_grammar import GRAMMAR, LEXICON
+from mnesis.tasks.language.prose import Prose
+from mnesis.tasks.language.prose_grammar import GRAMMAR, LEXICON
 
 PERSON = "(?:Mary|John|Daniel|Sandra|Bill|Fred|Jeff|Julie|he|she|they|it)"
 ROOM = "(?:bathroom|bedroom|garden|hallway|kitchen|office|cinema|park)"

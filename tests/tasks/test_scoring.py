@@ -1,6 +1,6 @@
 import pytest
 
-from mnesis.tasks.scoring import official, whole_word
+from mnesis.tasks.stories.scoring import official, whole_word
 
 ROOMS = ("bathroom", "bedroom", "garden", "hallway", "kitchen", "office")
 YES_NO = ("no", "yes")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mnesis.tasks.selective_copy import SelectiveCopy
+from mnesis.tasks.copying.selective_copy import SelectiveCopy
 
 
 def draw(length: int, batch: int = 200, seed: int = 0, **options):

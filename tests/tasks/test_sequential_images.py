@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mnesis.tasks.sequential_images import SequentialImages
+from mnesis.tasks.images.sequential_images import SequentialImages
 
 pytest.importorskip("sklearn")
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from mnesis.tasks.series import Series
+from mnesis.tasks.signals.series import Series
 from tests.real_data import real
 
 TS = """#Made up.

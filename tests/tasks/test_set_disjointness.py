@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mnesis.tasks.set_disjointness import ASK, FIRST, MARKS, SECOND, SetDisjointness
+from mnesis.tasks.recall.set_disjointness import ASK, FIRST, MARKS, SECOND, SetDisjointness
 
 
 def draw(length: int, batch: int = 200, seed: int = 0, **options):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from mnesis.tasks.spoken_digits import SpokenDigits, log_mel, mel_filters
+from mnesis.tasks.signals.spoken_digits import SpokenDigits, log_mel, mel_filters
 from tests.real_data import real
 
 

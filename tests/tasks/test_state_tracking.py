@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mnesis.tasks.state_tracking import StateTracking
+from mnesis.tasks.algorithms.state_tracking import StateTracking
 
 GROUPS = [("cyclic", 2, 2), ("cyclic", 5, 5), ("dihedral", 4, 8), ("symmetric", 3, 6), ("symmetric", 5, 120)]
 GROUPS += [("alternating", 3, 3), ("alternating", 5, 60), ("symmetric", 2, 2)]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mnesis.tasks.text import GENERATED, PARTS, Text
+from mnesis.tasks.language.text import GENERATED, PARTS, Text
 
 NOVEL = Path(__file__).parents[3] / "shared" / "data" / "tinyshakespeare"
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mnesis.tasks import time_series
-from mnesis.tasks.time_series import NARMA, MackeyGlass, mackey_glass
+from mnesis.tasks.signals import time_series
+from mnesis.tasks.signals.time_series import NARMA, MackeyGlass, mackey_glass
 
 
 def draw(task, length: int, batch: int = 20, seed: int = 0):

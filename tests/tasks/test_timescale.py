@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mnesis.tasks.timescale import FAST, SLOW, TimescaleShift
+from mnesis.tasks.signals.timescale import FAST, SLOW, TimescaleShift
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from mnesis.tasks.prose import Prose
-from mnesis.tasks.tokenizer import BPETokenizer, ByteTokenizer, Pieces, Tokenizer, load_tokenizer
+from mnesis.tasks.language.prose import Prose
+from mnesis.tasks.language.tokenizer import BPETokenizer, ByteTokenizer, Pieces, Tokenizer, load_tokenizer
 
 WORDS = ["Mary", "Sandra", "bathroom", "hallway", "kitchen", "journeyed", "travelled", "discarded", "football"]
 TEXT = "Zoë said, \"It's 3 o'clock...\" and   left;\nthe kitchen was <|end|> silent — 漢字 🙂."

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 import torch
 
-from mnesis.tasks.words import Words
+from mnesis.tasks.language.words import Words
 from tests.real_data import real
 
 TRAIN = "the cat saw the dog\n the dog ran \n\nthe cat <unk> the end\n"

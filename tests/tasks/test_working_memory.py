@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from mnesis.core.task import Episode
-from mnesis.tasks.working_memory import WorkingMemory
-from mnesis.tasks.working_memory_trials import FAMILIES
+from mnesis.tasks.cognition.working_memory import WorkingMemory
+from mnesis.tasks.cognition.working_memory_trials import FAMILIES
 
 Frames = list[list[int]]
 LENGTHS = dict.fromkeys(FAMILIES, 6) | {"complex-span": 2}

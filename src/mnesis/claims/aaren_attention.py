@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ..core.state import nbytes
-from ..measure.drawing import styled
+from ..measure.pages.drawing import styled
 from ..memories.linear.aaren import Aaren
 from .claim import Claim, Scale, Table, Verdict, Work
 from .drawing import curves

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from ..core.memory import Memory
 from ..core.task import Task
-from ..measure import figures as style
-from ..measure.drawing import curve
 from ..measure.intervals import share_interval
+from ..measure.pages import figures as style
+from ..measure.pages.drawing import curve
 from .claim import Scale, Table, Work
 from .trials import Exam, TrainedClaim
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..learn import Recipe, Stage
 from ..nets import LanguageModel
-from ..tasks.associative_retrieval import AssociativeRetrieval
+from ..tasks.recall.associative_retrieval import AssociativeRetrieval
 from .accuracy import AccuracyClaim, AnswerExam, accuracy
 from .claim import Scale, Verdict
 from .trials import Phase, Trial

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from ..core.memory import Memory
 from ..core.task import Task
-from ..measure import figures as style
-from ..measure.drawing import axes, styled
-from ..tasks.text import Text
+from ..measure.pages import figures as style
+from ..measure.pages.drawing import axes, styled
+from ..tasks.language.text import Text
 from .accuracy import CHUNK, TEST_SEED
 from .claim import Table
 from .trials import Exam

@@ -12,7 +12,7 @@ from ..core.memory import Memory
 from ..core.task import Task
 from ..learn import Recipe, Stage
 from ..nets import LanguageModel
-from ..tasks.state_tracking import StateTracking
+from ..tasks.algorithms.state_tracking import StateTracking
 from .accuracy import AccuracyClaim, AnswerExam, accuracy
 from .claim import Scale, Verdict
 from .trials import Phase, Trial

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from ..core.files import write_json
 from ..core.folders import alone, clear_leftovers, require_ours
 from ..core.run_files import Amount
-from ..measure import figures as style
+from ..measure.pages import figures as style
 
 Scale = Literal["smoke", "laptop", "full"]
 Verdict = Literal["holds", "does not hold", "inconclusive"]

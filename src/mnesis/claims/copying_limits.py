@@ -9,7 +9,7 @@ from typing import Any
 
 from ..learn import Recipe, Stage
 from ..nets import LanguageModel
-from ..tasks.multi_query_recall import MultiQueryRecall
+from ..tasks.recall.multi_query_recall import MultiQueryRecall
 from .accuracy import AccuracyClaim, AnswerExam, accuracy
 from .claim import Scale, Verdict
 from .trials import Phase, Trial

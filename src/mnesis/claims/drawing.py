@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..measure.drawing import axes, curve, tick_places
+from ..measure.pages.drawing import axes, curve, tick_places
 
 
 def curves(

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..learn import Recipe, Stage
 from ..nets import Classifier
-from ..tasks.timescale import TimescaleShift
+from ..tasks.signals.timescale import TimescaleShift
 from .accuracy import AccuracyClaim, AnswerExam, accuracy
 from .claim import Scale, Verdict
 from .trials import Phase, Trial

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ..learn import Recipe, Stage
 from ..nets import LanguageModel
-from ..tasks.text import Text
+from ..tasks.language.text import Text
 from .bands import Line, PlaceExam, draw_bands, ends_of_bands, rise, table_of_bands
 from .claim import Scale, Table, Verdict, Work
 from .trials import Phase, TrainedClaim, Trial

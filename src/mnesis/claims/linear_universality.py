@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..core.memory import Memory
 from ..core.task import Episode, Task
 from ..learn import Recipe, Stage
-from ..measure.drawing import styled
+from ..measure.pages.drawing import styled
 from ..ops.diagonal import diagonal
 from .accuracy import TEST_SEED
 from .claim import Scale, Table, Verdict, Work

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from ..core.catalog import create_memory
 from ..core.memory import Memory
-from ..measure import figures as style
-from ..measure.drawing import styled
+from ..measure.pages import figures as style
+from ..measure.pages.drawing import styled
 from .claim import Claim, Scale, Table, Verdict, Work
 from .drawing import curves
 from .timing import taking_turns

@@ -15,7 +15,7 @@ from ..core.files import read_json
 from ..core.folders import alone
 from ..core.folders import write_page as write_marked
 from ..core.run_files import Amount
-from ..measure import page
+from ..measure.pages import page
 from .claim import Claim, Result, Table
 
 WAIT = 60.0

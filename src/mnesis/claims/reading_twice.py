@@ -12,7 +12,7 @@ from ..core.memory import Memory
 from ..core.task import Task
 from ..learn import Recipe, Stage
 from ..nets import LanguageModel
-from ..tasks.set_disjointness import SetDisjointness
+from ..tasks.recall.set_disjointness import SetDisjointness
 from .accuracy import AccuracyClaim, AnswerExam, accuracy
 from .claim import Scale, Verdict, Work
 from .trials import Phase, Trial

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from ..learn import Recipe, Stage
-from ..measure.drawing import axes, curve, styled
+from ..measure.pages.drawing import axes, curve, styled
 from ..nets import LanguageModel
-from ..tasks.multi_query_recall import MultiQueryRecall
+from ..tasks.recall.multi_query_recall import MultiQueryRecall
 from .accuracy import AccuracyClaim, AnswerExam, accuracy
 from .claim import Scale, Verdict
 from .trials import Phase, Trial

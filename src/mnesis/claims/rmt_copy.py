@@ -12,7 +12,7 @@ import torch
 from ..core.task import Episode, Task
 from ..learn import Recipe, Stage
 from ..nets import LanguageModel
-from ..tasks.copy import Copy
+from ..tasks.copying.copy import Copy
 from .accuracy import AccuracyClaim, AnswerExam, accuracy, places
 from .claim import Scale, Verdict
 from .trials import Phase, Trial

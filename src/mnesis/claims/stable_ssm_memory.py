@@ -14,8 +14,8 @@ from torch import Tensor
 from ..core.memory import Memory
 from ..core.task import Episode, Task
 from ..learn import Recipe, Stage
-from ..measure import figures as style
-from ..measure.drawing import curve, styled
+from ..measure.pages import figures as style
+from ..measure.pages.drawing import curve, styled
 from ..memories.linear.stable_ssm import PARAMETERIZATIONS, StableSSM, kept_of
 from .accuracy import TEST_SEED
 from .claim import Scale, Table, Verdict, Work

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..learn import Recipe, Stage
 from ..nets import LanguageModel
-from ..tasks.formal_languages import FormalLanguage
+from ..tasks.algorithms.formal_languages import FormalLanguage
 from .accuracy import AccuracyClaim, AnswerExam, accuracy
 from .claim import Scale, Verdict
 from .trials import Phase, Trial

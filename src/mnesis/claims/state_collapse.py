@@ -18,7 +18,7 @@ from ..core.task import Task
 from ..learn import Recipe, Stage
 from ..nets import LanguageModel
 from ..nets.state_collapse import Clipped, Remedy, Scaled, Windowed, remedy_states
-from ..tasks.text import Text
+from ..tasks.language.text import Text
 from .accuracy import TEST_SEED
 from .bands import Line, PlaceExam, draw_bands, ends_of_bands, mean_loss, rise, table_of_bands
 from .claim import Scale, Table, Verdict, Work

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..nets import LanguageModel
-    from ..tasks.babi.kinds import QuestionKind
-    from ..tasks.tokenizer import Tokenizer
+    from ..tasks.language.tokenizer import Tokenizer
+    from ..tasks.stories.babi.kinds import QuestionKind
     from .runs import OpenRun
 
 MOST = 8
@@ -52,7 +52,7 @@ def written(question: str) -> str:
 
 def trained_kinds(opened: OpenRun) -> tuple[QuestionKind, ...] | None:
     """The questions that a reader was trained to answer; None where its folder does not say what it was trained on."""
-    from ..tasks.babi.kinds import question_kinds
+    from ..tasks.stories.babi.kinds import question_kinds
 
     if "source" not in opened.config.get("config", opened.config):
         return None

@@ -32,7 +32,7 @@ from .options import Size, Threads, Width, parse_options
 
 if TYPE_CHECKING:
     from ..core.memory import Memory
-    from ..measure.speed import Peers, Row
+    from ..measure.bench.speed import Peers, Row
 
 KEPT = "an --output holds the memories that were measured, nothing else is kept"
 Quantity = Literal[
@@ -92,7 +92,7 @@ def run(
     import torch
 
     from ..core.folders import alone
-    from ..measure.speed import bench
+    from ..measure.bench.speed import bench
 
     torch.set_num_threads(threads)
     built = {entry.name: _builder(entry, dim, given) for entry in chosen}
@@ -134,7 +134,7 @@ def _examined(chosen: list[Card], options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tables(rows: list[Row]) -> str:
-    from ..measure.speed import markdown_table, peer_table
+    from ..measure.bench.speed import markdown_table, peer_table
 
     return "\n".join(filter(None, (markdown_table(rows), peer_table(rows))))
 

@@ -50,7 +50,7 @@ def run(
     import torch
 
     from ..measure import write_report
-    from ..tasks.babilong_source import BABILongSource
+    from ..tasks.stories.babilong.source import BABILongSource
     from .evaluate import show
     from .recipes import phases
     from .runs import fast_products, shipped

@@ -80,7 +80,7 @@ def run(
     import torch
 
     from ..measure import write_report
-    from ..measure.report import require_place
+    from ..measure.pages.report import require_place
 
     torch.set_num_threads(threads)
     opened = open_run(model, trust=trust)
@@ -129,7 +129,7 @@ def measure(
 ) -> Evaluation:
     """Evaluate an opened run, on other stories or another background than it was trained on if asked to."""
     from ..measure import evaluate
-    from ..tasks import scoring
+    from ..tasks.stories import scoring
 
     source = opened.source
     if background is not None:

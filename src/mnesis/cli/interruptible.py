@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..tasks.plain_text import PlainText, UnreadableError, chunks, stretches
+from ..tasks.language.plain_text import PlainText, UnreadableError, chunks, stretches
 from .bookmark import Bookmark, Digest, beside, description, file_digest, find
 
 if TYPE_CHECKING:
     from ..nets import LanguageModel
-    from ..tasks.tokenizer import Tokenizer
+    from ..tasks.language.tokenizer import Tokenizer
 
 TOKENS = "tokens"
 """In the description of a saved state: how many it has read, over all parts."""

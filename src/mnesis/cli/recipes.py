@@ -27,7 +27,7 @@ class Phase:
     segment: int
     """Of a segment memory; every life is whole segments. Windows of another length ask all over the segments."""
     lives: Mapping[str, Any] = field(default_factory=dict)
-    """What else :class:`~mnesis.tasks.babilong_lives.BABILongLives` is told."""
+    """What else :class:`~mnesis.tasks.stories.babilong.lives.BABILongLives` is told."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Constructor arguments of the memory in this phase alone."""
 

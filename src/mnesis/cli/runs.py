@@ -15,8 +15,8 @@ from .arguments import shown_text
 
 if TYPE_CHECKING:
     from ..core.memory import Memory
-    from ..tasks.babilong_source import BABILongSource
-    from ..tasks.tokenizer import Tokenizer
+    from ..tasks.language.tokenizer import Tokenizer
+    from ..tasks.stories.babilong.source import BABILongSource
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def read_source(values: Any, place: str, *, mend: str) -> BABILongSource:
     Raises:
         ValueError: it describes none; one sentence with its place, the value, the rule and the mend.
     """
-    from ..tasks.babilong_source import BABILongSource
+    from ..tasks.stories.babilong.source import BABILongSource
 
     try:
         return BABILongSource.from_json(values)
@@ -145,7 +145,7 @@ def open_run(model: str, *, trust: bool = False) -> OpenRun:
     """
     from ..nets import load
     from ..nets.files import CONFIG
-    from ..tasks.tokenizer import load_tokenizer
+    from ..tasks.language.tokenizer import load_tokenizer
 
     folder = find(model)
     network = cast("Memory[Any]", load(folder, trust=trust))

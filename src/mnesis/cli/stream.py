@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from ..tasks.plain_text import PlainText
+from ..tasks.language.plain_text import PlainText
 from .answering import Answer, answer, trained_kinds, written
 from .arguments import Named
 from .bookmark import alone, beside, check_place

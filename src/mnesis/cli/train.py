@@ -74,7 +74,7 @@ def run(
         raise ValueError(f"--background {background} reads the Hugging Face hub; pip install 'mnesis[datasets]' first")
     import torch
 
-    from ..tasks.babilong_source import BABILongSource
+    from ..tasks.stories.babilong.source import BABILongSource
     from .recipes import phases
     from .training import DESIGNS, ReaderDesign, train_reader
 

@@ -21,11 +21,11 @@ from ..learn import Training, fit
 from ..learn.folder import discard as discard_run
 from ..learn.folder import is_run
 from ..nets import LanguageModel, save, specification
-from ..tasks.babilong import BABILong
-from ..tasks.babilong_lives import BABILongLives
-from ..tasks.babilong_source import BABILongSource
-from ..tasks.tokenizer import FILE as TOKENIZER
-from ..tasks.tokenizer import Tokenizer, load_tokenizer
+from ..tasks.language.tokenizer import FILE as TOKENIZER
+from ..tasks.language.tokenizer import Tokenizer, load_tokenizer
+from ..tasks.stories.babilong.babilong import BABILong
+from ..tasks.stories.babilong.lives import BABILongLives
+from ..tasks.stories.babilong.source import BABILongSource
 from .recipes import Phase
 from .runs import read_source
 

@@ -24,8 +24,8 @@ from ..core.run_files import Amount
 from ..core.task import Task
 from ..learn import Recipe, Stage, Training, fit, fit_readout
 from ..learn.folder import discard as discard_run
-from ..measure.meter import Score, examine
-from ..measure.work import work
+from ..measure.metering.meter import Score, examine
+from ..measure.metering.work import work
 from .design import Options, Unfit, build, count_parameters, matched
 from .design import Size as Sizes
 from .pace import pace

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from ..measure.meter import Crossing, Interference, Score, capacity, half_life
+from ..measure.metering.meter import Crossing, Interference, Score, capacity, half_life
 from .cell import Cell
 
 

@@ -15,7 +15,7 @@ from ..core.catalog import Card, card
 from ..core.files import write_json
 from ..core.folders import alone, require_ours
 from ..core.folders import write_page as write_marked
-from ..measure import page
+from ..measure.pages import page
 from .cell import Cell
 from .grid import standing
 from .leaderboard import Line, effort, leaderboard, markdown

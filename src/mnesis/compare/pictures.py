@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
-from ..measure import figures as style
-from ..measure.drawing import axes, curve, styled, tick_places
 from ..measure.lengths import format_length
+from ..measure.pages import figures as style
+from ..measure.pages.drawing import axes, curve, styled, tick_places
 from .cell import Cell
 from .leaderboard import Line
 

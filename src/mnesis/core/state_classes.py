@@ -23,7 +23,7 @@ STATES: dict[str, tuple[str, ...]] = {
     "mnesis.generative.generation": ("Taught",),
     "mnesis.generative.sequence": ("BankState",),
     "mnesis.layers.transformer": ("SegmentCache",),
-    "mnesis.measure.baselines": ("AttentionState", "LSTMState"),
+    "mnesis.measure.bench.baselines": ("AttentionState", "LSTMState"),
     "mnesis.memories.bank.window": ("WindowState",),
     "mnesis.memories.convolution.fsmn": ("FSMNState",),
     "mnesis.memories.convolution.multires": ("MultiresState",),
@@ -73,7 +73,10 @@ STATES: dict[str, tuple[str, ...]] = {
 }
 """State classes of this package, by the module that defines them."""
 
-MOVED: dict[str, str] = {}
+MOVED: dict[str, str] = {
+    f"mnesis.measure.baselines:{name}": f"mnesis.measure.bench.baselines:{name}"
+    for name in ("AttentionState", "LSTMState")
+}
 """Names, ``module:Class``, that files of earlier versions hold, and the present names of the same classes."""
 
 _OURS = {f"{module}:{name}" for module, names in STATES.items() for name in names}

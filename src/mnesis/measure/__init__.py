@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from .lengths import format_length, parse_lengths
 
 if TYPE_CHECKING:
-    from .report import write_report
-    from .stream import Evaluation, evaluate
+    from .pages.report import write_report
+    from .streaming.stream import Evaluation, evaluate
 
 __all__ = ["Evaluation", "evaluate", "format_length", "parse_lengths", "write_report"]
 
@@ -18,4 +18,5 @@ if not TYPE_CHECKING:
         """The others at their first use: lengths are parsed without torch."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{'report' if name == 'write_report' else 'stream'}"), name)
+        module = "pages.report" if name == "write_report" else "streaming.stream"
+        return getattr(import_module(f"{__name__}.{module}"), name)

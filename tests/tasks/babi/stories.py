@@ -7,9 +7,9 @@ from collections.abc import Hashable, Iterable, Iterator
 from functools import cache
 from random import Random
 
-from mnesis.tasks.babi.files import read_stories
-from mnesis.tasks.babi.questions import AFTER_MOVING
-from mnesis.tasks.story import Story, StoryQuestion
+from mnesis.tasks.stories.babi.files import read_stories
+from mnesis.tasks.stories.babi.questions import AFTER_MOVING
+from mnesis.tasks.stories.story import Story, StoryQuestion
 from tests.real_data import real
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mnesis.tasks.babi.files import TASK_NAMES, answer_choices, read_stories
-from mnesis.tasks.story import Story, StoryQuestion
+from mnesis.tasks.stories.babi.files import TASK_NAMES, answer_choices, read_stories
+from mnesis.tasks.stories.story import Story, StoryQuestion
 from tests.real_data import DATA
 
 CORPUS = DATA / "babi" / "tasks_1-20_v1-2.zip"

@@ -6,9 +6,9 @@ from statistics import mean
 import pytest
 import torch
 
-from mnesis.tasks.babi.files import answer_choices, read_stories
-from mnesis.tasks.babi.moving import OBJECTS, PEOPLE, ROOMS, endless, oracle, prove, simulate
-from mnesis.tasks.story import Story
+from mnesis.tasks.stories.babi.files import answer_choices, read_stories
+from mnesis.tasks.stories.babi.moving import OBJECTS, PEOPLE, ROOMS, endless, oracle, prove, simulate
+from mnesis.tasks.stories.story import Story
 from tests.real_data import DATA
 
 CORPUS = DATA / "babi" / "tasks_1-20_v1-2.zip"

@@ -7,11 +7,11 @@ from statistics import mean, variance
 
 import pytest
 
-from mnesis.tasks.babi.files import answer_choices
-from mnesis.tasks.babi.moving import DROP, GET, GO, OBJECTS, ROOMS
-from mnesis.tasks.babi.people import simulate_people
-from mnesis.tasks.babi.people_oracle import prove_people
-from mnesis.tasks.story import Story
+from mnesis.tasks.stories.babi.files import answer_choices
+from mnesis.tasks.stories.babi.moving import DROP, GET, GO, OBJECTS, ROOMS
+from mnesis.tasks.stories.babi.people import simulate_people
+from mnesis.tasks.stories.babi.people_oracle import prove_people
+from mnesis.tasks.stories.story import Story
 
 from .stories import originals
 

@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from mnesis.tasks.babi.places import prove_places, simulate_places
-from mnesis.tasks.story import Story
+from mnesis.tasks.stories.babi.places import prove_places, simulate_places
+from mnesis.tasks.stories.story import Story
 
 from .stories import originals, shares, simulated, told_and_asked
 

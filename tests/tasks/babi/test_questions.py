@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mnesis.tasks.babi.questions import END, UNKNOWN, Babi, prove_question, simulate_story
+from mnesis.tasks.stories.babi.questions import END, UNKNOWN, Babi, prove_question, simulate_story
 from tests.real_data import real
 
 tasks = pytest.mark.parametrize("task", range(1, 21))

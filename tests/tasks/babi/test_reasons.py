@@ -6,8 +6,8 @@ from statistics import mean
 
 import pytest
 
-from mnesis.tasks.babi.reasons import NEEDS, PLURALS, prove_reasons, simulate_reasons
-from mnesis.tasks.story import Story
+from mnesis.tasks.stories.babi.reasons import NEEDS, PLURALS, prove_reasons, simulate_reasons
+from mnesis.tasks.stories.story import Story
 
 from .stories import originals, shares, simulated, told_and_asked
 

@@ -7,8 +7,8 @@ from statistics import mean
 
 import pytest
 
-from mnesis.tasks.babi.files import answer_choices
-from mnesis.tasks.babi.questions import AFTER_MOVING
+from mnesis.tasks.stories.babi.files import answer_choices
+from mnesis.tasks.stories.babi.questions import AFTER_MOVING
 
 from .stories import originals, shares, simulated, told_and_asked
 

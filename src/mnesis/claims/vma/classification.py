@@ -7,8 +7,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from ...measure import figures as style
-from ...measure.drawing import axes, styled
+from ...measure.pages import figures as style
+from ...measure.pages.drawing import axes, styled
 from ..claim import Scale, Table, Verdict
 from ..trials import Exam, TrainedClaim, Trial
 from .exams import ClassExam

@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from ...measure import figures as style
-from ...measure.drawing import axes, curve, styled
+from ...measure.pages import figures as style
+from ...measure.pages.drawing import axes, curve, styled
 from ..claim import Scale, Table, Verdict, Work
 from ..trials import Exam, Trial
 from .exams import NestedExam

@@ -20,8 +20,8 @@ from ...generative.model import GenerativeModel
 from ...generative.networks import MLPNetworks
 from ...generative.soft_attention import SoftAttention
 from ...generative.variational_memory_addressing import VariationalMemoryAddressing
-from ...measure import figures as style
-from ...measure.drawing import axes, styled
+from ...measure.pages import figures as style
+from ...measure.pages.drawing import axes, styled
 from ..claim import Claim, Scale, Table, Verdict, Work
 from ..timing import taking_turns
 from .study import SETTINGS, SIDE

@@ -12,8 +12,8 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ...measure import figures as style
-from ...measure.drawing import axes, styled
+from ...measure.pages import figures as style
+from ...measure.pages.drawing import axes, styled
 from ...ops.addressing import Bound, SampledRead, draw_addresses, read_bank, vimco
 from ..claim import Claim, Scale, Table, Verdict, Work
 

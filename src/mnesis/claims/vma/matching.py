@@ -7,8 +7,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from ...measure import figures as style
-from ...measure.drawing import styled
+from ...measure.pages import figures as style
+from ...measure.pages.drawing import styled
 from ..claim import Scale, Table, Verdict
 from ..trials import Trial
 from .exams import NestedExam

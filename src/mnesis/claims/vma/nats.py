@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ...measure.drawing import axes, styled
+from ...measure.pages.drawing import axes, styled
 from ..claim import Table
 from ..trials import TrainedClaim
 

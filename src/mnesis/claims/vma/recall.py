@@ -15,8 +15,8 @@ from ...generative.generation import Generation
 from ...generative.networks import MLPNetworks
 from ...generative.variational_memory_addressing import VariationalMemoryAddressing
 from ...learn import Recipe, Stage, Validation
-from ...measure import figures as style
-from ...measure.drawing import axes, styled
+from ...measure.pages import figures as style
+from ...measure.pages.drawing import axes, styled
 from ...tasks.images.lessons import RecallLessons
 from ..claim import Scale, Verdict, Work
 from ..trials import Phase, Trial

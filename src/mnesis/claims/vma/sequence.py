@@ -18,9 +18,9 @@ from ...core.record import recording
 from ...core.task import Task
 from ...generative.sequence import BankReader, Shown
 from ...learn import Recipe, Stage
-from ...measure import figures as style
-from ...measure.drawing import axes, curve, styled
-from ...tasks.associative_retrieval import AssociativeRetrieval
+from ...measure.pages import figures as style
+from ...measure.pages.drawing import axes, curve, styled
+from ...tasks.recall.associative_retrieval import AssociativeRetrieval
 from ..accuracy import TEST_SEED
 from ..claim import Scale, Table, Verdict, Work
 from ..trials import Exam, Phase, TrainedClaim, Trial

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..fetching import File, fetch, places
+from ..files.fetching import File, fetch, places
 from .files import read_amat, read_digits, read_omniglot
 from .glyphs import draw_glyphs
 from .image_set import ImageSet

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..matlab import MAGIC, read_matrix
-from ..opening import AGAIN, damage, held, opened, read_bytes, shown, text_of
+from ..files.matlab import MAGIC, read_matrix
+from ..files.opening import AGAIN, damage, held, opened, read_bytes, shown, text_of
 from .image_set import ImageSet
 
 OMNIGLOT_SIDE = 105

@@ -1,0 +1,14 @@
+"""Memories that keep what they read."""
+
+from __future__ import annotations
+
+from ...card import Card
+
+CARDS = (
+    Card(
+        "window", "memories.bank.window:Window", "bank", "keys and values of the last units, exactly",
+        papers=("child2019sparse", "beltagy2020longformer"), forms=("naive", "block"),
+        size="window", cost="2 (window - 1) dim + dim (convolution - 1)",
+        example={"dim": 16, "heads": 2, "window": 11, "convolution": 3},
+    ),
+)  # fmt: skip

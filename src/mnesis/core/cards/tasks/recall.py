@@ -1,0 +1,33 @@
+"""Tasks that ask for what was said."""
+
+from __future__ import annotations
+
+from ...card import Card
+
+CARDS = (
+    Card(
+        "associative-retrieval", "tasks.recall.associative_retrieval:AssociativeRetrieval", "retrieval",
+        "find the value of a key, its first (remember) or its latest (rewrite)",
+        papers=("rodkin2024armt",), example={"form": "rewrite"}, lengths=(1, 8),
+    ),
+    Card(
+        "multi-query-recall", "tasks.recall.multi_query_recall:MultiQueryRecall", "retrieval",
+        "say the value of every key, each of which comes once more among other symbols",
+        papers=("arora2023zoology",), example={"vocabulary": 128, "random_fillers": False}, lengths=(2, 16),
+    ),
+    Card(
+        "induction", "tasks.recall.induction:Induction", "retrieval",
+        "say what followed a mark, when the mark comes again",
+        papers=("olsson2022induction", "gu2023mamba"), lengths=(8, 64),
+    ),
+    Card(
+        "needle", "tasks.recall.needle:Needle", "retrieval",
+        "say the value of a key that stood somewhere in a long stream of random tokens",
+        papers=("hsieh2024ruler", "mohtashami2023landmark"), lengths=(8, 32),
+    ),
+    Card(
+        "set-disjointness", "tasks.recall.set_disjointness:SetDisjointness", "retrieval",
+        "name the one member that a small and a large set share", papers=("arora2024just",),
+        example={"vocabulary": 68}, lengths=(4, 16),
+    ),
+)  # fmt: skip

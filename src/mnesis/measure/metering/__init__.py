@@ -1,0 +1,1 @@
+"""Bits, capacity and half-lives of a network on any task."""

@@ -1,0 +1,267 @@
+"""Figures of runs, drawn without pyplot and legible at the width of a phone.
+
+Each function returns a matplotlib ``Figure``; ``svg`` makes text of it in which every colour is a CSS variable (light
+and dark follow the reader's setting), ``save`` writes SVG and PNG.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from ...core.files import atomic_path
+from ...core.folders import SOFTWARE, require_ours, write_page
+from ..lengths import format_length
+from .runs import Run
+
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#b0579a", "#b38600", "#5a6bd0")
+"""Told apart with any kind of colour vision (after Okabe and Ito), darkened to 3:1 on white."""
+DARK = ("#56b4e9", "#f0863c", "#2fc99b", "#e08cc8", "#f0c040", "#9aa6ff")
+INK, SOFT, PAPER = "#1b1b1e", "#76767c", "#fffffe"
+ENDS = (".svg", ".png")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+WIDTH = 5.0
+STYLE: Any = {
+    "font.family": "sans-serif",
+    "font.size": 11.5,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "mnesis",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": SOFT,
+    "axes.titlesize": 11.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": SOFT,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+    "legend.fontsize": 10.5,
+    "figure.facecolor": PAPER,
+    "axes.facecolor": PAPER,
+    "savefig.facecolor": PAPER,
+}
+
+
+def accuracy_by_length(runs: Sequence[Run]) -> Figure:
+    """Accuracy against length on a log axis with its 95 % intervals, chance, control, and the training length."""
+    with matplotlib.rc_context(STYLE):
+        figure, (axes,) = _panels(1, 3.3 + 0.24 * (len(runs) + 1))
+        for index, run in enumerate(runs):
+            x, rows = _x(run.lengths), run.lengths
+            share = np.array([row["accuracy"]["mean"] for row in rows])
+            low, high = np.array([row["accuracy"]["interval"] for row in rows]).T
+            color = SERIES[index % len(SERIES)]
+            name, marker = literal(run.label), MARKERS[index % 6]
+            axes.plot(x, share, color=color, marker=marker, linewidth=2, markersize=6, label=name)
+            axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
+            axes.errorbar(
+                x, share, np.maximum(0, [share - low, high - share]), color=color, fmt="none", elinewidth=1, capsize=3
+            )
+            control = [row["control_accuracy"]["mean"] for row in rows]
+            label = "without what it read" if len(runs) == 1 else f"{name}, without what it read"
+            axes.plot(x, control, color=color, linestyle=":", linewidth=1.5, marker="x", markersize=5, label=label)
+            if run.trained_length and run.trained_length not in {other.trained_length for other in runs[:index]}:
+                _mark_training(axes, run.trained_length)
+        first = runs[0].lengths
+        chance = [row["chance"] for row in first]
+        alike = all(row["chance"] in (chance[i : i + 1] or [None]) for run in runs for i, row in enumerate(run.lengths))
+        label = "best constant answer" + ("" if alike else f" ({literal(runs[0].label)})")
+        axes.plot(_x(first), chance, color=SOFT, linestyle="--", linewidth=1.5, label=label)
+        axes.set_ylim(-0.02, 1.04)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
+        axes.set_ylabel("questions answered rightly")
+        _length_axis(axes, [x for run in runs for x in _x(run.lengths)] + [r.trained_length or 0 for r in runs])
+        _legend_below(figure, axes)
+    return figure
+
+
+def accuracy_by_depth(run: Run) -> Figure:
+    """Heat map: how the accuracy depends on the length and on where in the stream the answer stood."""
+    rows = [row for row in run.lengths if row.get("depth")]
+    bins = max(round(1 / (place["high"] - place["low"])) for row in rows for place in row["depth"])
+    with matplotlib.rc_context(STYLE):
+        figure, (axes,) = _panels(1, 3.9)
+        colors = matplotlib.colormaps["cividis"]
+        for column, place in [(column, place) for column, row in enumerate(rows) for place in row["depth"]]:
+            top, share, size = round(place["low"] * bins), place["mean"], 10.5 if len(rows) < 9 else 8
+            axes.fill_between([column, column + 1], top, top + 1, color=colors(share), linewidth=0.5, edgecolor=PAPER)
+            style: Any = {"ha": "center", "va": "center", "color": "#000000" if share > 0.55 else "#ffffff"}
+            axes.text(column + 0.5, top + 0.42, f"{share:.0%}", fontsize=size, **style)
+            axes.text(column + 0.5, top + 0.75, f"of {place['questions']}", fontsize=size - 2, **style)
+        axes.set_xlim(0, max(1, len(rows)))
+        axes.set_ylim(bins, 0)
+        axes.set_xticks(np.arange(len(rows)) + 0.5, [format_length(row["length"]) for row in rows])
+        axes.set_yticks([0, bins / 2, bins], ["start", "middle", "end"])
+        axes.set_xlabel("units read")
+        axes.set_ylabel("place of the last supporting fact")
+        axes.tick_params(length=0)
+    return figure
+
+
+def cost_by_length(runs: Sequence[Run]) -> Figure:
+    """Two panels: units read a second; memory that the process grew by, and one row's state."""
+    with matplotlib.rc_context(STYLE):
+        figure, (speed, memory) = _panels(2, 4.8 + 0.24 * len(runs))
+        for index, run in enumerate(runs):
+            x, color, marker = _x(run.lengths), SERIES[index % len(SERIES)], MARKERS[index % 6]
+            style: dict[str, Any] = {"color": color, "marker": marker, "linewidth": 2, "markersize": 6}
+            speed.plot(x, [row["units_per_second"] for row in run.lengths], label=literal(run.label), **style)
+            growth = [max(0, row["growth_bytes"]) / 2**20 for row in run.lengths]
+            memory.plot(x, growth, label=f"{literal(run.label)}: process grew", **style)
+            state = [row["state_bytes"] / 2**20 for row in run.lengths]
+            memory.plot(x, state, color=color, linestyle="--", linewidth=1.5, label=f"{literal(run.label)}: one state")
+        speed.set_ylim(0, 1.15 * max(row["units_per_second"] for run in runs for row in run.lengths))
+        speed.set_ylabel("units read / s")
+        speed.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+        memory.set_ylim(0, max(1.0, memory.get_ylim()[1]))
+        memory.set_ylabel("MiB")
+        for axes in (speed, memory):
+            axes.yaxis.set_major_locator(MaxNLocator(5))
+            _length_axis(axes, [x for run in runs for x in _x(run.lengths)])
+        speed.set_xlabel("")
+        _legend_below(figure, memory)
+    return figure
+
+
+def training_curve(run: Run) -> Figure:
+    """Loss and accuracy against units seen, the stages of the curriculum marked by their length."""
+    lines = [line for line in run.metrics if line.get("units") is not None]
+    with matplotlib.rc_context(STYLE):
+        figure, panels = _panels(2, 4.6)
+        for axes, name, color in zip(panels, ("accuracy", "loss"), SERIES, strict=False):
+            points = [(line["units"], line[name]) for line in lines if isinstance(line.get(name), (int, float))]
+            if points:
+                x, y = _thinned(np.array(points, float))
+                axes.plot(x, y, color=color, linewidth=1.8)
+            named = -math.inf
+            for stage in run.stages:
+                units, length = stage["first"] or 0, stage["length"]
+                axes.axvline(units, color=SOFT, linewidth=1, linestyle=":")
+                if name == "accuracy" and length and units - named > 0.07 * lines[-1]["units"]:
+                    axes.text(units, 1.06, format_length(length), color=INK, fontsize=9.5, ha="center", va="bottom")
+                    named = units
+            axes.set_ylabel(name)
+            axes.grid(axis="y")
+            axes.xaxis.set_major_locator(MaxNLocator(5))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+        panels[0].set_ylim(-0.02, 1.04)
+        panels[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
+        panels[1].set_ylim(bottom=0)
+        panels[1].set_xlabel("units seen (above: longest sequence of each stage)")
+    return figure
+
+
+def svg(figure: Figure, name: str) -> str:
+    """The figure as an ``<svg>`` element: colours are CSS variables with their light values as fallback.
+
+    Args:
+        figure: what to draw.
+        name: goes before every id, so that several figures can stand in one page.
+    """
+    buffer = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
+    text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
+    text = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', text)
+    text = re.sub(r"font: ([^;\"]*?)'[^;\"]*", r"font: \1system-ui, sans-serif", text)
+    variables = {INK: "ink", SOFT: "soft", PAPER: "paper"} | {c: f"series-{i}" for i, c in enumerate(SERIES)}
+    for color, variable in variables.items():
+        text = re.sub(rf"(?<!&){color}\b", f"var(--{variable}, {color})", text, flags=re.IGNORECASE)
+    return text
+
+
+def palette(dark: bool) -> str:
+    """The CSS declarations of the variables that ``svg`` names."""
+    series = DARK if dark else SERIES
+    ink, soft, paper = ("#ececf0", "#9c9ca6", "#17171b") if dark else (INK, SOFT, PAPER)
+    named = {"ink": ink, "soft": soft, "paper": paper} | {f"series-{i}": color for i, color in enumerate(series)}
+    return " ".join(f"--{key}: {value};" for key, value in named.items())
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write ``path``.svg (light and dark by the viewer's setting) and ``path``.png (light), atomically.
+
+    Raises:
+        ValueError: somebody else's file stands there.
+    """
+    drawing, picture = (path.parent / f"{path.name}{end}" for end in ENDS)
+    dark = f"@media (prefers-color-scheme: dark) {{ :root {{ {palette(True)} }} }}"
+    style = f"<style>:root {{ {palette(False)} }} {dark}</style>"
+    text = svg(figure, path.name)
+    head, mend = text.index(">") + 1, "move it away, or give another place"
+    require_ours([picture], mend=mend)  # known by the drawing, if it is an old one
+    write_page(drawing, text[:head] + style + text[head:], mend=mend)
+    with atomic_path(picture) as temporary, matplotlib.rc_context(STYLE):
+        figure.savefig(temporary, format="png", dpi=180, metadata={"Software": SOFTWARE})
+
+
+def _panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, list(np.atleast_1d(figure.subplots(count, 1)))
+
+
+def _x(rows: Sequence[dict[str, Any]]) -> list[float]:
+    return [max(1.0, row["units"]) for row in rows]
+
+
+def literal(text: str) -> str:
+    """A user's text as a picture shows it: a dollar sign in it begins no formula."""
+    return text.replace("$", r"\$")
+
+
+def _length_axis(axes: Axes, values: Sequence[float | int]) -> None:
+    real = sorted({value for value in values if value > 0})
+    axes.set_xscale("log")
+    margin = 1.25 if len(real) > 1 else 3
+    axes.set_xlim(real[0] / margin, real[-1] * margin)
+    span, ticks = np.log(real[-1] / real[0]) or 1.0, real[:1]
+    for value in real[1:]:
+        if np.log(value / ticks[-1]) / span > 0.09:
+            ticks.append(value)
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_major_formatter(FixedFormatter([format_length(round(tick)) for tick in ticks]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("units read before the question")
+    axes.grid(axis="y")
+
+
+def _mark_training(axes: Axes, length: int) -> None:
+    axes.axvline(length, color=SOFT, linewidth=1.2, linestyle="-.")
+    axes.text(length, 1.05, "trained to here", color=INK, fontsize=10, ha="center", va="bottom")
+
+
+def _legend_below(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower left", ncols=1)
+
+
+def _thinned(points: np.ndarray, most: int = 300) -> tuple[np.ndarray, np.ndarray]:
+    """At most so many points: the means of even groups."""
+    groups = np.array_split(points, min(most, len(points)))
+    means = np.array([group.mean(0) for group in groups])
+    return means[:, 0], means[:, 1]
+
+
+def _short(value: float | int) -> str:
+    for factor, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= factor:
+            return f"{value / factor:.3g}{letter}"
+    return f"{value:.3g}"

@@ -1,0 +1,1 @@
+"""Streaming evaluation: questions asked along endless streams, in constant memory, resumable."""

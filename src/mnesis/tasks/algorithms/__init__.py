@@ -1,0 +1,1 @@
+"""Computing with what is read: sums, groups, automata, graphs, nested expressions."""

@@ -1,0 +1,1 @@
+"""Saying again what was read."""

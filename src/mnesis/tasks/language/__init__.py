@@ -1,0 +1,1 @@
+"""Text: what comes next, and what text becomes tokens by."""

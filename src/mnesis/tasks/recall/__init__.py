@@ -1,0 +1,1 @@
+"""Finding again what was said: by key, by place, by what followed."""

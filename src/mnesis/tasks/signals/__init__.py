@@ -1,0 +1,1 @@
+"""Series and sound: foretold, told apart, said again."""
