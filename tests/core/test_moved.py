@@ -23,12 +23,12 @@ def test_an_old_name_is_the_same_module(old) -> None:
 
 
 def test_what_is_inside_a_moved_package_and_what_is_nowhere() -> None:
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="import it there"):
         from mnesis.tasks.babi.moving import simulate
     from mnesis.tasks.stories.babi import moving
 
     assert simulate is moving.simulate
-    with pytest.raises(ModuleNotFoundError, match="babi"):
+    with pytest.raises(ModuleNotFoundError, match="babi"), pytest.warns(DeprecationWarning, match="nowhere"):
         importlib.import_module("mnesis.tasks.babi.nowhere")
     with pytest.raises(ModuleNotFoundError, match="nowhere"):
         importlib.import_module("mnesis.tasks.nowhere")

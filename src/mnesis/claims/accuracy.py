@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import matplotlib
@@ -17,11 +18,13 @@ from torch import Tensor
 
 from ..core.memory import Memory
 from ..core.task import Task
+from ..learn import Recipe, Stage
 from ..measure.intervals import share_interval
 from ..measure.pages import figures as style
 from ..measure.pages.drawing import curve
+from ..nets import LanguageModel
 from .claim import Scale, Table, Work
-from .trials import Exam, TrainedClaim
+from .trials import Exam, Phase, TrainedClaim, Trial
 
 CHUNK = 1024
 """Units read at a time in a test: the memory's state carries over, so a test of any length fits."""
@@ -86,6 +89,36 @@ class AccuracyClaim(TrainedClaim):
 
     def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
         return {"": draw_curves(figures)}
+
+
+def reader(
+    model: str,
+    seed: int,
+    task: Task,
+    stages: tuple[Stage, ...],
+    exams: tuple[Exam, ...],
+    *,
+    size: int | None = None,
+    rate: float = 3e-3,
+    warm_up: int = 50,
+    weight_decay: float = Recipe.weight_decay,
+    **network: Any,
+) -> Trial:
+    """A language model that is trained once, and asked then.
+
+    Args:
+        model: its name.
+        seed: of weights and training.
+        task: what to train and to test on.
+        stages: of the training.
+        exams: taken by the trained network.
+        size: where trials of a model differ in one number, that number.
+        rate, warm_up, weight_decay: of the recipe.
+        network: arguments of :class:`mnesis.nets.LanguageModel`.
+    """
+    build = partial(LanguageModel, task.vocabulary, **network)
+    recipe = Recipe(stages, learning_rate=rate, warm_up=warm_up, weight_decay=weight_decay, seed=seed)
+    return Trial(model, seed, (Phase("training", build, task, recipe, exams),), size=size)
 
 
 @torch.no_grad()

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from ..learn import Recipe, Stage
-from ..nets import LanguageModel
+from ..learn import Stage
 from ..tasks.recall.associative_retrieval import AssociativeRetrieval
-from .accuracy import AccuracyClaim, AnswerExam, accuracy
+from .accuracy import AccuracyClaim, AnswerExam, accuracy, reader
 from .claim import Scale, Verdict
-from .trials import Phase, Trial
+from .trials import Trial
 
 ARMT, PLAIN, RMT = "ARMT", "ARMT without correction", "RMT"
 LEARNED, DECAYS, FALLS = 0.95, 0.1, 0.5
@@ -107,17 +105,9 @@ def _trial(setting: Setting, model: str, seed: int) -> Trial:
     if model != RMT:
         options |= {"memory_dim": setting.memory_dim, "correction": model == ARMT}
     memory = "rmt" if model == RMT else "armt"
-    build = partial(
-        LanguageModel, task.vocabulary, dim=setting.dim, memory=memory, depth=setting.depth, options=options
-    )
-    recipe = Recipe(
-        setting.stages,
-        learning_rate=setting.rate,
-        warm_up=setting.warm_up,
-        weight_decay=setting.weight_decay,
-        seed=seed,
-    )
     lengths = [times * setting.pairs for times in (1, NEAR, 10, FAR)]
     rows = [setting.rows if length <= NEAR * setting.pairs else setting.rows // 2 for length in lengths]
     exams = tuple(AnswerExam(at, at, count, batch=setting.batch) for at, count in zip(lengths, rows, strict=True))
-    return Trial(model, seed, (Phase("training", build, task, recipe, exams),))
+    recipe = {"rate": setting.rate, "warm_up": setting.warm_up, "weight_decay": setting.weight_decay}
+    network = {"dim": setting.dim, "memory": memory, "depth": setting.depth, "options": options}
+    return reader(model, seed, task, setting.stages, exams, **recipe, **network)

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from ..core.memory import Memory
 from ..core.task import Task
-from ..learn import Recipe, Stage
-from ..nets import LanguageModel
+from ..learn import Stage
 from ..tasks.algorithms.state_tracking import StateTracking
-from .accuracy import AccuracyClaim, AnswerExam, accuracy
+from .accuracy import AccuracyClaim, AnswerExam, accuracy, reader
 from .claim import Scale, Verdict
-from .trials import Phase, Trial
+from .trials import Trial
 
 GROUPS = {"parity": ("cyclic", 2), "sums modulo 5": ("cyclic", 5), "permutations of 3": ("symmetric", 3)}
 FULL, TURNS, POSITIVE = "full", "rotation", "min-gru"
@@ -97,9 +95,7 @@ def _trial(setting: Setting, model: str, group: str, seed: int) -> Trial:
     memory, options = (
         (model, {}) if model == POSITIVE else ("bilinear", {"transition": model, "hidden": setting.hidden})
     )
-    build = partial(LanguageModel, task.vocabulary, dim=setting.dim, memory=memory, depth=1, options=options)
-    recipe = Recipe(
-        (Stage((2, setting.trained), setting.batch, setting.steps),), learning_rate=3e-3, warm_up=50, seed=seed
-    )
+    stages = (Stage((2, setting.trained), setting.batch, setting.steps),)
     exams = tuple(LastProduct(length, length, setting.rows) for length in setting.lengths)
-    return Trial(f"{model}, {group}", seed, (Phase("training", build, task, recipe, exams),))
+    network = {"dim": setting.dim, "memory": memory, "depth": 1, "options": options}
+    return reader(f"{model}, {group}", seed, task, stages, exams, **network)

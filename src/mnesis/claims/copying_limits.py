@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from ..learn import Recipe, Stage
-from ..nets import LanguageModel
+from ..learn import Stage
 from ..tasks.recall.multi_query_recall import MultiQueryRecall
-from .accuracy import AccuracyClaim, AnswerExam, accuracy
+from .accuracy import AccuracyClaim, AnswerExam, accuracy, reader
 from .claim import Scale, Verdict
-from .trials import Phase, Trial
+from .trials import Trial
 
 FIXED, HYBRID = "linear attention", "with a layer of attention"
 WIDTH = 4
@@ -81,8 +79,7 @@ def _trial(setting: Setting, model: str, seed: int) -> Trial:
     recurrent, attention = {"heads": setting.dim // WIDTH}, {"window": 4 * setting.pairs[-1] + 1}
     memory = ["linear-attention", "window" if model == HYBRID else "linear-attention"]
     options = [recurrent, attention if model == HYBRID else recurrent]
-    build = partial(LanguageModel, task.vocabulary, dim=setting.dim, memory=memory, convolution=4, options=options)
     stages = tuple(Stage(pairs, setting.batch, setting.steps) for pairs in setting.pairs)
-    recipe = Recipe(stages, learning_rate=3e-3, warm_up=50, seed=seed)
     exams = tuple(AnswerExam(pairs, pairs, setting.rows, whole=False) for pairs in setting.pairs)
-    return Trial(model, seed, (Phase("training", build, task, recipe, exams),))
+    network = {"dim": setting.dim, "memory": memory, "convolution": 4, "options": options}
+    return reader(model, seed, task, stages, exams, **network)

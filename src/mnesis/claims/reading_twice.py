@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from ..core.memory import Memory
 from ..core.task import Task
-from ..learn import Recipe, Stage
-from ..nets import LanguageModel
+from ..learn import Stage
 from ..tasks.recall.set_disjointness import SetDisjointness
-from .accuracy import AccuracyClaim, AnswerExam, accuracy
+from .accuracy import AccuracyClaim, AnswerExam, accuracy, reader
 from .claim import Scale, Verdict, Work
-from .trials import Phase, Trial
+from .trials import Trial
 
 ONCE, TWICE, ATTENTION = "delta rule", "delta rule, read twice", "attention"
 SMALL, LARGE = "small first", "large first"
@@ -114,10 +112,7 @@ def _trial(setting: Setting, model: str, seed: int) -> Trial:
     memory, options = (
         ("window", {"window": window}) if model == ATTENTION else ("delta-rule", {"heads": 4, "convolution": None})
     )
-    build = partial(
-        LanguageModel, task.vocabulary, dim=setting.dim, memory=memory, depth=2, convolution=4, options=options
-    )
     stages = tuple(Stage(large, setting.batch, setting.steps) for large in setting.large)
-    recipe = Recipe(stages, learning_rate=5e-3, warm_up=50, seed=seed)
     exams = tuple(OrderExam(at, at, setting.rows, order=order) for at in setting.large for order in (SMALL, LARGE))
-    return Trial(model, seed, (Phase("training", build, task, recipe, exams),))
+    network = {"dim": setting.dim, "memory": memory, "depth": 2, "convolution": 4, "options": options}
+    return reader(model, seed, task, stages, exams, rate=5e-3, **network)

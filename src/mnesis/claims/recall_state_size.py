@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from statistics import fmean
 from typing import Any
@@ -12,13 +11,12 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from ..learn import Recipe, Stage
+from ..learn import Stage
 from ..measure.pages.drawing import axes, curve, styled
-from ..nets import LanguageModel
 from ..tasks.recall.multi_query_recall import MultiQueryRecall
-from .accuracy import AccuracyClaim, AnswerExam, accuracy
+from .accuracy import AccuracyClaim, AnswerExam, accuracy, reader
 from .claim import Scale, Verdict
-from .trials import Phase, Trial
+from .trials import Trial
 
 HEBBIAN, DECAY, DELTA = "linear-attention", "gla", "delta-rule"
 GAIN, LEARNED, SLACK = 0.05, 0.9, 0.02
@@ -157,10 +155,7 @@ def _shown(setting: Setting) -> list[tuple[str, int, dict[str, Any]]]:
 
 def _trial(setting: Setting, name: str, numbers: int, options: dict[str, Any], seed: int) -> Trial:
     task = MultiQueryRecall(vocabulary=setting.vocabulary, random_fillers=False)
-    build = partial(
-        LanguageModel, task.vocabulary, dim=setting.dim, memory=name, depth=2, convolution=4, options=options
-    )
     stages = tuple(Stage(pairs, setting.batch, setting.steps) for pairs in setting.pairs)
-    recipe = Recipe(stages, learning_rate=3e-3, warm_up=50, seed=seed)
     exam = AnswerExam(numbers, setting.pairs[-1], setting.rows, whole=False)
-    return Trial(name, seed, (Phase("training", build, task, recipe, (exam,)),), size=numbers)
+    network = {"dim": setting.dim, "memory": name, "depth": 2, "convolution": 4, "options": options}
+    return reader(name, seed, task, stages, (exam,), size=numbers, **network)

@@ -10,11 +10,10 @@ from typing import Any
 import torch
 
 from ..core.task import Episode, Task
-from ..learn import Recipe, Stage
-from ..nets import LanguageModel
-from .accuracy import AccuracyClaim, AnswerExam, accuracy
+from ..learn import Stage
+from .accuracy import AccuracyClaim, AnswerExam, accuracy, reader
 from .claim import Scale, Verdict
-from .trials import Phase, Trial
+from .trials import Trial
 
 RANDOM, FIXED, NONE = "random counts", "fixed counts", "no curriculum"
 LEARNED, HELD = 0.95, 0.80
@@ -157,6 +156,5 @@ class RMTLength(AccuracyClaim):
 def _trial(setting: Setting, model: str, seed: int) -> Trial:
     task = HiddenFact(segment=setting.segment)
     options = {"segment": setting.segment, "memory_tokens": setting.memory_tokens}
-    build = partial(LanguageModel, task.vocabulary, dim=setting.dim, memory="rmt", depth=setting.depth, options=options)
-    recipe = Recipe(setting.stages(model), learning_rate=setting.rate, warm_up=50, seed=seed)
-    return Trial(model, seed, (Phase("training", build, task, recipe, setting.exams),))
+    network = {"dim": setting.dim, "memory": "rmt", "depth": setting.depth, "options": options}
+    return reader(model, seed, task, setting.stages(model), setting.exams, rate=setting.rate, **network)

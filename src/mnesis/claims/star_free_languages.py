@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from ..learn import Recipe, Stage
-from ..nets import LanguageModel
+from ..learn import Stage
 from ..tasks.algorithms.formal_languages import FormalLanguage
-from .accuracy import AccuracyClaim, AnswerExam, accuracy
+from .accuracy import AccuracyClaim, AnswerExam, accuracy, reader
 from .claim import Scale, Verdict
-from .trials import Phase, Trial
+from .trials import Trial
 
 STAR_FREE = ("flip-flop", "tomita-4", "bounded-dyck")
 OTHERS = ("parity", "even", "tomita-5")
@@ -82,9 +80,6 @@ class StarFreeLanguages(AccuracyClaim):
 
 def _trial(setting: Setting, model: str, language: str, seed: int) -> Trial:
     task = FormalLanguage(language)
-    build = partial(LanguageModel, task.vocabulary, dim=setting.dim, memory=model, depth=2)
-    recipe = Recipe(
-        (Stage((2, setting.trained), setting.batch, setting.steps),), learning_rate=3e-3, warm_up=50, seed=seed
-    )
+    stages = (Stage((2, setting.trained), setting.batch, setting.steps),)
     exams = tuple(AnswerExam(length, length, setting.rows) for length in setting.lengths)
-    return Trial(f"{model}, {language}", seed, (Phase("training", build, task, recipe, exams),))
+    return reader(f"{model}, {language}", seed, task, stages, exams, dim=setting.dim, memory=model, depth=2)

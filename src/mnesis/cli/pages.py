@@ -1,12 +1,13 @@
-"""A page for each memory and each task, in Markdown, from its docstring and card.
+"""A page for each memory and each task, in Markdown, from its docstring and card; and what every file of mnesis is.
 
     mnesis pages docs
 
-``make docs`` begins with it.
+``make docs`` begins with it. In architecture.md, where the folder has one, the list of files is written anew.
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from pathlib import Path
@@ -22,6 +23,7 @@ from .show import memory_example, task_example
 if TYPE_CHECKING:
     from ..core.memory import Memory
 
+ARCHITECTURE, BEGIN, END = "architecture.md", "<!-- files: mnesis pages writes them -->", "<!-- end of files -->"
 DIM = 256
 """Width at which state and parameters are counted."""
 
@@ -37,14 +39,43 @@ def run(folder: Annotated[Path, Named("FOLDER")], /, overwrite: bool = False) ->
         raise ValueError(f"{folder} is a file; give a folder")
     pages = {f"memories/{name}": text for name, text in memory_pages().items()}
     pages |= {f"tasks/{name}": text for name, text in task_pages().items()}
+    architecture = folder / ARCHITECTURE
     found = [name for name in pages if (folder / name).exists()]
     if found and not overwrite:
         raise ValueError(f"{folder / found[0]} exists; give another folder or --overwrite")
+    if architecture.exists():
+        pages[ARCHITECTURE] = with_files(architecture.read_text(encoding="utf-8"))
     for name, text in pages.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(folder / name) as path:
             path.write_text(text, encoding="utf-8")
-    print(f"{len(pages) - 2} pages in {folder}")
+    print(f"{len(list_memories()) + len(list_tasks())} pages in {folder}")
+
+
+def with_files(architecture: str) -> str:
+    """The page of the architecture, with a line for every folder and file of the package: their own first lines.
+
+    Raises:
+        ValueError: the page has no place for them.
+    """
+    before, begin, rest = architecture.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{ARCHITECTURE} has no list of files; write {BEGIN} and {END} around its place")
+    root, lines = Path(__file__).parents[1], []
+    for folder in sorted({file.parent for file in root.rglob("*.py")}, key=lambda path: path.relative_to(root).parts):
+        inside = folder.relative_to(root).as_posix()
+        lines += ["", f"**{'mnesis' if folder == root else inside}/**: {_first_line(folder / '__init__.py')}"]
+        files = [file for file in sorted(folder.glob("*.py")) if file.name != "__init__.py"]
+        lines += ["", *(f"- `{file.name}`: {_first_line(file)}" for file in files)] if files else []
+    return before + begin + "\n" + "\n".join(lines) + "\n\n" + end + after
+
+
+def _first_line(file: Path) -> str:
+    """Of a file's docstring."""
+    return (
+        (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").partition("\n\n")[0].replace("\n", " ")
+    )
 
 
 def memory_pages() -> dict[str, str]:

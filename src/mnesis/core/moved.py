@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -49,9 +48,7 @@ def present(name: str) -> str | None:
 class _Hints(MetaPathFinder, Loader):
     """Finds moved modules under their old names; asked first, or what is inside a moved package would be read twice."""
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, path: object = None, target: ModuleType | None = None) -> ModuleSpec | None:
         new = present(fullname) if fullname.startswith("mnesis.") else None
         return None if new is None else ModuleSpec(fullname, self, origin=new)
 

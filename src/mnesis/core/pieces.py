@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 
 import torch
 from jaxtyping import Int
@@ -13,12 +13,22 @@ from torch import Tensor
 from .record import regrouped
 from .state import concatenate, nbytes, put, take
 
-if TYPE_CHECKING:
-    from .memory import Memory
-
 S = TypeVar("S")
 STATES = 2**28
 """Bytes of states that run side by side at most; more pieces than have room in them run in turns."""
+
+
+class Recurrence(Protocol[S]):
+    """What is asked of a memory here; :class:`mnesis.core.memory.Memory` says what all of it means."""
+
+    period: int | None
+    native_length: ClassVar[bool]
+
+    def scan(self, x: Any, state: S, phase: int = 0) -> tuple[Any, S]: ...
+
+    def phase_of(self, state: S) -> Int[Tensor, " B"] | None: ...
+
+    def _fresh(self, batch: int, x: Any) -> S: ...
 
 
 @dataclass
@@ -40,7 +50,7 @@ class Pieces(Generic[S]):
     every unit needs no room for as many states.
     """
 
-    def __init__(self, memory: Memory[S], x: Any, state: S, reset: Tensor | None, length: Tensor | None) -> None:
+    def __init__(self, memory: Recurrence[S], x: Any, state: S, reset: Tensor | None, length: Tensor | None) -> None:
         self.memory, self.x, self.state = memory, x, state
         self.device = first_leaf(x).device
         self.batch, self.time = first_leaf(x).shape[:2]

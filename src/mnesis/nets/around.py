@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -38,6 +39,28 @@ class Around(Memory[Any]):
 
     def phase_of(self, state: Any) -> Int[Tensor, " B"] | None:
         return self.inner.phase_of(state)
+
+
+class Headed(Around):
+    """A reader, whose state it is, and a head that makes of every hidden vector what is asked for."""
+
+    reader: Reader
+    head: nn.Module
+
+    def parts(self) -> tuple[Memory[Any], Callable[[Any], Any]]:
+        return self.reader, self.head
+
+    @property
+    def inner(self) -> Memory[Any]:
+        return self.reader
+
+    def scan(self, x: Tensor, state: Any, phase: int = 0, **ragged: Any) -> tuple[Float[Tensor, "B T O"], Any]:
+        y, state = self.reader(x, state, phase=phase, **ragged)
+        return self.head(y), state
+
+    def step(self, x: Tensor, state: Any) -> tuple[Float[Tensor, "B O"], Any]:
+        y, state = self.reader(x, state, step=True)
+        return self.head(y), state
 
 
 class Reader(Around):

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ..core.memory import Memory
-from .around import Around, Reader
+from .around import Headed, Reader
 from .stack import network
 
 
-class Classifier(Around):
+class Classifier(Headed):
     """Linear map, memory, linear map: ``logits [B T C], state = model(x [B T F], state)``.
 
     The logits at a unit judge all units so far; those at the last real one judge the sequence (:meth:`classify`).
@@ -46,23 +45,6 @@ class Classifier(Around):
         )
         self.dim, self.period = features, body.period
         self.reader, self.head = Reader(nn.Linear(features, dim), body), nn.Linear(dim, classes)
-
-    def parts(self) -> tuple[Memory[Any], Callable[[Any], Any]]:
-        return self.reader, self.head
-
-    @property
-    def inner(self) -> Memory[Any]:
-        return self.reader
-
-    def scan(
-        self, x: Float[Tensor, "B T F"], state: Any, phase: int = 0, **ragged: Any
-    ) -> tuple[Float[Tensor, "B T C"], Any]:
-        y, state = self.reader(x, state, phase=phase, **ragged)
-        return self.head(y), state
-
-    def step(self, x: Float[Tensor, "B F"], state: Any) -> tuple[Float[Tensor, "B C"], Any]:
-        y, state = self.reader(x, state, step=True)
-        return self.head(y), state
 
     def classify(self, x: Float[Tensor, "B T F"], length: Int[Tensor, " B"] | None = None) -> Float[Tensor, "B C"]:
         """Logits after the last real unit of each row."""

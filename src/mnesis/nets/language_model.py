@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, cast
 
 import torch
@@ -10,12 +10,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ..core.domain import AtLeast, Size, require
-from ..core.memory import Memory
-from .around import Around, Reader
+from .around import Headed, Reader
 from .stack import network
 
 
-class LanguageModel(Around):
+class LanguageModel(Headed):
     """Embedding, memory, head: ``logits [B T V], state = model(tokens [B T], state)``.
 
     Args:
@@ -69,23 +68,6 @@ class LanguageModel(Around):
     def config(self) -> dict[str, Any]:
         """The constructor's arguments; ``tie`` only where it is on, since what was written before it has none."""
         return {key: value for key, value in super().config.items() if key != "tie" or value}
-
-    def parts(self) -> tuple[Memory[Any], Callable[[Any], Any]]:
-        return self.reader, self.head
-
-    @property
-    def inner(self) -> Memory[Any]:
-        return self.reader
-
-    def scan(
-        self, x: Int[Tensor, "B T"], state: Any, phase: int = 0, **ragged: Any
-    ) -> tuple[Float[Tensor, "B T V"], Any]:
-        y, state = self.reader(x, state, phase=phase, **ragged)
-        return self.head(y), state
-
-    def step(self, x: Int[Tensor, " B"], state: Any) -> tuple[Float[Tensor, "B V"], Any]:
-        y, state = self.reader(x, state, step=True)
-        return self.head(y), state
 
     @torch.no_grad()
     def generate(

@@ -36,10 +36,7 @@ def relative_attention(
     scale = query.shape[-1] ** -0.5
     content = torch.einsum("bthk,bjhk->bhtj", (query + content_bias) * scale, key)  # terms (a) and (c)
     places = torch.einsum("bthk,jhk->bhtj", (query + position_bias) * scale, position)  # terms (b) and (d)
-    # Added in place, not filled: addition keeps nothing for the backward pass.
-    hidden = torch.zeros_like(seen, dtype=content.dtype).masked_fill(~seen, float("-inf"))
-    scores = (content + _shift_left(places)).add_(hidden[:, None])
-    return torch.einsum("bhtj,bjhk->bthk", scores.softmax(-1).to(value.dtype), value)
+    return _blend(content + _shift_left(places), seen, value)
 
 
 def relative_attention_naive(
@@ -57,8 +54,7 @@ def relative_attention_naive(
     distance = (units[total - time :, None] - units).clamp(min=0)
     content = torch.einsum("bthk,bjhk->bhtj", query + content_bias, key)
     places = torch.einsum("bthk,tjhk->bhtj", query + position_bias, position[total - distance])
-    scores = ((content + places) * query.shape[-1] ** -0.5).masked_fill(~seen[:, None], float("-inf"))
-    return torch.einsum("bhtj,bjhk->bthk", scores.softmax(-1).to(value.dtype), value)
+    return _blend((content + places) * query.shape[-1] ** -0.5, seen, value)
 
 
 def relative_attention_step(
@@ -89,6 +85,15 @@ def relative_attention_step(
     scores = content @ units.mT + by_distance.gather(-1, distance[:, None].expand_as(by_distance))
     weights = scores.masked_fill(~seen[:, None], float("-inf")).softmax(-1).to(units.dtype)
     return weights @ units
+
+
+def _blend(
+    scores: Float[Tensor, "B H T N"], seen: Bool[Tensor, "B T N"], value: Float[Tensor, "B N H V"]
+) -> Float[Tensor, "B T H V"]:
+    """Values weighted by the softmax of the scores, which are the caller's no longer."""
+    # Added in place, not filled: addition keeps nothing for the backward pass.
+    hidden = torch.zeros_like(seen, dtype=scores.dtype).masked_fill(~seen, float("-inf"))
+    return torch.einsum("bhtj,bjhk->bthk", scores.add_(hidden[:, None]).softmax(-1).to(value.dtype), value)
 
 
 def _shift_left(scores: Float[Tensor, "B H T N"]) -> Float[Tensor, "B H T N-1"]:

@@ -19,15 +19,15 @@ from ...generative.evaluation import know, usage
 from ...generative.generation import Generation
 from ...generative.networks import MLPNetworks, Networks
 from ...generative.variational_memory_addressing import VariationalMemoryAddressing
-from ...learn import Recipe, Stage, Validation
+from ...learn import Stage, Validation
 from ...measure.pages import figures as style
 from ...measure.pages.drawing import axes, styled
 from ...tasks.images.lessons import PictureLessons
 from ..claim import Scale, Verdict
 from ..trials import Phase, Trial
 from .exams import PictureExam, Pictures, Watch, as_png, pictures, told
-from .nats import NatsClaim, mean, sheet
-from .study import SEEDS, VAE, omniglot
+from .nats import NatsClaim, beside_log, mean, sheet
+from .study import SEEDS, VAE, omniglot, recipe
 from .study import SETTINGS as CONVOLUTIONS
 
 CHARACTERS = ", Omniglot"
@@ -166,14 +166,8 @@ class LearnedMemory(NatsClaim):
             for index, (quantity, label) in enumerate(shown.items()):
                 values = [mean(figures, _name(slots), slots, quantity) for slots in sizes]
                 ax.plot(sizes, values, color=style.SERIES[index], marker=style.MARKERS[index], linewidth=2, label=label)
-            ax.plot(sizes, [math.log(slots) for slots in sizes], color=style.SOFT, linestyle="--", label="log N")
-            ax.set_xscale("log", base=2)
-            ax.set_xticks(sizes, [str(slots) for slots in sizes])
             ax.set_ylim(0)
-            ax.set_xlabel("slots, learned")
-            ax.set_ylabel("nats")
-            ax.grid(axis="y")
-            figure.legend(loc="outside lower left", ncols=3)
+            beside_log(figure, ax, sizes, "slots, learned", columns=3)
         rows = {
             "characters" if point["model"].endswith(CHARACTERS) else "digits": sheet(
                 point["rows"], "a row: pictures that share a learned slot", 4.6
@@ -194,18 +188,10 @@ def _trial(
     build: Callable[[], Memory[Any]],
 ) -> Trial:
     task = PictureLessons(source.part("train"))
-    recipe = Recipe(
-        (Stage(32, 1, updates),),
-        learning_rate=setting.rate,
-        warm_up=100,
-        clip=100.0,
-        seed=seed,
-        save_every=2000,
-        log_every=200,
-    )
+    course = recipe(Stage(32, 1, updates), setting.rate, seed)
     watched = LearnedExam(slots, source, "validation", samples=4, count=min(1000, setting.pictures))
     exam = LearnedExam(slots, source, samples=setting.samples, count=setting.pictures)
-    phase = Phase("training", build, task, recipe, (exam,), Validation(Watch(watched, task), setting.every, "nll"))
+    phase = Phase("training", build, task, course, (exam,), Validation(Watch(watched, task), setting.every, "nll"))
     return Trial(name, seed, (phase,), {"pictures": source.collection, "slots": slots})
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any, ClassVar
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from ...measure.pages import figures as style
 from ...measure.pages.drawing import axes, styled
 from ..claim import Table
 from ..trials import TrainedClaim
@@ -62,6 +64,17 @@ def gap(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[float, float]
     """Mean of paired differences in nats, and its standard error."""
     differences = np.asarray(one["nats"]) - np.asarray(other["nats"])
     return float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(len(differences)))
+
+
+def beside_log(figure: Figure, ax: Axes, at: Sequence[int], label: str, *, columns: int) -> None:
+    """Quantities in nats by the size of the bank: log N beside them, the axes, and what the lines mean."""
+    ax.plot(at, np.log(at), color=style.SOFT, linestyle="--", linewidth=1.5, label="log N")
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(at, [str(slots) for slots in at])
+    ax.set_xlabel(label)
+    ax.set_ylabel("nats")
+    ax.grid(axis="y")
+    figure.legend(loc="outside lower left", ncols=columns)
 
 
 def picture(png: str) -> Any:

@@ -14,15 +14,15 @@ from ...core.memory import Memory
 from ...generative.generation import Generation
 from ...generative.networks import MLPNetworks
 from ...generative.variational_memory_addressing import VariationalMemoryAddressing
-from ...learn import Recipe, Stage, Validation
+from ...learn import Stage, Validation
 from ...measure.pages import figures as style
 from ...measure.pages.drawing import axes, styled
 from ...tasks.images.lessons import RecallLessons
 from ..claim import Scale, Verdict, Work
 from ..trials import Phase, Trial
 from .exams import Pictures, RecallExam, Watch, pictures
-from .nats import NatsClaim, mean, places
-from .study import SEEDS
+from .nats import NatsClaim, beside_log, mean, places
+from .study import SEEDS, recipe
 
 SKIP, PLAIN = "VMA", "VMA, plain decoder"
 CLOSE, CLOSE_FAR, LATENT = 0.15, 0.5, 0.35
@@ -102,19 +102,11 @@ class Recall(NatsClaim):
 def _trial(setting: Setting, name: str, seed: int, source: Pictures, *, skip: bool) -> Trial:
     task = RecallLessons(source.part("train"))
     image = source.part("train").pixels.shape[1:]
-    recipe = Recipe(
-        (Stage(setting.slots, 1, setting.updates),),
-        learning_rate=setting.rate,
-        warm_up=100,
-        clip=100.0,
-        seed=seed,
-        save_every=2000,
-        log_every=200,
-    )
+    course = recipe(Stage(setting.slots, 1, setting.updates), setting.rate, seed)
     watched = RecallExam(setting.slots, source, "validation", samples=4, lessons=8)
     exams = tuple(RecallExam(size, source, samples=50, lessons=setting.lessons) for size in setting.sizes)
     build = partial(_build, setting, (image[0], image[1]), skip)
-    phase = Phase("training", build, task, recipe, exams, Validation(Watch(watched, task), setting.every))
+    phase = Phase("training", build, task, course, exams, Validation(Watch(watched, task), setting.every))
     return Trial(name, seed, (phase,), {"pictures": source.collection})
 
 
@@ -161,11 +153,5 @@ def _sizes(figures: Mapping[str, Any]) -> Figure:
         for index, (quantity, label) in enumerate(shown.items()):
             values = [mean(figures, SKIP, slots, quantity) for slots in at]
             ax.plot(at, values, color=style.SERIES[index], marker=style.MARKERS[index], linewidth=2, label=label)
-        ax.plot(at, [math.log(slots) for slots in at], color=style.SOFT, linestyle="--", linewidth=1.5, label="log N")
-        ax.set_xscale("log", base=2)
-        ax.set_xticks(at, [str(slots) for slots in at])
-        ax.set_xlabel("slots, unseen pictures")
-        ax.set_ylabel("nats")
-        ax.grid(axis="y")
-        figure.legend(loc="outside lower left", ncols=2)
+        beside_log(figure, ax, at, "slots, unseen pictures", columns=2)
     return figure

@@ -128,23 +128,24 @@ def trial(
     task = (PlainTargets if model == "vae" else FewShotLessons)(
         source.part("train"), classes=diet.classes, targets=diet.targets
     )
-    recipe = Recipe(
-        (Stage(diet.examples, diet.lessons, updates or setting.updates),),
-        learning_rate=setting.rate,
-        warm_up=100,
-        clip=100.0,
-        seed=seed,
-        save_every=500,
-        log_every=50,
-    )
+    stage = Stage(diet.examples, diet.lessons, updates or setting.updates)
     watched = NestedExam(
         0, source, "validation", samples=4, classes=diet.classes, examples=diet.examples, rounds=1,
         limit=setting.validation_classes,
     )  # fmt: skip
     validation = Validation(Watch(watched, task), setting.validate_every, "nll")
-    phase = Phase("training", partial(build, setting, model, options), task, recipe, exams, validation)
+    course = recipe(stage, setting.rate, seed, save_every=500, log_every=50)
+    phase = Phase("training", partial(build, setting, model, options), task, course, exams, validation)
     about = {"pictures": source.collection, "model_options": dict(options), "diet": asdict(diet)}
     return Trial(name, seed, (phase,), about)
+
+
+def recipe(stage: Stage, rate: float, seed: int, *, save_every: int = 2000, log_every: int = 200) -> Recipe:
+    """How the models of all these claims are trained: gradients that are cut late, and a start that is short."""
+    stages = (stage,)
+    return Recipe(
+        stages, learning_rate=rate, warm_up=100, clip=100.0, seed=seed, save_every=save_every, log_every=log_every
+    )
 
 
 class PlainTargets(FewShotLessons):

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from ...core.memory import Host
 from ...core.record import record
-from ...layers.transformer import Transformer
 from ...layers.wide_linear import WideLinear
 from ...ops.associative import associative_read, associative_write, dpfp
 from ...ops.precision import without_autocast
@@ -108,18 +107,9 @@ class ARMT(SegmentMemory):
         host: Host | None = None,
         checkpoint: bool = False,
     ) -> None:
-        if host is None:
-            host = Transformer(
-                dim,
-                layers=layers,
-                heads=heads,
-                hidden=hidden,
-                convolution=convolution,
-                rotary=rotary,
-                output_norm=output_norm,
-            )
-        super().__init__(host, segment=segment, checkpoint=checkpoint)
-        self.dim = dim if isinstance(host, Transformer) else None
+        native = {"layers": layers, "heads": heads, "hidden": hidden, "convolution": convolution}
+        native |= {"rotary": rotary, "output_norm": output_norm}
+        super().__init__(dim, host, native, segment=segment, checkpoint=checkpoint)
         self.width, self.memory_dim = dim, memory_dim
         self.memory = nn.Parameter(torch.randn(memory_tokens, dim) * 0.7)
         self.associative = nn.ModuleList(

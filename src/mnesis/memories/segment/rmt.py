@@ -9,7 +9,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...core.memory import Host
-from ...layers.transformer import Transformer
 from .segments import SegmentMemory
 
 
@@ -58,23 +57,9 @@ class RMT(SegmentMemory):
     ) -> None:
         if memory_mask not in ("bidirectional", "causal"):
             raise ValueError(f"memory_mask={memory_mask!r} is unknown; give 'bidirectional' or 'causal'")
-        if host is None:
-            host = Transformer(
-                dim,
-                layers=layers,
-                heads=heads,
-                hidden=hidden,
-                convolution=convolution,
-                rotary=rotary,
-                output_norm=output_norm,
-            )
-        super().__init__(
-            host,
-            segment=segment,
-            read_tokens=memory_tokens,
-            checkpoint=checkpoint,
-        )
-        self.dim = dim if isinstance(host, Transformer) else None
+        native = {"layers": layers, "heads": heads, "hidden": hidden, "convolution": convolution}
+        native |= {"rotary": rotary, "output_norm": output_norm}
+        super().__init__(dim, host, native, segment=segment, read_tokens=memory_tokens, checkpoint=checkpoint)
         self.memory_mask = memory_mask
         self.memory = nn.Parameter(torch.randn(memory_tokens, dim) * 0.7)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, NamedTuple, cast
 
@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from ...core.memory import Host, Memory
 from ...core.record import silent
 from ...core.state import detach, leaves, tree_map
+from ...layers.transformer import Transformer
 from ...ops.transforms import readable, transformed
 
 ACTIVATIONS = 24
@@ -40,7 +41,9 @@ class SegmentMemory(Memory[SegmentState]):
     the writing tokens run when the segment closes.
 
     Args:
-        host: an ordered list of causal layers (:class:`mnesis.core.memory.Host`).
+        dim: width.
+        host: an ordered list of causal layers (:class:`mnesis.core.memory.Host`); None = the native Transformer.
+        native: its arguments.
         segment: units in a segment.
         read_tokens: memory tokens that stand before the units of every segment.
         checkpoint: recompute activations in the backward pass, group by group of segments (Chen et al. 2016,
@@ -50,9 +53,19 @@ class SegmentMemory(Memory[SegmentState]):
 
     native_length: ClassVar[bool] = True
 
-    def __init__(self, host: Host, *, segment: int, read_tokens: int = 0, checkpoint: bool = False) -> None:
+    def __init__(
+        self,
+        dim: int,
+        host: Host | None,
+        native: Mapping[str, Any],
+        *,
+        segment: int,
+        read_tokens: int = 0,
+        checkpoint: bool = False,
+    ) -> None:
         super().__init__()
-        self.host = cast(Any, host)
+        self.host = cast(Any, Transformer(dim, **native) if host is None else host)
+        self.dim = dim if isinstance(self.host, Transformer) else None
         self.period = self.segment = segment
         self.checkpoint, self.read_tokens = checkpoint, read_tokens
 
