@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 import torch
 from jaxtyping import Int
@@ -18,6 +18,7 @@ STATES = 2**28
 """Bytes of states that run side by side at most; more pieces than have room in them run in turns."""
 
 
+@runtime_checkable
 class Recurrence(Protocol[S]):
     """What is asked of a memory here; :class:`mnesis.core.memory.Memory` says what all of it means."""
 
