@@ -7,8 +7,11 @@ from collections.abc import Iterator
 
 import jaxtyping
 import pytest
-import torch
 from jaxtyping import install_import_hook
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is there: threads that spin slow all other work
+
+import torch
 
 THREADS = int(os.environ.get("MNESIS_TEST_THREADS", "1"))
 torch.set_num_threads(THREADS)

@@ -21,6 +21,7 @@ from .core.moved import find_moved
 from .core.state_classes import tell_torch
 
 if TYPE_CHECKING:
+    from .core.machine import tune
     from .core.memory import Memory, align_left
     from .core.record import recording
     from .core.state import detach, load_state, nbytes, put, save_state, take, to
@@ -51,15 +52,17 @@ __all__ = [
     "save_state",
     "take",
     "to",
+    "tune",
 ]
 
 _AT_FIRST_USE = {
     "memory": ("Memory", "align_left"),
     "record": ("recording",),
+    "machine": ("tune",),
     "state": ("detach", "load_state", "nbytes", "put", "save_state", "take", "to"),
     "task": ("Episode", "Question", "Stream", "Task"),
 }
-"""Names by the module of core that defines them: these modules import torch, which takes seconds, and the catalog and
+"""Names by the module of core that defines them: most of these import torch, which takes seconds, and the catalog and
 the command line can say much without it."""
 
 

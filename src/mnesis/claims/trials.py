@@ -19,6 +19,7 @@ import torch
 
 from ..core.files import read_json, write_json
 from ..core.folders import clear_leftovers, is_ours, remove_empty
+from ..core.machine import fast_products, prepare
 from ..core.memory import Memory
 from ..core.run_files import read_metrics
 from ..core.task import Task
@@ -187,11 +188,12 @@ def _work(claim: TrainedClaim, scale: Scale, work: Work, queue: Any) -> None:
         os.kill(os.getpid(), signal.SIGTERM)  # nobody would read what this process goes on to train
 
     threading.Thread(target=follow, daemon=True).start()
-    torch.set_num_threads(1)
+    prepare(1)
     trials = claim.trials(scale)
     try:
-        while (index := queue.get()) is not None:
-            claim._attempt(trials[index], work)
+        with fast_products():
+            while (index := queue.get()) is not None:
+                claim._attempt(trials[index], work)
     except Stopped as stop:
         os._exit(128 + stop.number)
     except KeyboardInterrupt:  # between two trainings

@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from ..core.domain import nearest
 from ..core.files import lack_of_room
+from ..core.machine import wait_passively
 from .arguments import HELP, asks_for_help, explain, parse, shown_text
 from .output import forget_output, prepare_streams, sentence_of
 
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command. Exit codes: 0 done or holds, 1 does not hold, 2 bad input."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        wait_passively()
         prepare_streams()
         code = _run(given)
         sys.stdout.flush()  # while a closed pipe and a full disk can still be met here

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from ..core.catalog import Card, card, create_memory, list_memories
 from ..core.domain import Positive
 from ..core.files import atomic_path
+from ..core.machine import prepare
 from ..core.source import check_options, described
 from .arguments import Named
 from .options import Size, Threads, Width, parse_options
@@ -89,12 +90,11 @@ def run(
         raise ValueError(f"{output} exists; give another --output or --overwrite")
     chosen = [card("memories", name) for name in memories] if memories else list_memories()
     given = {"heads": heads, **_examined(chosen, parse_options(options))}
-    import torch
 
     from ..core.folders import alone
     from ..measure.bench.speed import bench
 
-    torch.set_num_threads(threads)
+    prepare(threads)
     built = {entry.name: _builder(entry, dim, given) for entry in chosen}
     beside = _peers(built) if peers else None
     with nullcontext() if output is None else alone(output.parent, output.name, name=output.name):

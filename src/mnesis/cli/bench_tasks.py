@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from ..core.catalog import card, list_tasks
+from ..core.machine import prepare
 from .arguments import Named
 from .options import Size, options_of
 from .output import print_table
@@ -53,11 +54,10 @@ def run(
         )
         for name in chosen
     }
-    import torch
 
     from ..measure.progress import Bar
 
-    torch.set_num_threads(1)
+    prepare(1)
     rows = []
     with Bar(len(given), not quiet) as bar:
         for name, (units, options) in given.items():

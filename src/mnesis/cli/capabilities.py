@@ -15,6 +15,7 @@ import json
 from typing import Annotated
 
 from ..core.catalog import card, create_memory, list_memories
+from ..core.machine import prepare
 from ..core.source import names_of
 from .arguments import Named
 from .options import check_names, options_of
@@ -53,7 +54,7 @@ def run(
 
     from ..core.capabilities import shortcoming
 
-    torch.set_num_threads(1)
+    prepare(1)
     asked, chosen = given or {entry.name: {} for entry in list_memories()}, list(only or known)
     found: dict[str, dict[str, str]] = {}
     with Progress(console=Console(stderr=True), transient=True) as bar:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from ..core.catalog import card, papers
+from ..core.machine import fast_products, free_cores, prepare
 from .arguments import Named
 from .options import Threads
 from .output import bold, print_table
@@ -31,7 +32,7 @@ def run(
     scale: Literal["smoke", "laptop", "full"] = "laptop",
     folder: Path | None = None,
     data: Path | None = None,
-    threads: Threads = 2,
+    threads: Threads | None = None,
     overwrite: bool = False,
     quiet: bool = False,
     as_json: Annotated[bool, Named("json")] = False,
@@ -45,25 +46,26 @@ def run(
             same trained networks share one.
         data: folder of real data sets, for claims that can be made about them (mnesis fetch gets some); what is made up
             on the spot if not given.
-        threads: threads of the processor; as many trainings run side by side.
+        threads: threads of the processor, and trainings side by side; as many as cores are free if not given.
         overwrite: train anew what stands in the folder.
         quiet: show no progress.
         as_json: print an object {claim, paper, scale, verdict, predicate, figures, seeds, seconds}.
     """
     known = card("claims", name)
-    import torch
 
     from ..claims.claim import Stopped
     from ..claims.page import write_page
 
     claim: Claim = known.load()(data)
     folder = folder or Path("runs/claims") / claim.study
-    torch.set_num_threads(1)
+    prepare(1)
     if not as_json:
         paper = papers()[claim.paper]
         print(f"{bold(claim.statement)}\n{paper.authors.split(',')[0]} {paper.year}, {paper.title}\n")
     try:
-        result = claim.run(scale, folder, progress=not quiet, overwrite=overwrite, workers=threads)
+        with fast_products():
+            workers = threads or free_cores()
+            result = claim.run(scale, folder, progress=not quiet, overwrite=overwrite, workers=workers)
     except Stopped as stop:
         print(f"stopped; {KEPT}", file=sys.stderr)
         return 128 + stop.number

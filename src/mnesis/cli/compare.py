@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from ..compare.setting import Budget, Match, Setting
 from ..core.catalog import card, create_task, list_memories
 from ..core.domain import Positive
+from ..core.machine import free_cores, prepare
 from ..measure.lengths import parse_amount, parse_lengths
 from .arguments import Named, shown_text
 from .options import Count, Depth, Size, Threads, Width, options_of, pairs_by_name
@@ -52,7 +53,7 @@ def run(
     seeds: Size = 3,
     sequences: Size = 256,
     folder: Path = Path("runs/compare"),
-    threads: Threads = 1,
+    threads: Threads | None = None,
     ray: str = "",
     overwrite: bool = False,
     quiet: bool = False,
@@ -83,7 +84,7 @@ def run(
         seeds: trainings with the best rate.
         sequences: how many of them validate, and are in every test.
         folder: where everything of the comparison stands.
-        threads: processes at a time, each with one thread.
+        threads: processes at a time, each with one thread; as many as cores are free when it begins, if not given.
         ray: address of a Ray cluster that shares the folder ("auto" for the one that this machine belongs to, "local"
             for one of its own), in place of --threads; pip install 'mnesis[ray]'.
         overwrite: fill cells anew that stand in the folder.
@@ -97,7 +98,6 @@ def run(
     wanted = {task: (_trained(task, length), options_of("tasks", task, task_options)) for task in tasks}
     if len(wanted) < len(tasks):
         raise ValueError(f"tasks {', '.join(tasks)}: name each once")
-    import torch
 
     from ..compare.cell import Interrupted
     from ..compare.grid import run_grid
@@ -125,10 +125,11 @@ def run(
             )
         )
     require_boards(folder)
-    torch.set_num_threads(1)
+    prepare(1)
     try:
+        workers = threads or free_cores()
         cells = run_grid(
-            settings, given, folder, workers=threads, ray=ray or None, overwrite=overwrite, progress=not quiet
+            settings, given, folder, workers=workers, ray=ray or None, overwrite=overwrite, progress=not quiet
         )
     except Interrupted as stop:
         print(f"stopped; {KEPT}", file=sys.stderr)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from ..core.machine import fast_products
 from ..measure.lengths import parse_lengths
 from .arguments import Named
 from .options import Seed, Size, Threads
@@ -29,7 +30,7 @@ def run(
     streams: Size = 40,
     long_streams: Size = 4,
     seed: Seed = 0,
-    threads: Threads = 2,
+    threads: Threads | None = None,
     overwrite: bool = False,
     quiet: bool = False,
 ) -> int:
@@ -42,21 +43,19 @@ def run(
         streams: streams a length, up to 16k tokens; each is asked two or three questions.
         long_streams: streams a length beyond.
         seed: of weights and data.
-        threads: threads of the processor.
+        threads: threads of the processor; as many as are free when it begins, at most two, if not given.
         overwrite: start anew.
         quiet: show no progress bars.
     """
     own_lengths, shipped_lengths = parse_lengths(lengths, least=1), parse_lengths(reader_lengths, least=1)
-    import torch
 
     from ..measure import write_report
     from ..tasks.stories.babilong.source import BABILongSource
     from .evaluate import show
     from .recipes import phases
-    from .runs import fast_products, shipped
+    from .runs import shipped
     from .training import DESIGNS, ReaderDesign, train_reader
 
-    torch.set_num_threads(threads)
     began = time.monotonic()
     print(f"{bold('1')} training an ARMT from scratch on facts hidden in generated prose", flush=True)
     design = ReaderDesign(options=DESIGNS["armt"])
@@ -67,6 +66,7 @@ def run(
             design,
             phases("demo", memory="armt", seed=seed),
             seed=seed,
+            threads=threads,
             overwrite=overwrite,
             progress=not quiet,
         )

@@ -14,11 +14,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from ..core.machine import fast_products, prepare
 from ..measure.lengths import format_length, parse_lengths
 from .arguments import Named
 from .options import Count, Seed, Size, Threads
 from .output import print_table
-from .runs import background_of, fast_products, find, open_run, refuse_files, refuse_sources
+from .runs import background_of, find, open_run, refuse_files, refuse_sources
 
 if TYPE_CHECKING:
     from ..measure import Evaluation
@@ -44,7 +45,7 @@ def run(
     files: tuple[str, ...] = (),
     maximum_facts: Count | None = None,
     output: Path | None = None,
-    threads: Threads = 2,
+    threads: Threads | None = None,
     trust: bool = False,
     quiet: bool = False,
     as_json: Annotated[bool, Named("json")] = False,
@@ -67,7 +68,7 @@ def run(
         maximum_facts: stories of more facts are left out, so that short samples hold them.
         output: folder for evaluation.jsonl, results.json and report.html; if not given, the run's own, or runs/NAME for
             a reader that ships with mnesis.
-        threads: threads of the processor.
+        threads: threads of the processor; as many as are free when it begins, at most two, if not given.
         trust: let the run's files name classes outside the catalog, whose code then runs.
         quiet: show no progress bar.
         as_json: print the results, for scripts.
@@ -77,12 +78,11 @@ def run(
     refuse_sources(stories or "simulated", background or "prose")
     if files:
         refuse_files("--files", files, background or background_of(folder))
-    import torch
 
     from ..measure import write_report
     from ..measure.pages.report import require_place
 
-    torch.set_num_threads(threads)
+    prepare(threads)
     opened = open_run(model, trust=trust)
     output = output or (opened.folder if opened.folder == Path(model) else Path("runs") / model)
     require_place(output)

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..core.card import OWN, Card
 from ..core.catalog import card, create_memory, list_memories
+from ..core.machine import prepare
 from ..core.reason import reason_for
 from ..core.source import check_options, names_of
 from .arguments import Named
@@ -74,7 +75,7 @@ def run(
 
     from ..core.laws import check
 
-    torch.set_num_threads(1)
+    prepare(1)
     memories = {
         name: _catalogued(name, catalogued[name]) if name in catalogued else _own(name, pairs[name]) for name in pairs
     }

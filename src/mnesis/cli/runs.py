@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -61,23 +60,6 @@ def shipped() -> list[str]:
 def shipped_folder(name: str) -> Path:
     """Where such a reader stands."""
     return Path(str(files("mnesis"))) / "readers" / name
-
-
-@contextmanager
-def fast_products() -> Iterator[None]:
-    """Matrix products through oneDNN, 1.7 times as fast on processors with AVX-512, in full float32.
-
-    Where the processor has AMX units the same setting would round products to bfloat16, so it is left alone there.
-    """
-    import torch
-
-    before = torch.get_float32_matmul_precision()
-    if not torch.cpu._is_amx_tile_supported():
-        torch.set_float32_matmul_precision("medium")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def find(model: str) -> Path:

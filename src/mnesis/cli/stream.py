@@ -20,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from ..core.machine import fast_products, prepare
 from ..tasks.language.plain_text import PlainText
 from .answering import Answer, answer, trained_kinds, written
 from .arguments import Named
@@ -44,7 +45,7 @@ def run(
     resume: Path | None = None,
     overwrite: bool = False,
     chunk: Size = 512,
-    threads: Threads = 2,
+    threads: Threads | None = None,
     trust: bool = False,
     as_json: Annotated[bool, Named("json")] = False,
 ) -> int:
@@ -58,7 +59,7 @@ def run(
         resume: a state that --save wrote; reading goes on from there.
         overwrite: replace an existing --save file.
         chunk: tokens read at a time.
-        threads: of the processor.
+        threads: of the processor; as many as are free when it begins, at most two, if not given.
         trust: let the run's files name classes outside the catalog, whose code then runs.
         as_json: tokens, speed, state and answers, for scripts.
     """
@@ -82,16 +83,16 @@ def _read(
     resume: Path | None,
     overwrite: bool,
     chunk: int,
-    threads: int,
+    threads: int | None,
     trust: bool,
     as_json: bool,
 ) -> int:
     import torch
 
     from ..learn.signals import StopSignals
-    from .runs import fast_products, open_run
+    from .runs import open_run
 
-    torch.set_num_threads(threads)
+    prepare(threads)
     opened = open_run(model, trust=trust)
     network = _language_model(opened)
     reading = Reading(network, opened.tokenizer, chunk, save, resume, overwrite)

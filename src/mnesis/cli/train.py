@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from ..core.domain import Between
+from ..core.machine import fast_products
 from .arguments import Named
 from .options import MOST, Count, Depth, Seed, Size, Threads, Width, options_of
-from .runs import fast_products, refuse_files, refuse_sources
+from .runs import refuse_files, refuse_sources
 
 KEPT = "the last checkpoint is kept, and the same command goes on from there"
 
@@ -38,7 +39,7 @@ def run(
     held_out: tuple[str, ...] = (),
     vocabulary: Annotated[int, Between(257, MOST)] = 2048,
     seed: Seed = 0,
-    threads: Threads = 2,
+    threads: Threads | None = None,
     overwrite: bool = False,
     quiet: bool = False,
     trackers: tuple[str, ...] = (),
@@ -61,7 +62,7 @@ def run(
         held_out: files of that folder which training must not read.
         vocabulary: ids of the tokenizer trained on background and stories; 257 = bytes.
         seed: of weights and data.
-        threads: threads of the processor.
+        threads: threads of the processor; as many as are free when it begins, at most two, if not given.
         overwrite: replace a run that stands in the folder.
         quiet: show no progress bar.
         trackers: of accelerate, such as tensorboard.
@@ -72,13 +73,11 @@ def run(
     refuse_files("--held-out", held_out, background)
     if "hub:" in background and find_spec("datasets") is None:
         raise ValueError(f"--background {background} reads the Hugging Face hub; pip install 'mnesis[datasets]' first")
-    import torch
 
     from ..tasks.stories.babilong.source import BABILongSource
     from .recipes import phases
     from .training import DESIGNS, ReaderDesign, train_reader
 
-    torch.set_num_threads(threads)
     source = BABILongSource(number, stories, "en-10k", background, held_out, vocabulary)
     chosen = {**DESIGNS.get(memory, {}), **given}
     design = ReaderDesign(memory, dim, depth, hidden, convolution or None, chosen)
@@ -89,6 +88,7 @@ def run(
             design,
             phases(recipe, number=number, memory=memory, seed=seed),
             seed=seed,
+            threads=threads,
             overwrite=overwrite,
             progress=not quiet,
             trackers=trackers,

@@ -16,6 +16,7 @@ import torch
 from ..core.catalog import card
 from ..core.files import atomic_path, read_json, shown_differences, write_json
 from ..core.folders import alone
+from ..core.machine import prepare
 from ..core.run_files import CONFIG, METRICS, WEIGHTS, read_metrics
 from ..learn import Training, fit
 from ..learn.folder import discard as discard_run
@@ -26,12 +27,15 @@ from ..tasks.language.tokenizer import Tokenizer, load_tokenizer
 from ..tasks.stories.babilong.babilong import BABILong
 from ..tasks.stories.babilong.lives import BABILongLives
 from ..tasks.stories.babilong.source import BABILongSource
+from .options import Size
 from .recipes import Phase
 from .runs import read_source
 
 SOURCE = "source.json"
 """The first file of a reader's run, and the last to go: it says that the others are of a run."""
-FILES = (SOURCE, TOKENIZER, CONFIG, METRICS, WEIGHTS)
+THREADS = "threads.json"
+"""How many it is trained with: another number would round otherwise."""
+FILES = (SOURCE, THREADS, TOKENIZER, CONFIG, METRICS, WEIGHTS)
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,12 @@ def train_reader(
     phases: Sequence[Phase],
     *,
     seed: int = 0,
+    threads: int | None = None,
     overwrite: bool = False,
     progress: bool = True,
     trackers: Sequence[str] = (),
 ) -> tuple[LanguageModel, Training]:
-    """Train a reader, or go on where its training stopped.
+    """Train a reader, or go on where its training stopped, with as many threads as it began with unless told otherwise.
 
     The folder ends as a run: config.json, tokenizer.json, model.safetensors, metrics.jsonl over all phases, and the
     phases' own folders below it.
@@ -106,6 +111,8 @@ def train_reader(
         if kept is None:
             write_json(folder / SOURCE, source.as_json(), indent=None)
             tokenizer.save(folder)
+        count = prepare(threads or _threads(folder))
+        write_json(folder / THREADS, count, indent=None)
         config = {"source": source.as_json()}
         try:
             network, result = _train(folder, task, tokenizer, design, phases, config, seed, progress, trackers)
@@ -181,6 +188,12 @@ def _kept(folder: Path, source: BABILongSource, overwrite: bool) -> Tokenizer | 
     if shown := shown_differences(earlier.as_json(), source.as_json()):
         raise ValueError(f"{folder} holds a run on other data ({shown}); choose another folder, or --overwrite it")
     return load_tokenizer(folder) if (folder / TOKENIZER).exists() else None
+
+
+def _threads(folder: Path) -> int | None:
+    """With how many a run began; None of one that begins, or that an earlier version began."""
+    file = folder / THREADS
+    return read_json(file, Size, mend="remove it: as many as are free are taken then") if file.exists() else None
 
 
 def discard(folder: Path) -> None:

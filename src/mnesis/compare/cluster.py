@@ -6,8 +6,7 @@ import socket
 from collections.abc import Generator, Sequence
 from typing import Any
 
-import torch
-
+from ..core.machine import fast_products, prepare
 from .cell import Cell, Interrupted, run_cell
 from .place import Filled, Place, failed
 
@@ -69,5 +68,6 @@ def _look_for(address: str) -> None:
 
 
 def _fill(place: Place) -> Cell:
-    torch.set_num_threads(1)
-    return run_cell(place.setting, place.memory, place.options, place.folder)
+    prepare(1)
+    with fast_products():
+        return run_cell(place.setting, place.memory, place.options, place.folder)

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from ..core.catalog import card
+from ..core.machine import fast_products, prepare
 from ..core.task import Episode
 from ..measure.progress import Bar
 from .cell import RESULT, Cell, Interrupted, discard, read_cell, run_cell, stood
@@ -178,9 +179,10 @@ def _work(place: Place, theirs: Connection) -> None:
         os.kill(os.getpid(), signal.SIGTERM)  # nobody would read what this process goes on to train
 
     threading.Thread(target=follow, daemon=True).start()
-    torch.set_num_threads(1)
+    prepare(1)
     try:
-        found: Cell | Exception = run_cell(place.setting, place.memory, place.options, place.folder)
+        with fast_products():
+            found: Cell | Exception = run_cell(place.setting, place.memory, place.options, place.folder)
     except (ValueError, Interrupted) as error:
         found = error
     with suppress(BrokenPipeError):  # whoever asked for it is gone; it stands in its folder

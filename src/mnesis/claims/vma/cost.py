@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 from torch import Tensor
 
+from ...core.machine import prepare
 from ...generative.bank import Bank, LearnedBank
 from ...generative.model import GenerativeModel
 from ...generative.networks import MLPNetworks
@@ -144,7 +145,7 @@ def _alone(name: str, slots: int, repeats: int) -> tuple[float, int]:
 
 
 def _cost(name: str, slots: int, repeats: int, threads: int) -> tuple[float, int]:
-    torch.set_num_threads(threads)
+    prepare(threads)
     _call(name, BATCH)()  # what the first call of a process loads is no cost of a bank
     gc.collect()
     process = psutil.Process()

@@ -11,14 +11,16 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import psutil
 import torch
 from torch import Tensor
 
+from ...core.machine import fast_products
 from ...core.memory import Memory
 from ...core.state import nbytes
 from ..lengths import format_length
@@ -33,6 +35,8 @@ CHUNK = 512
 FORETELLING = 256
 """Units of the shorter of two passes that foretell how much memory a longer one takes."""
 QUANTITIES = ("training", "streaming", "stepping", "memory growth", "ragged")
+BY_STEPS = ("stepping", "memory growth by steps")
+"""Of single units: products of one row are slower through oneDNN, and are left as they are."""
 LONG = ("training", "training memory", "memory growth", "memory growth by steps")
 """Quantities that tell whether cost and memory stay in proportion to the length."""
 EXPONENT = "exponent"
@@ -118,7 +122,8 @@ def bench(
             form = str(memory.config.get("form", "")) if name in memories else ""
             for quantity in quantities:
                 bar.describe(f"{name}: {quantity}")
-                rows += [{"memory": name, "form": form, **row} for row in bench_.measure(memory, quantity)]
+                with nullcontext() if quantity in BY_STEPS else fast_products():
+                    rows += [{"memory": name, "form": form, **row} for row in bench_.measure(memory, quantity)]
                 bar.advance(1)
             if peers and name in peers:
                 label, build_peer = peers[name]
@@ -198,6 +203,8 @@ class _Bench:
     ) -> None:
         self.dim, self.batch, self.lengths, self.repeats = dim, batch, lengths, repeats
         self.budget, self.quick, self.end = budget, quick, end
+        self.peaks: WeakKeyDictionary[Memory, tuple[int | None, int | None]] = WeakKeyDictionary()
+        """Bytes of passes over ``FORETELLING`` units and twice as many; None where they cannot be told."""
 
     def measure(self, memory: Memory, quantity: str) -> list[Row]:
         if quantity == "training":
@@ -216,11 +223,11 @@ class _Bench:
 
     def _training(self, memory: Memory) -> list[Row]:
         memory.train()
-        rows, foretold, foresight = [], 0.0, self._foresight(memory)
+        rows, foretold = [], 0.0
         for index, length in enumerate(self.lengths):
             if index:
                 foretold *= length / self.lengths[index - 1]
-            if foretold > 4 * self.budget or not foresight.fits(length):
+            if foretold > 4 * self.budget or not self._fits(memory, length):
                 rows.append(_row("training", length, None, "units/s"))
                 continue
             foretold = self._seconds(memory, self._update(memory, length))
@@ -234,8 +241,22 @@ class _Bench:
             rows.append(_row(EXPONENT, last["length"], exponent, ""))
         return rows
 
-    def _foresight(self, memory: Memory) -> _Foresight:
-        return _Foresight(partial(self._update, memory))
+    def _fits(self, memory: Memory, length: int) -> bool:
+        """Whether a pass over so many units will find the memory it needs, told from how that of two short ones grows.
+
+        Short ones are taken to; where it cannot be told, all are.
+        """
+        if length <= 2 * FORETELLING:
+            return True
+        if memory not in self.peaks:  # once for all quantities
+            self._update(memory, FORETELLING)()  # gradients, and what libraries keep for good
+            few, more = (peak_bytes(self._update(memory, times * FORETELLING)) for times in (1, 2))
+            self.peaks[memory] = few, more
+        few, more = self.peaks[memory]
+        if few is None or more is None:
+            return True
+        needed = more + max(more - few, 0) * (length / FORETELLING - 2)
+        return needed < 0.8 * psutil.virtual_memory().available
 
     def _update(self, memory: Memory, length: int) -> Callable[[], None]:
         """One forward and backward pass."""
@@ -251,7 +272,7 @@ class _Bench:
 
     def beside(self, memory: Memory, label: str, peer: Memory) -> list[Row]:
         """Training of both in turns, so that what disturbs the machine disturbs them alike."""
-        rows, foretold, foresights = [], 0.0, [self._foresight(each) for each in (memory, peer)]
+        rows, foretold = [], 0.0
         memory.train()
         peer.train()
         for index, length in enumerate(self.lengths):
@@ -259,7 +280,7 @@ class _Bench:
             rows.append(row)
             if index:
                 foretold *= length / self.lengths[index - 1]
-            if foretold > 4 * self.budget or not all(each.fits(length) for each in foresights):
+            if foretold > 4 * self.budget or not all(self._fits(each, length) for each in (memory, peer)):
                 continue
             ours, theirs = self._update(memory, length), self._update(peer, length)
             clock, times = _clock(memory), ([], [])
@@ -276,18 +297,16 @@ class _Bench:
 
     def _training_memory(self, memory: Memory) -> list[Row]:
         memory.train()
-        rows, foresight = [], self._foresight(memory)
+        rows: list[Row] = []
+        self._update(memory, min(self.lengths))()  # gradients, and what libraries keep for good
         for length in self.lengths:
-            if not foresight.fits(length):
+            if not self._fits(memory, length):
                 rows.append(_row("training memory", length, None, "bytes/unit"))
                 continue
-            once = self._update(memory, min(self.lengths))
-            once()  # gradients, and what libraries keep for good
-            once = self._update(memory, length)
-            peak = peak_bytes(once)
+            peak = peak_bytes(self._update(memory, length))
             value = None if peak is None else peak / (self.batch * length)
             rows.append(_row("training memory", length, value, "bytes/unit"))
-            memory.zero_grad(set_to_none=True)
+        memory.zero_grad(set_to_none=True)
         return rows
 
     def _streaming(self, memory: Memory) -> list[Row]:
@@ -377,27 +396,6 @@ class _Bench:
             times.append(clock() - began)
             spent += times[-1]
         return max(statistics.median(times[1:] or times), 1e-9)
-
-
-class _Foresight:
-    """How much memory a training pass takes, told from how that of two short ones grows."""
-
-    def __init__(self, update: Callable[[int], Callable[[], None]]) -> None:
-        self.update = update
-
-    def fits(self, length: int) -> bool:
-        """Whether a pass over so many units will find the memory it needs; short ones are taken to."""
-        few, more = self.peaks if length > 2 * FORETELLING else (None, None)
-        if few is None or more is None:
-            return True
-        needed = more + max(more - few, 0) * (length / FORETELLING - 2)
-        return needed < 0.8 * psutil.virtual_memory().available
-
-    @cached_property
-    def peaks(self) -> tuple[int | None, int | None]:
-        """Bytes of passes over ``FORETELLING`` units and twice as many; None where they cannot be told."""
-        self.update(FORETELLING)()  # gradients, and what libraries keep for good
-        return peak_bytes(self.update(FORETELLING)), peak_bytes(self.update(2 * FORETELLING))
 
 
 def peak_bytes(once: Callable[[], Any]) -> int | None:

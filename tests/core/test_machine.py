@@ -1,0 +1,84 @@
+"""What makes a process fast beside others: seen in processes of their own, since none of it can be undone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import psutil
+import pytest
+import torch
+
+from mnesis.core import machine
+
+TUNED = """
+import json, os, sys
+{before}
+import mnesis
+done = mnesis.tune()
+import torch
+print(json.dumps([*done, os.environ.get("OMP_WAIT_POLICY"), torch.get_float32_matmul_precision()]))
+"""
+MAPPED = """
+import numpy, sys
+from mnesis.core.machine import keep_memory
+if sys.argv[1] == "kept":
+    assert keep_memory()
+numpy.ones(2**26).sum()
+faults = lambda: __import__("resource").getrusage(0).ru_minflt
+before = faults()
+for _ in range(4):
+    numpy.ones(2**26).sum()
+print(faults() - before)
+"""
+
+
+def run(text: str, *arguments: str, **environment: str) -> str:
+    own = {key: value for key, value in os.environ.items() if key not in machine._WAITING}
+    command = [sys.executable, "-c", text, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=own | environment).stdout
+
+
+@pytest.mark.parametrize(
+    ("before", "environment", "waiting", "policy"),
+    [
+        ("", {}, "threads sleep while they wait", "PASSIVE"),
+        ("import torch", {}, "it cannot be changed any more; call tune() before it is", "PASSIVE"),
+        ("", {"OMP_WAIT_POLICY": "ACTIVE"}, "threads wait as the environment says", "ACTIVE"),
+        ("", {"GOMP_SPINCOUNT": "0"}, "threads wait as the environment says", None),
+    ],
+)
+def test_tune_says_what_it_did(before, environment, waiting, policy) -> None:
+    told, memory, products, found, precision = json.loads(run(TUNED.format(before=before), **environment))
+    assert told.endswith(waiting)
+    assert found == policy
+    amx = torch.cpu._is_amx_tile_supported()
+    assert ("as before" in products) == amx
+    assert precision == ("highest" if amx else "medium")
+    if sys.platform == "linux":
+        assert memory == "freed memory is kept"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a setting of glibc")
+def test_kept_memory_is_not_mapped_anew() -> None:
+    anew, kept = int(run(MAPPED, "as it is")), int(run(MAPPED, "kept"))
+    assert kept < anew / 4
+
+
+def test_as_many_threads_as_are_free_and_at_most_two(monkeypatch) -> None:
+    monkeypatch.setattr(psutil, "cpu_count", lambda: 8)
+    monkeypatch.setattr(machine, "cores", lambda: 6)
+    for busy, free in ((0.0, 6), (50.0, 4), (95.0, 1), (100.0, 1)):
+        monkeypatch.setattr(psutil, "cpu_percent", lambda interval, busy=busy: busy)
+        assert machine.free_cores() == free
+        assert machine.prepare(None) == torch.get_num_threads() == min(free, 2)
+    assert machine.prepare(3) == torch.get_num_threads() == 3
+
+
+def test_products_are_as_before_after_it() -> None:
+    before = torch.get_float32_matmul_precision()
+    with pytest.raises(RuntimeError), machine.fast_products():
+        raise RuntimeError
+    assert torch.get_float32_matmul_precision() == before
