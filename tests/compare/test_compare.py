@@ -10,7 +10,9 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -26,6 +28,7 @@ from mnesis.compare.place import Place
 from mnesis.compare.setting import Budget, Match, Setting
 from mnesis.core.catalog import card, list_tasks
 from mnesis.layers.short_convolution import ShortConvolution
+from mnesis.memories.recurrent.gru import GRU
 from mnesis.nets import Classifier, LanguageModel
 
 SMALL = Setting(
@@ -74,6 +77,32 @@ def test_a_cell(tmp_path) -> None:
     assert run_cell(SMALL, "gru", {}, tmp_path / "gru") == found
     with pytest.raises(ValueError, match="a cell of another setting"):
         run_cell(replace(SMALL, dim=32), "gru", {}, tmp_path / "gru")
+
+
+def test_a_cell_of_an_earlier_revision_is_stale(tmp_path, monkeypatch) -> None:
+    """Its figures say what made them, and are not handed back once that has changed."""
+    folder = tmp_path / "gru"
+    found = run_cell(SMALL, "gru", {}, folder)
+    made = found["made_by"]["memories"]["gru"]
+    assert made["revision"] == 1
+    assert made["options"] == {"dim": found["dim"], **_defaults(GRU)}, "defaults included"
+    raised = replace(card("memories", "gru"), revision=2)
+    other = lambda kind, name: raised if name == "gru" else card(kind, name)  # noqa: E731
+    monkeypatch.setattr(cells, "card", other)
+    stale = "holds a cell made with revision 1 of gru, which is at 2: its figures are stale; --overwrite it, or give"
+    with pytest.raises(ValueError, match=stale):
+        run_cell(SMALL, "gru", {}, folder)
+    cells.discard(folder)
+    assert run_cell(SMALL, "gru", {}, folder)["asked"]["revisions"] == {"gru": 2}
+    assert run_cell(SMALL, "gru", {}, folder)["asked"]["revisions"] == {"gru": 2}, "read back"
+    monkeypatch.setattr(cells, "TRAINING", 3)
+    with pytest.raises(ValueError, match="made with revision 1 of training, which is at 3"):
+        run_cell(SMALL, "gru", {}, folder)
+
+
+def _defaults(cls: type) -> dict[str, Any]:
+    options = signature(cls).parameters.values()
+    return {option.name: option.default for option in options if option.default is not option.empty}
 
 
 def test_a_rate_that_breaks_down_is_passed_over(tmp_path, monkeypatch) -> None:
@@ -279,6 +308,7 @@ def test_bad_input(arguments, message, tmp_path, capsys) -> None:
 
 MINE = """
 from pathlib import Path
+from typing import Any
 import torch
 from mnesis import Memory
 

@@ -20,6 +20,7 @@ import torch
 from ..core.files import read_json, write_json
 from ..core.folders import clear_leftovers, is_ours, remove_empty
 from ..core.machine import fast_products, prepare
+from ..core.made_by import made_by, revisions
 from ..core.memory import Memory
 from ..core.run_files import read_metrics
 from ..core.task import Task
@@ -136,13 +137,14 @@ class TrainedClaim(Claim):
                     if is_ours(file, _Taken):
                         file.unlink()
                 remove_empty(kept.parent)
+            made = made_by(network)
             result = fit(
                 network,
                 phase.task,
                 phase.recipe,
                 own,
                 validation=phase.validation,
-                config={"study": self.study, **label, "phase": phase.name, **trial.about},
+                config={"study": self.study, **label, "phase": phase.name, **trial.about, **_told(made)},
                 overwrite=work.overwrite,
                 progress=work.progress,
             )
@@ -151,7 +153,8 @@ class TrainedClaim(Claim):
             spent = {"updates": result.updates, "units": result.units, "seconds": round(result.seconds, 1)}
             chosen = {} if result.best is None else {"chosen": result.best.update}
             watched = {} if phase.validation is None else {"validation": _watched(own)}
-            trainings.append({**label, "phase": phase.name, **spent, "accuracy": result.accuracy, **chosen, **watched})
+            found = {"accuracy": result.accuracy, **chosen, **watched, "made_by": made}
+            trainings.append({**label, "phase": phase.name, **spent, **found})
             points += [{**label, "model": trial.model, **point} for point in _tested(network, phase, kept)]
         return {"points": points, "trainings": trainings}
 
@@ -198,6 +201,12 @@ def _work(claim: TrainedClaim, scale: Scale, work: Work, queue: Any) -> None:
         os._exit(128 + stop.number)
     except KeyboardInterrupt:  # between two trainings
         os._exit(128 + signal.SIGINT)
+
+
+def _told(made: Mapping[str, Any]) -> dict[str, Any]:
+    """What a training's configuration says of revisions: a stale one is refused as one of another configuration."""
+    later = revisions(made)
+    return {"revisions": later} if later else {}
 
 
 def _watched(folder: Path) -> list[dict[str, Any]]:

@@ -84,7 +84,7 @@ def run(
         output: file for the table, in Markdown; it is written after each memory.
         overwrite: replace an existing output.
         quiet: show no progress bar.
-        as_json: print a list of {memory, form, quantity, length, value, unit, baseline, ratio}.
+        as_json: print a list of {memory, form, made_by, quantity, length, value, unit, baseline, ratio}.
     """
     if output is not None and output.exists() and not overwrite:
         raise ValueError(f"{output} exists; give another --output or --overwrite")

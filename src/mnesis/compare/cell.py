@@ -19,6 +19,7 @@ from ..core.catalog import card
 from ..core.domain import Count, Positive, Size, fault
 from ..core.files import read_json, shown_differences, write_json
 from ..core.folders import alone, remove_empty, tidy
+from ..core.made_by import TRAINING, made_by
 from ..core.memory import Memory
 from ..core.run_files import Amount
 from ..core.task import Task
@@ -48,6 +49,8 @@ class _Asked(TypedDict):
     memory: str
     options: dict[str, Any]
     setting: dict[str, Any]
+    revisions: NotRequired[dict[str, Size]]
+    """Those that are not the first: of the memory, and of the training loop."""
 
 
 class _Known(TypedDict):
@@ -76,6 +79,7 @@ class _Searched(_Known):
     dim: Size
     hidden: Size | None
     options: dict[str, Any]
+    made_by: NotRequired[dict[str, Any]]
     parameters: Count
     multiply_adds: Amount | None
     steps: Size
@@ -121,6 +125,13 @@ def stood(setting: Setting, memory: str, options: Options, folder: Path) -> Cell
     if not (folder / RESULT).exists():
         return None
     found, asked = read_cell(folder / RESULT), _asked(setting, memory, options)
+    before, now = (each.get("revisions", {}) for each in (found["asked"], asked))
+    if stale := [name for name in sorted({*before, *now}) if before.get(name, 1) != now.get(name, 1)]:
+        name = stale[0]
+        raise ValueError(
+            f"{folder} holds a cell made with revision {before.get(name, 1)} of {name}, which is at "
+            f"{now.get(name, 1)}: its figures are stale; --overwrite it, or give another --folder"
+        )
     if shown := shown_differences(found["asked"], asked):
         raise ValueError(f"{folder} holds a cell of another setting ({shown}); give another --folder, or --overwrite")
     tidy(folder, RESULT, STEPS)
@@ -167,7 +178,15 @@ def discard(folder: Path) -> None:
 
 def _asked(setting: Setting, memory: str, options: Options) -> dict[str, Any]:
     """As it reads when it comes back from a file."""
-    return json.loads(json.dumps({"memory": memory, "options": dict(options), "setting": setting.as_json()}))
+    asked = {"memory": memory, "options": dict(options), "setting": setting.as_json(), **_revisions(memory)}
+    return json.loads(json.dumps(asked))
+
+
+def _revisions(memory: str) -> dict[str, Any]:
+    """Those that are not the first, which files of earlier versions do not name."""
+    numbers = {memory: card("memories", memory).revision, "training": TRAINING}
+    later = {name: number for name, number in numbers.items() if number > 1}
+    return {"revisions": later} if later else {}
 
 
 def run_cell(setting: Setting, memory: str, options: Options, folder: Path, *, progress: bool = False) -> Cell:
@@ -179,6 +198,7 @@ def run_cell(setting: Setting, memory: str, options: Options, folder: Path, *, p
     - ``dim``, ``hidden``, ``options``, ``parameters``, ``multiply_adds`` of reading a unit (None where they cannot be
       counted); ``steps`` of each training; ``units_per_second`` of CPU time, which other processes disturb least, of
       some updates at the longest training length, or of whole trainings without gradient;
+    - ``made_by``: every option of the memory, defaults included, and revisions (:func:`mnesis.core.made_by.made_by`);
     - ``search``: ``{rate, bits, folder}`` for every rate tried, ``bits`` None where it broke down; of a memory
       that is not trained by gradient ``options`` in place of the rate; ``rate``: the best, else None;
     - ``trainings``: one a seed, with ``seed``, ``folder``, ``seconds``, ``units`` and ``scores``, one a tested length;
@@ -192,8 +212,8 @@ def run_cell(setting: Setting, memory: str, options: Options, folder: Path, *, p
         progress: a bar for every training.
 
     Raises:
-        ValueError: the folder holds a cell of another setting, another process fills it, or a budget too small for one
-            update.
+        ValueError: the folder holds a cell of another setting or an earlier revision, another process fills it, or a
+            budget too small for one update.
         Interrupted: a signal ended a training; the same call goes on.
     """
     if (found := stood(setting, memory, options, folder)) is not None:
@@ -254,6 +274,7 @@ def _measure(
         "dim": size.dim,
         "hidden": size.hidden,
         "options": {**size.options, **(best or {}).get("options", {})},
+        "made_by": made_by(network),
         "parameters": count_parameters(network),
         "multiply_adds": _multiply_adds(setting, task, network),
         "steps": steps,
@@ -328,7 +349,8 @@ class _Way(ABC):
 
     def about(self) -> dict[str, Any]:
         """What configurations of runs say besides."""
-        return {"task": self.setting.task, "task_options": dict(self.setting.task_options)}
+        own = {"task": self.setting.task, "task_options": dict(self.setting.task_options)}
+        return {**own, **_revisions(self.memory)}
 
 
 class _Gradient(_Way):

@@ -63,6 +63,9 @@ class Card:
     """Of a memory: the constructor's argument that its state grows with, at one width; "" = the width alone."""
     search: tuple[Mapping[str, Any], ...] = ()
     """Of a memory that is not trained by gradient: arguments that a comparison tries, in place of learning rates."""
+    revision: int = 1
+    """Raised by one whenever a start, a default or the arithmetic changes, here or in what is inside: figures that were
+    made with an earlier one are stale."""
     lengths: int | tuple[int, int] | None = None
     """Of a task: training episodes of a comparison, in its own unit."""
 

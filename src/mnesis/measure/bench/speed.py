@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from ...core.machine import fast_products
+from ...core.made_by import made_by
 from ...core.memory import Memory
 from ...core.state import nbytes
 from ..lengths import format_length
@@ -63,8 +64,8 @@ def bench(
 ) -> list[Row]:
     """Measure memories that read vectors of width ``dim``, and both baselines first in the same run.
 
-    Each row is ``{memory, form, quantity, length, value, unit, baseline, ratio}``; ``ratio`` is value / the value of
-    ``baseline`` at the same quantity and length. The quantities:
+    Each row is ``{memory, form, made_by, quantity, length, value, unit, baseline, ratio}``; ``ratio`` is value / the
+    value of ``baseline`` at the same quantity and length. The quantities:
 
     - ``training``: units/s of forward and backward, gradients of parameters and input, ``batch`` rows of ``length``.
     - ``exponent``: of the time that this takes, as a power of the length, between the first and the last of several
@@ -120,16 +121,17 @@ def bench(
             if memory.dim not in (None, dim):
                 raise ValueError(f"{name} reads vectors of width {memory.dim}, not {dim}; build it with dim={dim}")
             form = str(memory.config.get("form", "")) if name in memories else ""
+            about = {"memory": name, "form": form, "made_by": made_by(memory)["memories"]}
             for quantity in quantities:
                 bar.describe(f"{name}: {quantity}")
                 with nullcontext() if quantity in BY_STEPS else fast_products():
-                    rows += [{"memory": name, "form": form, **row} for row in bench_.measure(memory, quantity)]
+                    rows += [{**about, **row} for row in bench_.measure(memory, quantity)]
                 bar.advance(1)
             if peers and name in peers:
                 label, build_peer = peers[name]
                 bar.describe(f"{name}: beside {label}")
                 found = bench_.beside(memory, label, build_peer(memory))
-                rows += [{"memory": name, "form": form, **row} for row in found]
+                rows += [{**about, **row} for row in found]
                 bar.advance(1)
             if keep is not None:
                 keep(_compared(rows))
