@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mnesis.core.state import nbytes
 from mnesis.memories.linear.lru import LRU
+from tests.memories.golden import Weights, compare, gap, load, under
 
 
 def draw(*shape: int) -> Tensor:
@@ -39,6 +40,26 @@ def test_the_layer(form, states) -> None:
         expected, h = written_out(memory, x[row])
         assert (y[row] - expected).abs().max() < 1e-12
         assert (torch.view_as_complex(state.hidden)[row] - h).abs().max() < 1e-12
+
+
+def as_ours(theirs: Weights) -> Weights:
+    return {
+        "log_rate": theirs["nu_log"],
+        "log_phase": theirs["theta_log"],
+        "log_scale": theirs["gamma_log"],
+        "input.weight": torch.stack([theirs["B_re"], theirs["B_im"]], 1).flatten(0, 1),
+        "output.weight": torch.stack([theirs["C_re"], -theirs["C_im"]], -1).flatten(1),
+        "skip": theirs["D"],
+    }
+
+
+@pytest.mark.parametrize("form", LRU.forms)
+def test_golden(form) -> None:
+    golden = load("lru")
+    memory = LRU(6, states=5, form=form, chunk=7).double()
+    weights, gradients = under(golden, "weight/"), under(golden, "gradient/")
+    state = compare(memory, as_ours, weights, golden["input/x"], golden["output/y"], gradients)
+    assert gap(state.hidden, golden["state/hidden"]) < 1e-12
 
 
 def test_it_starts_evenly_on_a_ring() -> None:

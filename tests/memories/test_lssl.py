@@ -11,6 +11,7 @@ from mnesis.core.record import recording
 from mnesis.core.state import nbytes
 from mnesis.memories.linear.lssl import LSSL
 from mnesis.ops.hippo import hippo
+from tests.memories.golden import Weights, compare, gap, load, under
 
 CPU = torch.device("cpu")
 
@@ -40,6 +41,48 @@ def test_the_layer(form, options) -> None:
         read = torch.einsum("dmn, bdn -> bdm", memory.read_out, h) + memory.skip * x[:, t, :, None]
         assert (y[:, t] - memory.output(F.gelu(read).flatten(1))).abs().max() < 1e-11
     assert (state.hidden - h).abs().max() < 1e-11
+
+
+FAMILY = ("lower", "diagonal", "upper", "shift", "left", "right", "write")
+
+
+def as_ours(theirs: Weights) -> Weights:
+    return {
+        "read_out": theirs["C"],
+        "skip": theirs["D"],
+        "output.weight": theirs["output_linear.weight"],
+        "output.bias": theirs["output_linear.bias"],
+        "log_pace": theirs["dt"].log(),
+        **{name: theirs[name] for name in FAMILY if name in theirs},
+    }
+
+
+def of_legt(memory: LSSL) -> Weights:
+    """What learns of A and B as LegT has it, with all digits of float64."""
+    root = (2 * torch.arange(memory.states, dtype=torch.float64) + 1).sqrt()
+    return {name: memory.get_parameter(name).detach() for name in FAMILY} | {"left": root, "right": root}
+
+
+@pytest.mark.parametrize("form", LSSL.forms)
+@pytest.mark.parametrize("learned", [False, True])
+def test_golden(form, learned) -> None:
+    golden = load("lssl")
+    memory = LSSL(4, states=6, outputs=2, measure="legt", learned=learned, form=form, chunk=7).double()
+    weights, gradients = under(golden, "weight/"), under(golden, "gradient/")
+    if learned:
+        # Theirs has no family: what its gradient of A and B asks of ours is the chain rule's.
+        weights |= of_legt(memory)
+        memory.load_state_dict(as_ours(weights))
+        system = memory.continuous(CPU, torch.float64)
+        assert gap(system.transition, weights["A"]) < 1e-13
+        asked = torch.autograd.grad(
+            system, [memory.get_parameter(name) for name in FAMILY], [gradients[n] for n in "AB"]
+        )
+        gradients |= dict(zip(FAMILY, asked, strict=True))
+    for name in "AB":
+        del weights[name], gradients[name]
+    state = compare(memory, as_ours, weights, golden["input/x"], golden["output/y"], gradients)
+    assert gap(state.hidden, golden["state/hidden"]) < 1e-12
 
 
 @pytest.mark.parametrize("states", [1, 6, 7])

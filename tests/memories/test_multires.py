@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mnesis.core.state import nbytes
 from mnesis.memories.convolution.multires import Multires, uniform
+from tests.memories.golden import Weights, compare, load, under
 
 
 def draw(*shape: int) -> Tensor:
@@ -55,6 +56,32 @@ def test_the_layer(kernel, selection) -> None:
     y, _ = memory(x)
     for row in range(2):
         assert (y[row] - written_out(memory, x[row])).abs().max() < 1e-12
+
+
+def as_ours(theirs: Weights) -> Weights:
+    """Taps of theirs stand from the oldest unit to the newest."""
+    return {
+        "smooth": theirs["h0"][:, 0].flip(1),
+        "detail": theirs["h1"][:, 0].flip(1),
+        "weight": theirs["w"],
+        "mix.weight": theirs["mixing.weight"][..., 0],
+        "mix.bias": theirs["mixing.bias"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("case", "options"),
+    [
+        ("fading_2", {"levels": 3}),
+        ("fading_4", {"levels": 2, "kernel": 4}),
+        ("uniform_2", {"levels": 3, "selection": "uniform", "memory": 6}),
+        ("uniform_3", {"levels": 2, "kernel": 3, "selection": "uniform", "memory": 5}),
+    ],
+)
+def test_golden(case, options) -> None:
+    golden = load("multires")
+    weights, gradients = under(golden, f"weight/{case}/"), under(golden, f"gradient/{case}/")
+    compare(Multires(4, **options).double(), as_ours, weights, golden["input/x"], golden[f"output/{case}/y"], gradients)
 
 
 def test_a_haar_tree_keeps_means_of_twice_as_many_units() -> None:
