@@ -11,7 +11,8 @@ from torch import Tensor
 
 from mnesis.core.record import recording
 from mnesis.core.state import nbytes
-from mnesis.memories.linear.agalite import AGaLiTe, GaLiTe, GatedFeatures
+from mnesis.memories.linear.agalite import AGaLiTe, AGaLiTeState, GaLiTe, GaLiTeState, GatedFeatures
+from tests.memories.golden import Weights, compare, gap, load, under
 
 SMALL: dict[str, Any] = {"heads": 2, "width": 3, "expansion": 2}
 
@@ -37,7 +38,7 @@ def galite(memory: GaLiTe, x: Tensor) -> Tensor:
             kept = 1 - torch.outer(beta, gamma) if memory.joint else torch.outer(1 - beta, 1 - gamma)
             matrices[h] = kept * matrices[h] + torch.outer(beta * value, gamma * key)
             sums[h] = (1 - gamma) * sums[h] + gamma * key
-            heads.append(matrices[h] @ query / (sums[h] @ query + 1e-5))
+            heads.append(matrices[h] @ query / (sums[h] @ query + 1e-10))
         outputs.append(memory.features.output(torch.cat(heads)))
     return torch.stack(outputs)
 
@@ -47,7 +48,7 @@ def agalite(memory: AGaLiTe, x: Tensor) -> Tensor:
     size, outputs = memory.cosines, []
     omega = torch.linspace(-math.pi, math.pi, size, dtype=torch.float64)
     values, keys, sums = torch.zeros(2, size, 3).double(), torch.zeros(2, size, 6).double(), torch.zeros(2, 6).double()
-    for t, unit in enumerate(x, 1):
+    for t, unit in enumerate(x, 2):
         heads = []
         for h in range(2):
             key, query, value, beta, gamma = features(memory.features, unit, h)
@@ -67,9 +68,14 @@ def test_galite(form, joint) -> None:
     torch.manual_seed(0)
     memory = GaLiTe(12, joint=joint, form=form, chunk=7, **SMALL).double()
     x = draw(2, 30, 12)
-    y, _ = memory(x)
-    for row in range(2):
-        assert (y[row] - galite(memory, x[row])).abs().max() < 1e-11
+    weights = list(memory.parameters())
+    y, _ = memory(x.requires_grad_())
+    expected = torch.stack([galite(memory, row) for row in x])
+    assert (y - expected).abs().max() < 1e-11
+    for found, wanted in zip(
+        *(torch.autograd.grad(part.square().sum(), [x, *weights]) for part in (y, expected)), strict=True
+    ):
+        assert gap(found, wanted) < 1e-11
 
 
 @pytest.mark.parametrize("form", AGaLiTe.forms)
@@ -89,7 +95,84 @@ def test_what_is_carried_of_the_clock_stays_within_its_period() -> None:
     for units in (5, 1, 7):
         _, state = memory(torch.zeros(2, units, 12), state)
     assert state is not None
-    assert state.unit.tolist() == [13 % 6] * 2
+    assert state.unit.tolist() == [(1 + 13) % 6] * 2
+
+
+def galite_as_ours(theirs: Weights) -> Weights:
+    """Theirs makes queries of one map after another."""
+
+    def part(name: str) -> tuple[Tensor, Tensor]:
+        return theirs[f"{name}.kernel"], theirs[f"{name}.bias"]
+
+    def query(name: str) -> tuple[Tensor, Tensor]:
+        (before, shift), (kernel, bias) = part("Dense_0"), part(f"ParameteredProjection_0.{name}")
+        return before @ kernel, (shift[:, None] @ kernel).squeeze(1) + bias
+
+    def together(*parts: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        kernels, biases = zip(*parts, strict=True)  # [H, D, channels] and [H, channels] of each
+        return torch.stack(kernels, 1).mT.flatten(0, 2), torch.stack(biases, 1).flatten()
+
+    key, gate = "csop.ParameteredProjection_0", "csop.ParameteredProjection_1"
+    narrow = together(
+        part(f"{key}.Dense_0"), query("Dense_0"), part("csop.Dense_0"), part("csop.Dense_1"), part(f"{gate}.Dense_0")
+    )
+    few = together(part(f"{key}.Dense_1"), query("Dense_1"), part(f"{gate}.Dense_1"))
+    kernel, bias = part("Dense_1")
+    pairs = {"narrow": narrow, "few": few, "output": (kernel.T, bias)}
+    return {f"features.{n}.{k}": v for n, pair in pairs.items() for k, v in zip(("weight", "bias"), pair, strict=True)}
+
+
+def galite_state(of: Weights) -> Tensor:
+    """Keys of theirs are outer products the other way round, and C is values by keys."""
+    matrix = torch.cat([of["C"], of["s"][:, :, None]], 2)
+    return matrix.unflatten(-1, (3, 2)).mT.flatten(-2).mT
+
+
+@pytest.mark.parametrize("form", GaLiTe.forms)
+@pytest.mark.parametrize("case", ["plain", "carried"])
+def test_golden_galite(form, case) -> None:
+    golden = load("galite")
+    weights, gradients = under(golden, "weight/"), under(golden, f"gradient/{case}/")
+    start = GaLiTeState(galite_state(under(golden, "input/carried/"))) if case == "carried" else None
+    memory = GaLiTe(6, joint=True, form=form, chunk=7, **SMALL).double()
+    x, y = golden["input/x"], golden[f"output/{case}/y"]
+    state = compare(memory, galite_as_ours, weights, x, y, gradients, start)
+    assert gap(state.matrix, galite_state(under(golden, f"state/{case}/"))) < 1e-12
+
+
+def agalite_as_ours(theirs: Weights) -> Weights:
+    names = {"narrow": "linear_kqvbetagammas", "few": "linear_p1p2p3", "output": "project"}
+    weights = {f"features.{ours}.weight": theirs[f"{name}.kernel"].T for ours, name in names.items()}
+    return weights | {f"features.{ours}.bias": theirs[f"{name}.bias"] for ours, name in names.items()}
+
+
+def agalite_state(of: Weights, period: int) -> AGaLiTeState:
+    keys = torch.cat([of["keys"], of["normaliser"][:, None]], 1).transpose(1, 2)
+    return AGaLiTeState(keys, of["values"].transpose(1, 2), of["tick"][:, 0] % period)
+
+
+@pytest.mark.parametrize("form", AGaLiTe.forms)
+@pytest.mark.parametrize("case", ["cosines_1", "cosines_2", "cosines_3", "cosines_4", "carried"])
+def test_golden_agalite(form, case) -> None:
+    golden = load("agalite")
+    weights, gradients = under(golden, "weight/"), under(golden, f"gradient/{case}/")
+    memory = AGaLiTe(6, cosines=4 if case == "carried" else int(case[-1]), form=form, chunk=7, **SMALL).double()
+    start = agalite_state(under(golden, "input/carried/"), 6) if case == "carried" else None
+    x, y = golden["input/x"], golden[f"output/{case}/y"]
+    state = compare(memory, agalite_as_ours, weights, x, y, gradients, start)
+    expected = agalite_state(under(golden, f"state/{case}/"), memory.common_period)
+    assert all(gap(found, wanted) < 1e-12 for found, wanted in zip(state, expected, strict=True))
+
+
+@pytest.mark.parametrize(("cosines", "seen"), [(1, False), (2, False), (3, False), (4, True)])
+@torch.no_grad()
+def test_where_the_clock_begins_is_seen_from_four_cosines_on(cosines, seen) -> None:
+    x, outputs = draw(2, 30, 12), []
+    for first_tick in (1, 2):
+        torch.manual_seed(0)
+        outputs.append(AGaLiTe(12, cosines=cosines, first_tick=first_tick, **SMALL).double()(x)[0])
+    assert bool((outputs[0] - outputs[1]).abs().max() > 1e-3) is seen
+    assert seen or torch.allclose(*outputs, rtol=0, atol=1e-12)
 
 
 def test_weights_start_orthogonal() -> None:
@@ -120,6 +203,7 @@ def test_gates_can_be_watched(member) -> None:
         (GaLiTe, {"heads": 0}, "heads=0 is not a whole number of at least 1"),
         (AGaLiTe, {"expansion": 0}, "expansion=0 is not a whole number of at least 1"),
         (AGaLiTe, {"cosines": 0}, "cosines=0 is not a whole number of at least 1"),
+        (AGaLiTe, {"first_tick": 0}, "first_tick=0 is not a whole number of at least 1"),
         (GaLiTe, {"form": "scan"}, "no form 'scan'; choose one of naive, chunk, parallel"),
         (AGaLiTe, {"chunk": 0}, "chunk=0 is not a whole number of at least 1"),
     ],

@@ -16,7 +16,8 @@ from ...ops.sequence_split import count_on
 from ...ops.two_sided_gates import joint_gates, separate_gates
 from ..in_forms import MemoryInForms
 
-EPSILON = 1e-5
+GALITE_EPSILON, AGALITE_EPSILON = 1e-10, 1e-5
+"""Added to what is divided by, as the authors' code of each has it."""
 
 
 class GaLiTeState(NamedTuple):
@@ -33,7 +34,7 @@ class AGaLiTeState(NamedTuple):
     """One row for each cosine; the last one, which does not oscillate, is the normaliser s."""
     values: Float[Tensor, "B H R V"]
     unit: Float[Tensor, " B"]
-    """How many units of the cosines' common period have been read."""
+    """Where the clock stands in the cosines' common period."""
 
 
 class GatedFeatures(nn.Module):
@@ -76,6 +77,9 @@ class GaLiTe(MemoryInForms[GaLiTeState]):
     heads width expansion (width + 1) numbers a row in float32. Observables: ``galite/key_gate`` (gamma) [B T H K] and
     ``galite/value_gate`` (beta) [B T H V]. What stands around it in the paper, norms and GTrXL's gates, is a block's.
 
+    As in the authors' code 1e-10 is added to s . phi_q, which is often small; AGaLiTe has 1e-5. Their code makes
+    queries by two maps, one after the other, which here are one.
+
     Args:
         dim: width of inputs and outputs.
         heads: matrices side by side.
@@ -116,7 +120,7 @@ class GaLiTe(MemoryInForms[GaLiTeState]):
         value, beta = F.pad(value, (0, 1), value=1.0), F.pad(beta, (0, 1), value=float(self.joint))
         recurrence = joint_gates if self.joint else separate_gates
         y, matrix = self.run(recurrence, form, query, key, gamma, value, beta, state.matrix)
-        y = y[..., :-1] / (y[..., -1:] + EPSILON)
+        y = y[..., :-1] / (y[..., -1:] + GALITE_EPSILON)
         return self.features.output(y.flatten(2).to(x.dtype)), GaLiTeState(matrix)
 
 
@@ -130,8 +134,9 @@ class AGaLiTe(MemoryInForms[AGaLiTeState]):
     Observables: as :class:`GaLiTe`.
 
     Frequencies are the authors' R from -pi to pi, ends included. So all cosines come back after 2 (R - 1) units (2 for
-    R = 1), and where t stands in that period is all that is carried of it. Their clock starts a unit later and runs on
-    at a reset, until float32 has no digits for it.
+    R = 1), and where t stands in that period is all that is carried of it. Their clock calls the first unit 2, and so
+    does ours; where it begins is seen from R = 4 on only, since up to R = 3 it changes signs that cancel. Theirs runs
+    on at a reset, until float32 has no digits for it; here a reset sets it back. 1e-5 is added to what is divided by.
 
     Args:
         dim: width of inputs and outputs.
@@ -139,11 +144,12 @@ class AGaLiTe(MemoryInForms[AGaLiTeState]):
         width: V of a head.
         expansion: eta, K / V.
         cosines: R.
+        first_tick: t of the first unit: 2 as in the authors' code, 1 to count units from 1.
         form: how a sequence is computed: "naive" unit by unit, "chunk" by chunks side by side, "parallel" by a scan.
         chunk: units in a chunk; changes speed, not results.
 
     Raises:
-        ValueError: fewer than one head, channel or cosine, an unknown form, or a chunk without units.
+        ValueError: fewer than one head, channel, cosine or tick, an unknown form, or a chunk without units.
     """
 
     def __init__(
@@ -154,12 +160,15 @@ class AGaLiTe(MemoryInForms[AGaLiTeState]):
         width: int = 64,
         expansion: int = 4,
         cosines: int = 2,
+        first_tick: int = 2,
         form: str = "chunk",
         chunk: int | None = None,
     ) -> None:
         super().__init__(dim, form, chunk)
         self.features = GatedFeatures(dim, heads, width, expansion)
         self.width, self.expansion, self.cosines = width, expansion, cosines
+        self.common_period = 2 * max(cosines - 1, 1)
+        self.before_first = (first_tick - 1) % self.common_period
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> AGaLiTeState:
         wide, heads = torch.promote_types(dtype, torch.float32), self.features.heads
@@ -167,24 +176,25 @@ class AGaLiTe(MemoryInForms[AGaLiTeState]):
         return AGaLiTeState(
             torch.zeros(batch, heads, *keys, device=device, dtype=wide),
             torch.zeros(batch, heads, *values, device=device, dtype=wide),
-            torch.zeros(batch, device=device, dtype=wide),
+            torch.full((batch,), self.before_first, device=device, dtype=wide),
         )
 
     def read(self, x: Float[Tensor, "B T D"], state: AGaLiTeState, form: str) -> tuple[Tensor, AGaLiTeState]:
         query, key, gamma, value, beta = self.features(x, state.keys.dtype)
-        period = 2 * max(self.cosines - 1, 1)
         begun, unit = count_on(state.unit.detach(), x.shape[1])
         place = begun[:, None] + torch.arange(1, x.shape[1] + 1, device=x.device)
         frequency = torch.linspace(-math.pi, math.pi, self.cosines, device=x.device, dtype=place.dtype)
-        cosine = torch.cos((place % period)[..., None] * frequency)[:, :, None, :, None]  # B T 1 R 1
+        cosine = torch.cos((place % self.common_period)[..., None] * frequency)[:, :, None, :, None]  # B T 1 R 1
         written = torch.cat([cosine * key[..., None, :], key[..., None, :]], -2)
         keys, last_keys = self.run(diagonal, form, (1 - gamma)[..., None, :].expand_as(written), written, state.keys)
         written = cosine * value[..., None, :]
         kept = (1 - beta)[..., None, :].expand_as(written)
         values, last_values = self.run(diagonal, form, kept, written, state.values)
         found = (keys @ query[..., None]).squeeze(-1)  # B T H R+1
-        y = (found[..., None, :-1] @ values).squeeze(-2) / (2 * self.cosines * found[..., -1:] + EPSILON)
-        return self.features.output(y.flatten(2).to(x.dtype)), AGaLiTeState(last_keys, last_values, unit % period)
+        y = (found[..., None, :-1] @ values).squeeze(-2) / (2 * self.cosines * found[..., -1:] + AGALITE_EPSILON)
+        return self.features.output(y.flatten(2).to(x.dtype)), AGaLiTeState(
+            last_keys, last_values, unit % self.common_period
+        )
 
 
 def _outer(a: Float[Tensor, "... M"], b: Float[Tensor, "... N"]) -> Float[Tensor, "... M*N"]:
