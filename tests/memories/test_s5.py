@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mnesis.core.state import nbytes
 from mnesis.memories.linear.s5 import S5, hippo_frequencies
+from tests.memories.golden import Weights, compare, gap, load, under
 
 
 def draw(*shape: int) -> Tensor:
@@ -36,20 +37,53 @@ def written_out(memory: S5, x: Tensor) -> Tensor:
         assert y.imag.abs().max() < 1e-12
         y = y.real + memory.skip * now
         if memory.gate is not None:
-            y = F.gelu(y) * (memory.gate.weight @ F.gelu(y) + memory.gate.bias).sigmoid()
+            y = F.gelu(y, approximate=memory.approximate)
+            y = y * (memory.gate.weight @ y + memory.gate.bias).sigmoid()
         outputs.append(y)
     return torch.stack(outputs)
 
 
 @pytest.mark.parametrize("form", S5.forms)
-@pytest.mark.parametrize("bare", [False, True])
-def test_the_layer(form, bare) -> None:
+@pytest.mark.parametrize("options", [{}, {"bare": True}, {"approximate": "none"}], ids=str)
+def test_the_layer(form, options) -> None:
     torch.manual_seed(0)
-    memory, x = S5(12, states=16, blocks=2, bare=bare, form=form, chunk=7).double(), draw(2, 30, 12)
+    memory, x = S5(12, states=16, blocks=2, form=form, chunk=7, **options).double(), draw(2, 30, 12)
     nn.init.normal_(memory.real)  # about half of them clipped
     y, _ = memory(x)
     for row in range(2):
         assert (y[row] - written_out(memory, x[row])).abs().max() < 1e-11
+
+
+def as_ours(theirs: Weights) -> Weights:
+    ours = {
+        "real": theirs["Lambda_re"],
+        "imaginary": theirs["Lambda_im"],
+        "log_step": theirs["log_step"][:, 0],
+        "input.weight": theirs["B"].mT.flatten(0, 1),
+        "output.weight": (theirs["C"] * torch.tensor([2.0, -2.0])).flatten(1),
+        "skip": theirs["D"],
+    }
+    gate = {"gate.weight": theirs["out2.kernel"].T, "gate.bias": theirs["out2.bias"]} if "out2.bias" in theirs else {}
+    return ours | gate
+
+
+@pytest.mark.parametrize("form", S5.forms)
+@pytest.mark.parametrize("case", ["bare", "layer"])
+def test_golden(form, case) -> None:
+    golden = load("s5")
+    memory = S5(6, states=8, blocks=2, bare=case == "bare", form=form, chunk=7).double()
+    weights, gradients = under(golden, "weight/"), under(golden, f"gradient/{case}/")
+    weights = {name: array for name, array in weights.items() if name in gradients}
+    assert len(weights) == (6 if case == "bare" else 8)
+    state = compare(memory, as_ours, weights, golden["input/x"], golden[f"output/{case}/y"], gradients)
+    assert gap(state.hidden, golden["state/hidden"]) < 1e-12
+
+
+def test_it_starts_at_the_eigenvalues_of_the_authors_code() -> None:
+    """Theirs keeps the other one of each conjugate pair."""
+    memory, eigenvalues = S5(6, states=8, blocks=2), load("s5")["output/start/eigenvalue"].float()
+    assert torch.allclose(memory.real, eigenvalues[:, 0])
+    assert torch.allclose(memory.imaginary.view(2, 2), -eigenvalues[:, 1].view(2, 2).flip(1))
 
 
 def test_frequencies_are_those_of_hippo() -> None:
@@ -69,6 +103,8 @@ def test_how_it_starts() -> None:
     assert (memory.log_step.sort().values - even).abs().max() < 0.2
     assert memory.input.weight.std().item() == pytest.approx(128**-0.5, rel=0.01)
     assert memory.output.weight.std().item() == pytest.approx(2 * 1024**-0.5, rel=0.01)
+    memory = S5(64, states=1024, fan="states")
+    assert memory.input.weight.std().item() == pytest.approx(2048**-0.5, rel=0.01)
 
 
 @pytest.mark.parametrize("form", S5.forms)
@@ -99,6 +135,8 @@ def test_the_state_is_as_large_as_promised() -> None:
         ({"blocks": 0}, "blocks=0 is not a whole number of at least 1"),
         ({"shortest": 0.0}, "shortest=0.0, longest=0.1: time steps need 0 < shortest <= longest"),
         ({"shortest": 1.0}, "shortest=1.0, longest=0.1: time steps need"),
+        ({"fan": "outputs"}, "fan='outputs' is not one of 'inputs', 'states'"),
+        ({"approximate": "erf"}, "approximate='erf' is not one of 'tanh', 'none'"),
         ({"form": "scan"}, "no form 'scan'; choose one of naive, chunk, parallel"),
         ({"chunk": 0}, "chunk=0 is not a whole number of at least 1"),
     ],

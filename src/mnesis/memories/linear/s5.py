@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -19,13 +20,13 @@ class S5(ComplexDiagonal):
     """The simplified state space layer (Smith et al. 2022, arXiv 2208.04933).
 
     h_t = exp(Lambda d) h_{t-1} + (exp(Lambda d) - 1) / Lambda (B x_t) and y_t = 2 Re(C h_t) + D x_t, each state with an
-    eigenvalue Lambda and a time step d of its own, both learned; the output is g sigmoid(W g + b), g = gelu(y). Of two
-    conjugate states one is kept. Lambda starts as the eigenvalues of HiPPO-LegS' normal part. State: ``states`` numbers
-    a row in float32.
+    eigenvalue Lambda and a time step d of its own, both learned; the output is g sigmoid(W g + b), g = gelu(y), the
+    "half_glu1" of the authors' code without its skip and norm. Of two conjugate states one is kept. Lambda starts as
+    the eigenvalues of HiPPO-LegS' normal part. State: ``states`` numbers a row in float32.
 
     Real parts of Lambda stay below -1e-4, as the authors' code offers for streams without end (``clip_eigs``).
     ``output`` holds 2 C. The authors draw B and C and turn them into the basis of eigenvectors; as that is unitary, the
-    results are drawn here directly. LeCun's rule for B counts its inputs, where their code counts the states.
+    results are drawn here directly. B starts by LeCun's rule, which counts its inputs; their code counts the states.
 
     Args:
         dim: width of inputs and outputs.
@@ -33,13 +34,16 @@ class S5(ComplexDiagonal):
         blocks: on the diagonal of the HiPPO matrix at the start.
         shortest: time step at the start, spread evenly in logarithms.
         longest: the other end.
+        fan: B starts with variance 1 / dim ("inputs") or, as in the authors' code, 1 / states ("states").
+        approximate: GELU's form as torch names it: "tanh" as in the authors' code, or "none", the exact one (they are
+            up to 5e-4 apart).
         bare: the state space alone: y is the output.
         form: how a sequence is computed: "naive" unit by unit, "chunk" by chunks side by side, "parallel" by a scan.
         chunk: units in a chunk; changes speed, not results.
 
     Raises:
         ValueError: states that do not split into blocks of pairs, time steps that are not positive or out of order, an
-            unknown form, or a chunk without units.
+            unknown fan, GELU or form, or a chunk without units.
     """
 
     def __init__(
@@ -50,6 +54,8 @@ class S5(ComplexDiagonal):
         blocks: int = 8,
         shortest: float = 1e-3,
         longest: float = 1e-1,
+        fan: Literal["inputs", "states"] = "inputs",
+        approximate: Literal["tanh", "none"] = "tanh",
         bare: bool = False,
         form: str = "chunk",
         chunk: int | None = None,
@@ -64,9 +70,13 @@ class S5(ComplexDiagonal):
             raise ValueError(f"shortest={shortest}, longest={longest}: time steps need 0 < shortest <= longest")
         pairs = states // 2
         super().__init__(dim, pairs, (2 / pairs) ** 0.5, form, chunk)
+        if fan == "states":
+            with torch.no_grad():
+                self.input.weight.mul_((dim / states) ** 0.5)
         self.real = nn.Parameter(torch.full((pairs,), -0.5))
         self.imaginary = nn.Parameter(hippo_frequencies(states // blocks).float().repeat(blocks))
         self.log_step = nn.Parameter(torch.empty(pairs).uniform_(math.log(shortest), math.log(longest)))
+        self.approximate = approximate
         self.gate = None if bare else nn.Linear(dim, dim)
 
     def transition(self, dtype: torch.dtype) -> tuple[Complex[Tensor, " N"], Complex[Tensor, " N"]]:
@@ -80,7 +90,7 @@ class S5(ComplexDiagonal):
         y, state = super().read(x, state, form)
         if self.gate is None:
             return y, state
-        y = F.gelu(y)
+        y = F.gelu(y, approximate=self.approximate)
         return y * self.gate(y).sigmoid(), state
 
 
