@@ -47,6 +47,15 @@ def test_rotation_depends_on_differences_alone() -> None:
     assert torch.allclose(rotate(q, torch.tensor([[7]])).norm(), q.norm())
 
 
+def test_some_channels_turn_and_the_others_stay() -> None:
+    x, at = torch.randn(2, 5, 3, 8).double(), torch.arange(5)
+    y = rotate(x, at, turned=4)
+    assert torch.equal(y[..., :4], rotate(x[..., :4], at))
+    assert torch.equal(y[..., 4:], x[..., 4:])
+    assert torch.equal(rotate(x, at, turned=8), rotate(x, at))
+    assert torch.equal(rotate(x, at, turned=0), x)
+
+
 def test_the_norm_keeps_the_dtype_under_autocast() -> None:
     norm, x = RMSNorm(8), torch.randn(2, 8)
     assert torch.allclose(norm(x), x / x.square().mean(-1, keepdim=True).add(1e-6).sqrt())

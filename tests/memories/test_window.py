@@ -80,6 +80,63 @@ def test_keys_are_stored_as_projected() -> None:
     assert (state.key - key).abs().max() < 1e-12
 
 
+def dense(memory: Window, x: Tensor) -> Tensor:
+    """One row from an empty past: all scores at once, pairs of channels turned by absolute positions, then a mask."""
+    width = 12 // memory.heads
+    q, k, v = (
+        (x @ memory.query_key_value.weight.T)
+        .unflatten(-1, (-1, width))
+        .split((memory.heads, memory.key_value_heads, memory.key_value_heads), -2)
+    )
+    half = int(width * memory.config["rotary_fraction"]) // 2
+
+    def turned(units: Tensor) -> Tensor:
+        first, second, rest = units.split((half, half, width - 2 * half), -1)
+        angle = torch.outer(torch.arange(len(x)).double(), 10_000.0 ** -(torch.arange(half).double() / max(half, 1)))
+        number = torch.complex(first, second) * torch.polar(torch.ones_like(angle), angle)[:, None]
+        return torch.cat([number.real, number.imag, rest], -1)
+
+    q, k = turned(q), turned(k)
+    place = torch.arange(len(x))
+    seen = (place <= place[:, None]) & (place > place[:, None] - memory.window)
+    heads = []
+    for head in range(memory.heads):
+        shared = head * memory.key_value_heads // memory.heads
+        scores = (q[:, head] @ k[:, shared].T / width**0.5).masked_fill(~seen, float("-inf"))
+        heads.append(scores.softmax(-1) @ v[:, shared])
+    y = torch.cat(heads, -1) @ memory.output.weight.T
+    return y if memory.output.bias is None else y + memory.output.bias
+
+
+@pytest.mark.parametrize("form", Window.forms)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"rotary_fraction": 0.5, "output_bias": True},
+        {"rotary_fraction": 1 / 3, "key_value_heads": 1},
+        {"rotary_fraction": 0.0},
+    ],
+)
+def test_dense_attention_with_gradients(form, options) -> None:
+    torch.manual_seed(0)
+    few = options.get("rotary_fraction") == 1 / 3
+    memory = Window(12, **{"heads": 2 if few else 3, "window": 5, "form": form} | options).double()
+    parameters = [parameter.requires_grad_() for parameter in memory.parameters()]
+    x, weight = draw(2, 17, 12).requires_grad_(), draw(2, 17, 12, seed=2)
+    expected = torch.stack([dense(memory, row) for row in x])
+    wanted = torch.autograd.grad((expected * weight).sum(), [x, *parameters])
+    for cuts in ([17], [3, 1, 9, 4]):
+        outputs, state = [], None
+        for piece in x.split(cuts, 1):
+            y, state = memory(piece, state)
+            outputs.append(y)
+        y = torch.cat(outputs, 1)
+        assert (y - expected).abs().max() < 1e-12
+        for found, gradient in zip(torch.autograd.grad((y * weight).sum(), [x, *parameters]), wanted, strict=True):
+            assert (found - gradient).abs().max() < 1e-11
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -88,6 +145,9 @@ def test_keys_are_stored_as_projected() -> None:
         ({"window": 1}, "window=1 sees no earlier unit"),
         ({"form": "dense"}, "no form 'dense'; choose one of naive, block"),
         ({"convolution": 1}, "width 1 sees no earlier unit"),
+        ({"rotary_fraction": 0.25}, r"rotary_fraction=0\.25 turns 1 of a head's 4 channels, which turn in pairs"),
+        ({"rotary_fraction": 0.4}, r"rotary_fraction=0\.4 turns 1\.6 of a head's 4 channels"),
+        ({"rotary_fraction": 1.5}, r"rotary_fraction=1\.5 is not a finite number between 0 and 1"),
     ],
 )
 def test_options_that_cannot_be(options, message) -> None:

@@ -18,6 +18,7 @@ def window_attention_block(
     value: Float[Tensor, "B N G K"],
     filled: Int[Tensor, " B"],
     window: int,
+    turned: int | None = None,
 ) -> Float[Tensor, "B T H K"]:
     """y_t = sum_j softmax_j(R q_t . R k_j / sqrt(K)) v_j over the units j = t-W+1..t; time and memory are linear in T.
 
@@ -32,17 +33,18 @@ def window_attention_block(
         filled: how many of the units before are real, the later ones first (more than there are counts as all); the
             others weigh exactly nothing.
         window: W, at least 2.
+        turned: how many of every head's channels turn with their position, the first; None = K.
     """
     first, before = min(query.shape[1], window), key.shape[1] - query.shape[1]
     reach = before + first
     # Only the first block reaches units from before the call, of which rows may have fewer.
     seen = _near(first, reach, window, query.device) & _real(filled, before, reach)
-    start = _attend(query[:, :first], key[:, :reach], value[:, :reach], seen)
+    start = _attend(query[:, :first], key[:, :reach], value[:, :reach], seen, turned)
     if query.shape[1] <= window:
         return start
     queries, keys, values = (_blocks(units, window) for units in (query, key[:, before:], value[:, before:]))
     keys, values = (torch.cat([units[:, :-1], units[:, 1:]], 2) for units in (keys, values))
-    rest = _attend(queries[:, 1:], keys, values, _near(window, 2 * window, window, query.device)[None])
+    rest = _attend(queries[:, 1:], keys, values, _near(window, 2 * window, window, query.device)[None], turned)
     return torch.cat([start, rest.flatten(1, 2)[:, : query.shape[1] - first]], 1)
 
 
@@ -52,13 +54,14 @@ def window_attention_naive(
     value: Float[Tensor, "B N G K"],
     filled: Int[Tensor, " B"],
     window: int,
+    turned: int | None = None,
 ) -> Float[Tensor, "B T H K"]:
     """The same as :func:`window_attention_block`, from one dense mask over all units."""
     time, total = query.shape[1], key.shape[1]
     before = total - time
     position = torch.arange(total, device=query.device)
     key, value = (_for_each_query_head(units, query) for units in (key, value))
-    scores = torch.einsum("bthk,bjhk->bhtj", _turned(query, position[before:]), _turned(key, position))
+    scores = torch.einsum("bthk,bjhk->bhtj", _turned(query, position[before:], turned), _turned(key, position, turned))
     seen = _near(time, total, window, query.device) & _real(filled, before, total)
     weights = (scores * query.shape[-1] ** -0.5).masked_fill(~seen[:, None], float("-inf")).softmax(-1)
     return torch.einsum("bhtj,bjhk->bthk", weights.to(value.dtype), value)
@@ -101,9 +104,12 @@ def _real(filled: Int[Tensor, " B"], before: int, keys: int) -> Bool[Tensor, "B 
     return (torch.arange(keys, device=filled.device) >= empty[:, None])[:, None]
 
 
-def _turned(units: Float[Tensor, "*B N H K"], position: Int[Tensor, " N"]) -> Float[Tensor, "*B N H K"]:
+def _turned(
+    units: Float[Tensor, "*B N H K"], position: Int[Tensor, " N"], turned: int | None
+) -> Float[Tensor, "*B N H K"]:
     """Rotated in float32 or wider and rounded once."""
-    return rotate(units.to(torch.promote_types(units.dtype, torch.float32)), position).to(units.dtype)
+    wide = units.to(torch.promote_types(units.dtype, torch.float32))
+    return rotate(wide, position, turned=turned).to(units.dtype)
 
 
 def _blocks(units: Float[Tensor, "B T H K"], window: int) -> Float[Tensor, "B N W H K"]:
@@ -120,9 +126,10 @@ def _attend(
     key: Float[Tensor, "*B N G K"],
     value: Float[Tensor, "*B N G K"],
     seen: Bool[Tensor, "*#B T N"],
+    turned: int | None,
 ) -> Float[Tensor, "*B T H K"]:
     position = torch.arange(key.shape[-3], device=query.device)
-    query, key = _turned(query, position[-query.shape[-3] :]), _turned(key, position)
+    query, key = _turned(query, position[-query.shape[-3] :], turned), _turned(key, position, turned)
     key, value = (_for_each_query_head(units, query) for units in (key, value))
     q, k, v = (t.flatten(0, -4).transpose(1, 2) for t in (query, key, value))
     y = attend(q, k, v, mask=seen.flatten(0, -3)[:, None])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from ...core.domain import Share
 from ...core.memory import Memory
 from ...layers.short_convolution import ShortConvolution
 from ...ops.window_attention import push, unfilled, window_attention_block, window_attention_naive
@@ -36,12 +38,19 @@ class Window(Memory[WindowState]):
 
     Args:
         dim: width of inputs and outputs.
-        heads: attention heads; dim / heads must be even.
-        window: W, at least 2.
+        heads: attention heads.
+        window: W, at least 2. (RecurrentGemma's code counts without the unit itself: its 2,048 is 2,049 here.)
         key_value_heads: G, of keys and values, each shared by as many query heads (Shazeer 2019, arXiv 1911.02150, has
             1; Ainslie et al. 2023, arXiv 2305.13245); None = heads.
         convolution: width of a causal convolution before the projections; None = without.
+        rotary_fraction: share of every head's channels, the first, that R turns, an even number of them; its
+            wavelengths go over these (RecurrentGemma 0.5). 0 = no positions.
+        output_bias: whether the output map has one.
         form: "block" attends block by block, linear in time; "naive" is its twin with one dense mask.
+
+    Raises:
+        ValueError: dim does not split into heads, key heads that do not divide them, a window without an earlier unit,
+            a share of channels that is no even number, or an unknown form.
     """
 
     forms: ClassVar[tuple[str, ...]] = ("naive", "block")
@@ -55,12 +64,20 @@ class Window(Memory[WindowState]):
         window: int = 512,
         key_value_heads: int | None = None,
         convolution: int | None = None,
+        rotary_fraction: Share = 1.0,
+        output_bias: bool = False,
         form: str = "block",
     ) -> None:
         super().__init__()
         if dim % heads or dim // heads % 2:
             raise ValueError(
                 f"dim={dim} does not split into {heads} heads of even width; make dim a multiple of {2 * heads}"
+            )
+        turned = round(dim // heads * rotary_fraction)
+        if turned % 2 or not math.isclose(turned, dim // heads * rotary_fraction):
+            raise ValueError(
+                f"rotary_fraction={rotary_fraction} turns {dim // heads * rotary_fraction:g} of a head's "
+                f"{dim // heads} channels, which turn in pairs; give dim, heads or a share that make it even"
             )
         shared = heads if key_value_heads is None else key_value_heads
         if shared < 1 or heads % shared:
@@ -70,10 +87,10 @@ class Window(Memory[WindowState]):
         if form not in self.forms:
             raise ValueError(f"no form {form!r}; choose one of {', '.join(self.forms)}")
         self.dim, self.heads, self.key_value_heads, self.window, self.form = dim, heads, shared, window, form
-        self.width = dim
+        self.width, self.turned = dim, turned
         self.convolution = ShortConvolution(dim, convolution) if convolution else None
         self.query_key_value = nn.Linear(dim, dim + 2 * shared * (dim // heads), bias=False)
-        self.output = nn.Linear(dim, dim, bias=False)
+        self.output = nn.Linear(dim, dim, bias=output_bias)
 
     def in_form(self, form: str) -> Window:
         """A copy that attends in that form."""
@@ -118,6 +135,7 @@ class Window(Memory[WindowState]):
             torch.cat([values.to(value.dtype), value], 1),
             filled,
             self.window,
+            self.turned,
         )
         y = self.output(context.flatten(2))
         if not keep:
