@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from mnesis.core.state import nbytes
@@ -44,10 +46,69 @@ def test_the_layer(form, order, norm) -> None:
     memory = TaylorAttention(12, heads=3, width=2, order=order, norm=norm, form=form, chunk=7).double()
     if memory.scale is not None:
         torch.nn.init.normal_(memory.scale)
-    x = draw(2, 30, 12)
-    y, _ = memory(x)
-    for row in range(2):
-        assert (y[row] - written_out(memory, x[row])).abs().max() < 1e-11
+    x = draw(2, 30, 12).requires_grad_()
+    expected = torch.stack([written_out(memory, row) for row in x])
+    inputs = [x, *memory.parameters()]
+    wanted = torch.autograd.grad(expected.sin().sum(), inputs)
+    for cuts in ([30], [4, 1, 20, 5]):
+        outputs, state = [], None
+        for piece in x.split(cuts, 1):
+            y, state = memory(piece, state)
+            outputs.append(y)
+        y = torch.cat(outputs, 1)
+        assert (y - expected).abs().max() < 1e-11
+        for found, gradient in zip(torch.autograd.grad(y.sin().sum(), inputs), wanted, strict=True):
+            assert (found - gradient).abs().max() < 1e-11 * float(gradient.abs().max().clamp(min=1))
+
+
+def close(found: Tensor, expected: Tensor) -> bool:
+    """To 1e-11 of the largest; the authors add 1e-12 to the sum of weights, which is at least 1/2."""
+    return float((found.detach() - expected).abs().max()) < 1e-11 * float(expected.abs().max().clamp(min=1))
+
+
+@pytest.mark.parametrize("cuts", [[13], [7, 1, 1, 4]])
+@pytest.mark.parametrize("form", TaylorAttention.forms)
+def test_golden(form, cuts) -> None:
+    golden = load_file(Path(__file__).resolve().parents[1] / "golden" / "taylor_attention.safetensors")
+    memory = TaylorAttention(12, heads=3, form=form, chunk=5).double()
+
+    def theirs(kind: str) -> list[Tensor]:
+        return [torch.cat([golden[f"{kind}/proj_{each}.weight"] for each in "qkv"]), golden[f"{kind}/out_proj.weight"]]
+
+    parameters = [memory.query_key_value.projection.weight, memory.output.weight]
+    assert len(list(memory.parameters())) == 2
+    with torch.no_grad():
+        for parameter, weight in zip(parameters, theirs("weight"), strict=True):
+            parameter.copy_(weight)
+    x, outputs, state = golden["input/x"].requires_grad_(), [], None
+    for piece in x.split(cuts, 1):
+        y, state = memory(piece, state)
+        outputs.append(y)
+    y = torch.cat(outputs, 1)
+    assert close(y, golden["output/y"])
+    assert close(y, golden["output/steps"])
+    gradients = torch.autograd.grad(y.square().sum(), [x, *parameters])
+    for found, gradient in zip(gradients, [golden["gradient/x"], *theirs("gradient")], strict=True):
+        assert close(found, gradient)
+    assert state is not None
+    # Theirs keeps every product of two coordinates twice, each divided by the root of 2.
+    one, single, double = torch.cat([golden["state/matrix"], golden["state/normaliser"][:, :, None]], 2).mT.split(
+        (1, 4, 16), 2
+    )
+    double = double.unflatten(2, (4, 4))
+    for (a, b), found in zip(memory.monomials.made.factor.tolist(), state.matrix.unbind(2), strict=True):
+        if a:
+            expected = double[:, :, a - 1, b - 1] * (2**0.5 if a < b else 1.0)
+        else:
+            expected = single[:, :, b - 1] if b else one[:, :, 0]
+        assert close(found, expected)
+
+
+def test_golden_features() -> None:
+    golden = load_file(Path(__file__).resolve().parents[1] / "golden" / "taylor_attention.safetensors")
+    memory = TaylorAttention(12, heads=3)
+    q, k = (memory.features(golden[f"input/features/{each}"]) for each in ("query", "key"))
+    assert (q @ k.mT - golden["output/features/product"]).abs().max() < 1e-13
 
 
 def test_it_approaches_softmax() -> None:

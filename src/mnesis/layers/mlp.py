@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -15,12 +17,13 @@ class MLP(nn.Module):
     Args:
         dim: width of inputs and outputs.
         hidden: width between the maps; 4 dim if None.
+        bias: whether the maps have one.
     """
 
-    def __init__(self, dim: int, *, hidden: int | None = None) -> None:
+    def __init__(self, dim: int, *, hidden: int | None = None, bias: bool = False) -> None:
         super().__init__()
         hidden = hidden or 4 * dim
-        self.rise, self.fall = nn.Linear(dim, hidden, bias=False), nn.Linear(hidden, dim, bias=False)
+        self.rise, self.fall = nn.Linear(dim, hidden, bias=bias), nn.Linear(hidden, dim, bias=bias)
         nn.init.normal_(self.fall.weight, std=0.5 * hidden**-0.5)
 
     def forward(self, x: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
@@ -33,16 +36,28 @@ class GatedMLP(MLP):
     Args:
         dim: width of inputs and outputs.
         hidden: width between the maps; 4 dim if None.
-        silu: of SiLU (SwiGLU) instead of GELU (GeGLU).
+        bias: whether the maps have one.
+        nonlinearity: GELU (GeGLU), SiLU (SwiGLU) or another.
     """
 
-    def __init__(self, dim: int, *, hidden: int | None = None, silu: bool = False) -> None:
-        super().__init__(dim, hidden=hidden)
-        self.gate, self.silu = nn.Linear(dim, self.rise.out_features, bias=False), silu
+    def __init__(
+        self,
+        dim: int,
+        *,
+        hidden: int | None = None,
+        bias: bool = False,
+        nonlinearity: Callable[[Tensor], Tensor] = F.gelu,
+    ) -> None:
+        super().__init__(dim, hidden=hidden, bias=bias)
+        self.gate, self.nonlinearity = nn.Linear(dim, self.rise.out_features, bias=bias), nonlinearity
 
     def forward(self, x: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
-        gate = self.gate(x)
-        return self.fall((F.silu(gate) if self.silu else F.gelu(gate)) * self.rise(x))
+        return self.fall(self.nonlinearity(self.gate(x)) * self.rise(x))
+
+
+def tanh_gelu(x: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
+    """GELU with tanh for the error function, as in JAX's default: 5e-4 from the exact one at most."""
+    return F.gelu(x, approximate="tanh")
 
 
 def mlp(kind: str, dim: int, *, hidden: int | None = None) -> MLP:
@@ -53,4 +68,6 @@ def mlp(kind: str, dim: int, *, hidden: int | None = None) -> MLP:
     """
     if kind not in KINDS:
         raise ValueError(f"there is no MLP {kind!r}; choose one of {', '.join(KINDS)}")
-    return MLP(dim, hidden=hidden) if kind == "gelu" else GatedMLP(dim, hidden=hidden, silu=kind == "swiglu")
+    if kind == "gelu":
+        return MLP(dim, hidden=hidden)
+    return GatedMLP(dim, hidden=hidden, nonlinearity=F.silu if kind == "swiglu" else F.gelu)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..core.catalog import card, create_memory
 from ..core.memory import Memory
+from ..layers.mlp import MLP
 from ..layers.mlp import mlp as mlp_of
 from ..layers.norm import RMSNorm
 from ..layers.short_convolution import ShortConvolution
@@ -32,14 +33,19 @@ class Block(Memory[BlockState]):
         memory: any memory of width ``dim``.
         hidden: width of the MLP; 4 dim if None.
         convolution: width of a causal convolution before the memory; None = without.
-        mlp: its kind, "gelu", or gated, "geglu" or "swiglu"; None = without one.
+        mlp: its kind, "gelu", or gated, "geglu" or "swiglu", or the MLP itself; None = without one.
     """
 
     splits = True
     starts_inside = True
 
     def __init__(
-        self, memory: Memory, *, hidden: int | None = None, convolution: int | None = None, mlp: str | None = "gelu"
+        self,
+        memory: Memory,
+        *,
+        hidden: int | None = None,
+        convolution: int | None = None,
+        mlp: str | MLP | None = "gelu",
     ) -> None:
         super().__init__()
         if memory.dim is None:
@@ -47,7 +53,7 @@ class Block(Memory[BlockState]):
         self.dim, self.period, self.memory = memory.dim, memory.period, memory
         self.memory_norm, self.mlp_norm = RMSNorm(self.dim), RMSNorm(self.dim) if mlp else None
         self.convolution = ShortConvolution(self.dim, convolution) if convolution else None
-        self.mlp = mlp_of(mlp, self.dim, hidden=hidden) if mlp else None
+        self.mlp = mlp_of(mlp, self.dim, hidden=hidden) if isinstance(mlp, str) else mlp
 
     @property
     def bounded(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ...core.record import record
 from ...layers.block_diagonal import BlockDiagonal
+from ...layers.mlp import tanh_gelu
 from ...layers.short_convolution import ShortConvolution
 from ...ops.diagonal import diagonal
 from ...ops.sequence_split import count_on
@@ -84,7 +85,8 @@ class RGLRU(MemoryInForms[RGLRUState]):
         if not bare:
             self.input, self.gate, self.output = nn.Linear(dim, width), nn.Linear(dim, width), nn.Linear(width, dim)
             self.convolution = ShortConvolution(width, convolution, plain=True)
-            # As the authors' code begins; the paper leaves these open.
+            # As the authors' block begins that stands alone; the paper leaves these open. (In their stacks of layers
+            # the output starts narrower, which the stack sees to.)
             for layer in (self.input, self.gate, self.output, self.convolution):
                 scale = 0.1 * convolution**-0.5 if layer is self.convolution else layer.weight.shape[1] ** -0.5
                 nn.init.normal_(layer.weight, std=scale)
@@ -106,7 +108,7 @@ class RGLRU(MemoryInForms[RGLRUState]):
             return y, state._replace(hidden=hidden, started=torch.ones_like(state.started))
         u, tail = self.convolution(self.input(x), state.tail)
         y, hidden = self._recurrence(u, state, form)
-        y = self.output(y * F.gelu(self.gate(x), approximate="tanh"))
+        y = self.output(y * tanh_gelu(self.gate(x)))
         return y, RGLRUState(hidden, tail, torch.ones_like(state.started))
 
     def _recurrence(self, u: Float[Tensor, "B T E"], state: RGLRUState, form: str) -> tuple[Tensor, Tensor]:
