@@ -57,6 +57,21 @@ def test_golden(norm, dtype) -> None:
             assert gap(state.memory[layer], golden[f"state/post/memory.{layer}.2"]) < TOLERANCE[dtype]
 
 
+@pytest.mark.parametrize("norm", ["post", "pre"])
+def test_it_starts_as_the_authors_code(norm) -> None:
+    """Bounds of five standard errors."""
+    torch.manual_seed(0)
+    for name, parameter in TransformerXL(64, layers=3, heads=4, norm=norm).named_parameters():
+        values, middle = parameter.detach().double(), float("norm.weight" in name)
+        if name.endswith(".bias"):
+            assert bool(values.eq(0).all()), name
+            continue
+        assert abs(float(values.mean()) - middle) < 5 * 0.02 / values.numel() ** 0.5, name
+        assert abs(float(values.std()) - 0.02) < 5 * 0.02 / (2 * values.numel()) ** 0.5, name
+        if values.ndim == 2 and values.numel() > 1000:
+            assert float(values.abs().max()) > 3 * 0.02, f"{name} drawn from a bell"
+
+
 def written_out(memory: TransformerXL, x: Tensor) -> Tensor:
     """Section 3.3, one row: segment by segment, unit by unit, head by head; nothing stands before the first unit."""
     dim, heads, size = 8, 2, 4

@@ -18,6 +18,9 @@ from ...ops.relative_attention import relative_attention, relative_attention_ste
 from ...ops.transforms import readable
 from ...ops.window_attention import push, unfilled
 
+SPREAD = 0.02
+"""Standard deviation of weights at the start."""
+
 
 class TransformerXLState(NamedTuple):
     """The inputs of every layer for the units that can still be seen; zero where there are none."""
@@ -136,6 +139,9 @@ class TransformerXL(Memory[TransformerXLState]):
 
     Layers need only their own inputs of earlier segments, so whole segments run side by side, layer by layer.
 
+    The start is that of the authors' code, since the paper names none: every matrix, u and v are N(0, 0.02^2), weights
+    of norms N(1, 0.02^2), biases 0.
+
     Args:
         dim: width of inputs and outputs; even.
         segment: L, also the grid at which gradients end.
@@ -174,8 +180,13 @@ class TransformerXL(Memory[TransformerXLState]):
             TransformerXLLayer(dim, heads=heads, hidden=hidden or 4 * dim, norm=norm) for _ in range(layers)
         )
         # u and v are one for all layers.
-        self.content_bias = nn.Parameter(torch.randn(heads, dim // heads) * 0.02)
-        self.position_bias = nn.Parameter(torch.randn(heads, dim // heads) * 0.02)
+        self.content_bias = nn.Parameter(torch.randn(heads, dim // heads) * SPREAD)
+        self.position_bias = nn.Parameter(torch.randn(heads, dim // heads) * SPREAD)
+        for part in self.layers.modules():
+            if isinstance(part, (nn.Linear, nn.LayerNorm)):
+                nn.init.normal_(part.weight, float(isinstance(part, nn.LayerNorm)), SPREAD)
+                if part.bias is not None:
+                    nn.init.zeros_(part.bias)
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> TransformerXLState:
         memory, present = (
