@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 import pytest
@@ -36,6 +37,25 @@ def test_a_state_of_another_memory_is_refused(tmp_path) -> None:
     save_state(state, tmp_path / "s", about=small.describe())
     with pytest.raises(ValueError, match="was made with arguments"):
         load_state(tmp_path / "s", about=large.describe())
+
+
+def test_a_state_of_before_an_option(tmp_path) -> None:
+    """What is newer than the file must be at its default."""
+    window, other = (mnesis.create_memory("window", dim=8, window=3, rotary_fraction=share) for share in (1.0, 0.0))
+    _, state = window(torch.randn(1, 3, 8))
+    about = window.describe()
+    arguments = json.loads(about["arguments"])
+    del arguments["rotary_fraction"], arguments["output_bias"]
+    save_state(state, tmp_path / "s", about=about | {"arguments": json.dumps(arguments, sort_keys=True)})
+    assert torch.equal(load_state(tmp_path / "s", about=about).key, state.key)
+    wider = mnesis.create_memory("window", dim=8, window=4)
+    for memory in (other, wider):
+        with pytest.raises(ValueError, match="was made with arguments"):
+            load_state(tmp_path / "s", about=memory.describe())
+    # Not the other way round: an option that is unknown here may have meant anything.
+    save_state(state, tmp_path / "t", about=about | {"arguments": json.dumps({**arguments, "unknown": 1})})
+    with pytest.raises(ValueError, match="was made with arguments"):
+        load_state(tmp_path / "t", about=about)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, cast, get_type_hints
 
@@ -15,7 +16,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from .domain import Count, require, shown
+from .domain import Count, argument_domains, require, shown
 from .files import DEEPEST, parse_json
 from .state_classes import find, is_ours, name_of, note
 from .state_classes import register as register
@@ -181,7 +182,8 @@ def load_state(path: str | os.PathLike[str], *, about: dict[str, str] | None = N
     Raises:
         FileNotFoundError: no such file.
         ValueError: not a whole safetensors file, not a state, a newer format, classes that no memory of this package
-            or program returns (:func:`register`), or made by another memory than ``about``.
+            or program returns (:func:`register`), or made by another memory than ``about`` (whose options may be more
+            than the file's version had, where they are at their defaults).
     """
     if not os.path.lexists(path):
         raise FileNotFoundError(f"no state file at {path}; save one with mnesis.save_state(state, path)")
@@ -193,7 +195,9 @@ def load_state(path: str | os.PathLike[str], *, about: dict[str, str] | None = N
             )
         _check_version(metadata["mnesis_state"], source)
         for key, expected in (about or {}).items():
-            if (found := metadata.get(key)) != expected:
+            if (found := metadata.get(key)) != expected and not (
+                key == "arguments" and _before_options(found, expected, (about or {}).get("memory", ""))
+            ):
                 raise ValueError(
                     f"{source} was made with {key} {found}, not {expected}; load it with the memory that made it"
                 )
@@ -214,6 +218,21 @@ def load_state(path: str | os.PathLike[str], *, about: dict[str, str] | None = N
             raise ValueError(f"{source} says that leaf {index} holds complex numbers, and it holds no pairs; {_MEND}")
         tensors[index] = torch.view_as_complex(tensors[index])
     return _rebuild(tree, iter(tensors), source)
+
+
+def _before_options(found: str | None, expected: str, memory: str) -> bool:
+    """Whether a memory's arguments are those of a file, but for options that are newer and at their defaults."""
+    module, _, name = memory.partition(":")
+    cls = getattr(sys.modules.get(module), name, None)
+    try:
+        had, has = json.loads(found or "null"), json.loads(expected)
+    except (ValueError, RecursionError):
+        return False
+    if not (isinstance(cls, type) and isinstance(had, dict) and isinstance(has, dict)):
+        return False
+    domains = argument_domains(cls)
+    newer = {key: domains[key][1] for key in has.keys() - had.keys() if key in domains}
+    return {**json.loads(json.dumps(newer, default=str)), **had} == has
 
 
 def _check_version(text: str, source: str) -> None:
