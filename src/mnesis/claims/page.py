@@ -34,6 +34,7 @@ class _Training(TypedDict):
     accuracy: float | None
     chosen: NotRequired[Count]
     validation: NotRequired[list[dict[str, Any]]]
+    made_by: NotRequired[dict[str, Any]]
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ def run(
     folder: Path | None = None,
     data: Path | None = None,
     threads: Threads | None = None,
+    record: Path | None = None,
     overwrite: bool = False,
     quiet: bool = False,
     as_json: Annotated[bool, Named("json")] = False,
@@ -47,6 +48,7 @@ def run(
         data: folder of real data sets, for claims that can be made about them (mnesis fetch gets some); what is made up
             on the spot if not given.
         threads: threads of the processor, and trainings side by side; as many as cores are free if not given.
+        record: JSON file that keeps the verdict beside those of other claims; a page of all is written beside it.
         overwrite: train anew what stands in the folder.
         quiet: show no progress.
         as_json: print an object {claim, paper, scale, verdict, predicate, figures, seeds, seconds}.
@@ -55,7 +57,12 @@ def run(
 
     from ..claims.claim import Stopped
     from ..claims.page import write_page
+    from ..claims.verdicts import keep, require_verdicts
 
+    if record is not None:
+        require_verdicts(record)
+        if scale == "smoke":
+            raise ValueError("--record keeps verdicts, and --scale smoke is not judged; give --scale laptop or full")
     claim: Claim = known.load()(data)
     folder = folder or Path("runs/claims") / claim.study
     prepare(1)
@@ -70,6 +77,8 @@ def run(
         print(f"stopped; {KEPT}", file=sys.stderr)
         return 128 + stop.number
     page = write_page(folder / scale)
+    if record is not None:
+        keep(result, record)
     if as_json:
         print(json.dumps(result.as_json(), indent=2))
     else:
