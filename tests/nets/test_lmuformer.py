@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor
 
 from mnesis.core.laws import check
@@ -15,6 +17,8 @@ from mnesis.core.state import nbytes
 from mnesis.nets import LanguageModel
 from mnesis.nets.lmuformer import LMUFormer
 from mnesis.ops.spiking import Spike, leaky_integrate_and_fire
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "lmuformer.safetensors"
 
 
 def draw(*shape: int) -> Tensor:
@@ -74,6 +78,44 @@ def test_a_layer_unit_by_unit(form, spiking) -> None:
         assert all(0.02 < group.mean() < 0.9 for group in spikes.split((6, 12, 6, 10), -1))
 
 
+def ours(golden: dict[str, Tensor], folder: str, layer: int, spiking: bool) -> dict[str, Tensor]:
+    """One published layer's weights, or their gradients, by name and layout here; convolutions there are of width 1."""
+    linear = {"attn.lmu.W_u": "unit.input", "attn.lmu.W_h": "unit.output", "attn.proj_conv": "projection"}
+    linear |= {"mlp.fc1_conv": "rise", "mlp.fc2_conv": "fall"}
+    norms = ["attn.proj_bn", "mlp.fc1_bn", "mlp.fc2_bn"]
+    norms = ["attn.prev_bn", "attn.lmu.bn_m", "attn.lmu.bn_h", *norms] if spiking else norms
+    names = linear | {norm: f"norms.{index}" for index, norm in enumerate(norms)}
+    found = {}
+    for name, part in names.items():
+        for kind in ("weight", "bias"):
+            value = golden[f"{folder}{layer}.{name}.{kind}"]
+            found[f"{part}.{kind}"] = value.squeeze(-1) if value.ndim == 3 else value
+    return found
+
+
+@pytest.mark.parametrize("form", LMUFormer.forms)
+@pytest.mark.parametrize("case", ["plain", "spiking"])
+def test_golden(form, case) -> None:
+    golden, spiking = load_file(GOLDEN), case == "spiking"
+    memory = LMUFormer(6, hidden=10, window=8.0, spiking=spiking, surrogate="sigmoid", form=form, chunk=5).double()
+    for index, layer in enumerate(memory.layers):
+        layer.load_state_dict(ours(golden, f"weight/{case}/", index, spiking))
+    x, expected = golden[f"input/{case}/x"].requires_grad_(), golden[f"output/{case}/y"]
+    y, _ = memory(x)
+    assert (y - expected).abs().max() < 1e-10
+    first, middle = memory(x[:, :7])
+    assert (torch.cat([first, memory(x[:, 7:], middle)[0]], 1) - expected).abs().max() < 1e-10
+    gradients = {"x": golden[f"gradient/{case}/x"]}
+    for index in range(2):
+        own = ours(golden, f"gradient/{case}/", index, spiking)
+        gradients |= {f"layers.{index}.{name}": value for name, value in own.items()}
+    wanted = {"x": x, **dict(memory.named_parameters())}
+    assert gradients.keys() == wanted.keys()
+    found = torch.autograd.grad(y.square().sum(), tuple(wanted.values()))
+    for name, gradient in zip(wanted, found, strict=True):
+        assert (gradient - gradients[name]).abs().max() < 1e-10 * gradients[name].abs().max().clamp_min(1), name
+
+
 @pytest.mark.usefixtures("without_type_checks")
 def test_spikes_obey_the_laws_in_float64() -> None:
     laws = ("cuts", "remembers", "causality", "resets", "rows", "forms", "saved", "dtypes")
@@ -98,9 +140,10 @@ def test_neurons() -> None:
     assert quiet.grad is not None
     assert quiet.grad.flatten().tolist() == [0.25, 0.5]
     v = torch.tensor([-1.0, 0.0, 0.5], requires_grad=True)
-    Spike.apply(v, 2.0).sum().backward()
-    assert v.grad is not None
-    assert torch.allclose(v.grad, 1 / (1 + (math.pi * v.detach()).square()))
+    surrogates = {"arctangent": (math.pi * v).arctan() / math.pi, "sigmoid": (4 * v).sigmoid()}
+    for name, smooth in surrogates.items():
+        (found,) = torch.autograd.grad(Spike.apply(v, name).sum(), v)
+        assert torch.allclose(found, torch.autograd.grad(smooth.sum(), v)[0])
 
 
 def test_state_sizes_and_language_model() -> None:

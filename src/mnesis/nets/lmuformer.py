@@ -13,7 +13,7 @@ from ..core.memory import Memory
 from ..core.record import record
 from ..memories.in_forms import switched
 from ..memories.linear.parallel_lmu import ParallelLMU, ParallelLMUState, Polynomials
-from ..ops.spiking import leaky_integrate_and_fire
+from ..ops.spiking import Surrogate, leaky_integrate_and_fire
 
 EARLY = 0.5
 """Threshold of a layer's first neurons, which the authors found better than 1."""
@@ -45,8 +45,19 @@ class SpikingUnit(nn.Module):
 class LMUFormerLayer(nn.Module):
     """x + norm(linear(LMU(x))), and then as much of an MLP; see :class:`LMUFormer`."""
 
-    def __init__(self, dim: int, *, hidden: int, window: float, spiking: bool, form: str, chunk: int | None) -> None:
+    def __init__(
+        self,
+        dim: int,
+        *,
+        hidden: int,
+        window: float,
+        spiking: bool,
+        surrogate: Surrogate,
+        form: str,
+        chunk: int | None,
+    ) -> None:
         super().__init__()
+        self.surrogate = surrogate
         order = 2 * dim if spiking else dim
         unit = SpikingUnit if spiking else ParallelLMU
         self.unit = unit(dim, order=order, window=window, form=form, chunk=chunk)
@@ -76,15 +87,26 @@ class LMUFormerLayer(nn.Module):
         """The same from spikes alone: every linear map reads nothing else."""
         membranes, narrow = list(state.membranes), x.dtype
         heard_norm, kept_norm, unit_norm, out_norm, *mlp_norms = self.norms
-        heard = _fire(heard_norm(x), membranes, EARLY).to(narrow)
-        m, memory = _remember(self.memory, _fire(self.unit.input(heard), membranes), state.memory, step)
-        kept = _fire(kept_norm(m.to(narrow)), membranes).to(narrow)
-        y = _fire(unit_norm(self.unit.output(torch.cat([kept, heard], -1))), membranes).to(narrow)
+        heard = self._fire(heard_norm(x), membranes, EARLY).to(narrow)
+        m, memory = _remember(self.memory, self._fire(self.unit.input(heard), membranes), state.memory, step)
+        kept = self._fire(kept_norm(m.to(narrow)), membranes).to(narrow)
+        y = self._fire(unit_norm(self.unit.output(torch.cat([kept, heard], -1))), membranes).to(narrow)
         x = x + out_norm(self.projection(y))
-        first = _fire(mlp_norms[0](x), membranes).to(narrow)
-        h = _fire(mlp_norms[1](self.rise(first)), membranes).to(narrow)
+        first = self._fire(mlp_norms[0](x), membranes).to(narrow)
+        h = self._fire(mlp_norms[1](self.rise(first)), membranes).to(narrow)
         record("lmuformer/spikes", torch.cat([heard, kept, y, h], -1))
         return x + self.fall(h), LayerState(memory, tuple(membranes))
+
+    def _fire(
+        self, heard: Float[Tensor, "B T N"], membranes: list[Tensor], threshold: float = 1.0
+    ) -> Float[Tensor, "B T N"]:
+        """Spikes of the neurons whose membrane comes first of ``membranes``; what becomes of it is put last."""
+        before = membranes.pop(0)
+        spikes, after = leaky_integrate_and_fire(
+            heard.to(before.dtype), before, threshold=threshold, surrogate=self.surrogate
+        )
+        membranes.append(after)
+        return spikes
 
 
 def _remember(
@@ -94,14 +116,6 @@ def _remember(
         return memory(x, state, phase=0)
     y, state = memory(x.squeeze(1), state, step=True)
     return y.unsqueeze(1), state
-
-
-def _fire(heard: Float[Tensor, "B T N"], membranes: list[Tensor], threshold: float = 1.0) -> Float[Tensor, "B T N"]:
-    """Spikes of the neurons whose membrane comes first of ``membranes``; what becomes of it is put last."""
-    before = membranes.pop(0)
-    spikes, after = leaky_integrate_and_fire(heard.to(before.dtype), before, threshold=threshold)
-    membranes.append(after)
-    return spikes
 
 
 class LMUFormer(Memory[tuple[LayerState, ...]]):
@@ -116,7 +130,9 @@ class LMUFormer(Memory[tuple[LayerState, ...]]):
 
     Ours: the paper normalises every channel over rows and time, which lets a row see others and the future while it
     trains; here each unit is normalised over its channels, and the one signal, which is a channel alone, not at all.
-    The paper's convolutions before the first layer, which shorten the input, are a matter of the input.
+    The paper's convolutions before the first layer, which shorten the input, are a matter of the input. Gradients pass
+    through a spike as through an arctangent of slope 1; in the authors' code (zeyuliu1037/LMUFormer) as through
+    sigmoid(4 v), spikingjelly's default, which ``surrogate="sigmoid"`` takes.
 
     Measured: with spikes the one signal of a layer is silent at the start, and training wakes it; without, its ReLU may
     be dead from the start where inputs take few values.
@@ -128,6 +144,7 @@ class LMUFormer(Memory[tuple[LayerState, ...]]):
         window: units that the units of memory span; 128 in the paper.
         spiking: with spiking neurons. What is near a threshold may fall to either side of it: outputs of other cuts
             are the same to the last digit in float64, while in float32 a spike may now and then differ.
+        surrogate: of spiking neurons, what gradients pass through, "arctangent" or "sigmoid" (the authors').
         form: how the units of memory are computed: "naive" unit by unit, "chunk" by chunks, "parallel" by one
             convolution (FFT).
         chunk: units in a chunk; changes speed, not results.
@@ -146,13 +163,22 @@ class LMUFormer(Memory[tuple[LayerState, ...]]):
         hidden: int | None = None,
         window: float = 128.0,
         spiking: bool = False,
+        surrogate: Surrogate = "arctangent",
         form: str = "chunk",
         chunk: int | None = None,
     ) -> None:
         super().__init__()
         self.dim, self.form = dim, form
         self.layers = nn.ModuleList(
-            LMUFormerLayer(dim, hidden=hidden or 4 * dim, window=window, spiking=spiking, form=form, chunk=chunk)
+            LMUFormerLayer(
+                dim,
+                hidden=hidden or 4 * dim,
+                window=window,
+                spiking=spiking,
+                surrogate=surrogate,
+                form=form,
+                chunk=chunk,
+            )
             for _ in range(layers)
         )
 
