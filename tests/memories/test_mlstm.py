@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor
 
 from mnesis.core.record import recording
 from mnesis.core.state import nbytes
 from mnesis.memories.linear.mlstm import MLSTM
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "mlstm_layer.safetensors"
+NAMES = {"q": "query", "k": "key", "v": "value", "ogate_preact": "gate", "out_proj": "output"}
+NAMES |= {"igate_preact": "input_gate", "fgate_preact": "forget_gate"}
 
 
 def draw(*shape: int) -> Tensor:
@@ -54,6 +61,47 @@ def test_the_layer(form, cap) -> None:
     y, _ = memory(x)
     for row in range(2):
         assert (y[row] - written_out(memory, x[row])).abs().max() < 1e-4  # the small term beside |n . q|
+
+
+def ours(golden: dict[str, Tensor], folder: str) -> dict[str, Tensor]:
+    """Published weights, or their gradients, by name and layout here."""
+    found = {}
+    for name, value in golden.items():
+        part, _, kind = name.removeprefix(folder).rpartition(".")
+        if name.startswith(folder) and part == "multihead_norm":
+            found["scale"] = value.unflatten(0, (3, -1))
+        elif name.startswith(folder) and part:
+            found[f"{NAMES[part]}.{kind}"] = value
+    return found
+
+
+@pytest.mark.parametrize("form", MLSTM.forms)
+def test_golden_layer(form) -> None:
+    golden = load_file(GOLDEN)
+    memory = MLSTM(12, heads=3, form=form, chunk=5).double()
+    memory.load_state_dict(ours(golden, "weight/"))
+
+    def holds(found: Tensor, expected: Tensor, tolerance: float = 1e-10) -> bool:
+        return bool((found - expected).detach().abs().max() < tolerance * expected.abs().max().clamp_min(1))
+
+    x = golden["input/x"].requires_grad_()
+    y, state = memory(x)
+    after, last = memory(golden["input/carried/x"], state)
+    assert holds(y, golden["output/y"])
+    assert holds(after, golden["output/carried/y"])
+    first, middle = memory(x[:, :7])
+    assert holds(torch.cat([first, memory(x[:, 7:], middle)[0]], 1), golden["output/y"])
+    for held, folder in ((state, "state"), (last, "state/carried")):
+        expected = torch.cat([golden[f"{folder}/matrix"], golden[f"{folder}/normaliser"][..., None]], -1)
+        assert holds(held.matrix * memory.width**0.5, expected)  # their kernels scale queries instead of keys
+        assert holds(held.maximum, golden[f"{folder}/maximum"].squeeze(-1))
+    wanted = {"x": x, **dict(memory.named_parameters())}
+    gradients = ours(golden, "gradient/") | {"x": golden["gradient/x"]}
+    assert gradients.keys() == wanted.keys()
+    found = torch.autograd.grad(y.square().sum(), tuple(wanted.values()))
+    for name, gradient in zip(wanted, found, strict=True):
+        # The maximum starts at 0 there, which the small term beside the first units' denominators can tell.
+        assert holds(gradient, gradients[name], 1e-9), name
 
 
 @pytest.mark.parametrize("form", MLSTM.forms)
