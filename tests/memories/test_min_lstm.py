@@ -13,6 +13,8 @@ from mnesis.core.record import recording
 from mnesis.core.state import nbytes
 from mnesis.memories.linear.min_lstm import MinLSTM, MinLSTMState
 
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+
 every_form = pytest.mark.parametrize("form", MinLSTM.forms)
 
 
@@ -48,9 +50,9 @@ def test_the_layer(form, candidate, normalised) -> None:
         assert (y[row] - written_out(memory, x[row], candidate)).abs().max() < 1e-12
 
 
-def published(form: str) -> tuple[MinLSTM, dict[str, Tensor]]:
-    """With the weights of the published code, which has no biases there."""
-    golden = load_file(Path(__file__).resolve().parents[1] / "golden" / "minlstm.safetensors")
+def of_the_community(form: str) -> tuple[MinLSTM, dict[str, Tensor]]:
+    """With the weights of a community's code, which has no biases there."""
+    golden = load_file(GOLDEN / "minlstm.safetensors")
     memory = MinLSTM(5, expansion=1.6, form=form, chunk=5).double()
     with torch.no_grad():
         for name, layer in memory.named_children():
@@ -61,7 +63,7 @@ def published(form: str) -> tuple[MinLSTM, dict[str, Tensor]]:
 
 @every_form
 def test_golden(form) -> None:
-    memory, golden = published(form)
+    memory, golden = of_the_community(form)
     x = golden["input/plain/x"].requires_grad_()
     y, state = memory(x)
     assert (y - golden["output/plain/y"]).abs().max() < 1e-9
@@ -77,11 +79,46 @@ def test_golden(form) -> None:
 @every_form
 def test_golden_from_a_carried_state(form) -> None:
     """The published steps, which its scan does not follow: that takes the carried h for a candidate."""
-    memory, golden = published(form)
+    memory, golden = of_the_community(form)
     y, state = memory(golden["input/carried/x"], MinLSTMState(golden["input/carried/hidden"]))
     assert (y - golden["output/carried/y"]).abs().max() < 1e-9
     assert (state.hidden - golden["state/carried/hidden"]).abs().max() < 1e-9
     assert (y - golden["output/carried/parallel"]).abs().max() > 0.1
+
+
+def weights_of_the_first_author(golden: dict[str, Tensor], folder: str) -> dict[str, Tensor]:
+    """Weights, or their gradients, by name here."""
+    parts = ("candidate", "forget_gate", "input_gate")
+    found = {f"output.{kind}": golden[f"{folder}/to_out.{kind}"] for kind in ("weight", "bias")}
+    for kind in ("weight", "bias"):
+        together = golden[f"{folder}/to_hidden_and_gate.{kind}"].chunk(len(parts))
+        found |= {f"{part}.{kind}": value for part, value in zip(parts, together, strict=True)}
+    return found
+
+
+@every_form
+@pytest.mark.parametrize("case", ["lstm", "lstm_unnormalised"])
+def test_golden_of_the_first_author(form, case) -> None:
+    """With biases, whole, cut, and on from a carried state."""
+    golden = load_file(GOLDEN / "minrnns.safetensors")
+    memory = MinLSTM(5, expansion=1.6, form=form, chunk=5, normalised=case == "lstm").double()
+    memory.load_state_dict(weights_of_the_first_author(golden, f"weight/{case}"))
+    x = golden[f"input/{case}/x"].requires_grad_()
+    y, state = memory(x)
+    assert (y - golden[f"output/{case}/y"]).abs().max() < 1e-11
+    assert (state.hidden - golden[f"state/{case}/hidden"]).abs().max() < 1e-11
+    first, middle = memory(x[:, :7])
+    assert (torch.cat([first, memory(x[:, 7:], middle)[0]], 1) - golden[f"output/{case}/y"]).abs().max() < 1e-11
+    expected = weights_of_the_first_author(golden, f"gradient/{case}") | {"x": golden[f"gradient/{case}/x"]}
+    wanted = {"x": x, **dict(memory.named_parameters())}
+    assert expected.keys() == wanted.keys()
+    found = torch.autograd.grad(y.square().sum() + state.hidden.square().sum(), tuple(wanted.values()))
+    for name, gradient in zip(wanted, found, strict=True):
+        assert (gradient - expected[name]).abs().max() < 1e-11 * expected[name].abs().max().clamp_min(1), name
+    carried = MinLSTMState(golden[f"input/{case}/carried/hidden"])
+    y, state = memory(golden[f"input/{case}/carried/x"], carried)
+    assert (y - golden[f"output/{case}/carried/y"]).abs().max() < 1e-11
+    assert (state.hidden - golden[f"state/{case}/carried/hidden"]).abs().max() < 1e-11
 
 
 @every_form
