@@ -16,6 +16,9 @@ from mnesis.memories.recurrent.slstm import SLSTM, SLSTMState, _step
 from mnesis.ops.exponential_gating import EMPTY
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "slstm.safetensors"
+CARRIED = ("hidden", "cell", "normaliser", "maximum")
+GATES = ("fgate", "igate", "zgate", "ogate")
+"""The published layer's projections in the order of i, f, z and o: the first two bear one another's names."""
 
 
 def close(found: Tensor, expected: Tensor) -> bool:
@@ -57,6 +60,64 @@ def test_golden_cell(case) -> None:
         assert close(found[2], golden["gradient/plain/bias"])
 
 
+def ours(golden: dict[str, Tensor], folder: str, heads: int) -> dict[str, Tensor]:
+    """The published layer's weights, or their gradients, by name and layout here."""
+    held = {name.removeprefix(folder): value for name, value in golden.items() if name.startswith(folder)}
+    found = {
+        "input": torch.stack([held[f"{gate}.weight"].mT for gate in GATES]),
+        "recurrent": held["slstm_cell._recurrent_kernel_"].unflatten(1, (4, -1)).permute(1, 0, 3, 2),
+        "bias": held["slstm_cell._bias_"].reshape(4, heads, -1),
+        "scale": held["group_norm.weight"].unflatten(0, (heads, -1)),
+    }
+    if "conv1d.conv.weight" in held:
+        found["convolution.weight"] = held["conv1d.conv.weight"][:, 0].flip(-1).mT
+        found["convolution.bias"] = held["conv1d.conv.bias"]
+    return found
+
+
+def published(case: str) -> tuple[SLSTM, dict[str, Tensor]]:
+    golden = load_file(GOLDEN.with_name("slstm_layer.safetensors"))
+    memory = SLSTM(8, heads=2, convolution=4 if case == "convolved" else None).double()
+    weights = ours(golden, f"weight/{case}/", 2)
+    memory.load_state_dict(weights | {"scale": 1 + weights["scale"]})  # theirs is a difference from 1
+    return memory, golden
+
+
+def holds(state: SLSTMState, golden: dict[str, Tensor], case: str) -> bool:
+    """Theirs has heads side by side."""
+    return all(close(getattr(state, name).flatten(1), golden[f"state/{case}/{name}"]) for name in CARRIED)
+
+
+@pytest.mark.parametrize("case", ["convolved", "plain"])
+def test_golden_layer(case) -> None:
+    memory, golden = published(case)
+    x = golden[f"input/{case}/x"].requires_grad_()
+    y, state = memory(x)
+    assert close(y, golden[f"output/{case}/y"])
+    assert holds(state, golden, case)
+    first, middle = memory(x[:, :5])
+    assert close(torch.cat([first, memory(x[:, 5:], middle)[0]], 1), golden[f"output/{case}/y"])
+    expected = ours(golden, f"gradient/{case}/", 2) | {"x": golden[f"gradient/{case}/x"]}
+    wanted = {"x": x, **dict(memory.named_parameters())}
+    assert expected.keys() == wanted.keys()
+    found = torch.autograd.grad(y.square().sum(), tuple(wanted.values()))
+    for name, gradient in zip(wanted, found, strict=True):
+        assert close(gradient, expected[name]), name
+    if case == "convolved":
+        assert close(state.tail, golden["state/convolved/tail"])
+
+
+def test_golden_layer_from_a_carried_state() -> None:
+    memory, golden = published("convolved")
+    state = SLSTMState(
+        *(golden[f"input/carried/{name}"].unflatten(-1, (2, 4)) for name in CARRIED), golden["input/carried/tail"]
+    )
+    y, state = memory(golden["input/carried/x"], state)
+    assert close(y, golden["output/carried/y"])
+    assert holds(state, golden, "carried")
+    assert close(state.tail, golden["state/carried/tail"])
+
+
 @pytest.mark.parametrize("convolution", [None, 3])
 def test_the_layer(convolution) -> None:
     """One row, unit by unit, without a maximum."""
@@ -86,6 +147,10 @@ def test_the_layer(convolution) -> None:
 
 
 def test_it_starts_as_published() -> None:
+    torch.manual_seed(0)
+    spread = SLSTM(256).input.detach()  # 65,536 entries: 1 % is four standard errors
+    assert all(float(gate.std()) == pytest.approx((2 / (5 * 256)) ** 0.5, rel=0.01) for gate in spread)
+    assert float(spread.mean().abs()) < 1e-3
     memory = SLSTM(32)
     assert not memory.recurrent.any()
     assert memory.bias[1, 0, 0] == 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import pytest
@@ -23,7 +24,16 @@ def blocks(stack: Stack) -> list[Block]:
     return [cast(Block, block) for block in stack.blocks]
 
 
-def written_out(stack: Stack, x: Tensor) -> Tensor:
+def rms_norm(x: Tensor, weight: Tensor) -> Tensor:
+    return x / (x.square().mean(-1, keepdim=True) + 1e-6).sqrt() * weight
+
+
+def layer_norm(x: Tensor, weight: Tensor) -> Tensor:
+    x = x - x.mean(-1, keepdim=True)
+    return x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt() * weight
+
+
+def written_out(stack: Stack, x: Tensor, norm: Callable[[Tensor, Tensor], Tensor] = rms_norm) -> Tensor:
     """From the memories alone."""
     for block in blocks(stack):
         x = x + block.memory(norm(x, block.memory_norm.weight))[0]
@@ -32,10 +42,6 @@ def written_out(stack: Stack, x: Tensor) -> Tensor:
             h, mlp = norm(x, block.mlp_norm.weight), block.mlp
             x = x + (F.gelu(h @ mlp.gate.weight.mT) * (h @ mlp.rise.weight.mT)) @ mlp.fall.weight.mT
     return norm(x, stack.final_norm.weight)
-
-
-def norm(x: Tensor, weight: Tensor) -> Tensor:
-    return x / (x.square().mean(-1, keepdim=True) + 1e-6).sqrt() * weight
 
 
 def draw(*shape: int) -> Tensor:
@@ -61,7 +67,7 @@ def test_xlstm() -> None:
     assert [block.mlp is None for block in blocks(xlstm)] == [True, False, True]
     assert blocks(xlstm)[1].mlp.rise.out_features == 16
     x = draw(2, 20, 12)
-    assert (xlstm(x)[0] - written_out(xlstm, x)).abs().max() < 1e-12
+    assert (xlstm(x)[0] - written_out(xlstm, x, layer_norm)).abs().max() < 1e-12
     with pytest.raises(ValueError, match=r"slstm_at=\[3\]: there are blocks 0 to 2"):
         XLSTM(12, layers=3, slstm_at=(3,))
 
@@ -83,11 +89,11 @@ def test_blocks_have_other_mlps(kind) -> None:
     torch.manual_seed(0)
     stack, x = Stack(6, memory="min-gru", depth=1, hidden=10, mlp=kind).double(), draw(1, 9, 6)
     block = blocks(stack)[0]
-    y = x + block.memory(norm(x, block.memory_norm.weight))[0]
+    y = x + block.memory(rms_norm(x, block.memory_norm.weight))[0]
     if kind:
         assert block.mlp_norm is not None
-        h, act = norm(y, block.mlp_norm.weight), F.gelu if kind == "geglu" else F.silu
+        h, act = rms_norm(y, block.mlp_norm.weight), F.gelu if kind == "geglu" else F.silu
         y = y + (act(h @ block.mlp.gate.weight.mT) * (h @ block.mlp.rise.weight.mT)) @ block.mlp.fall.weight.mT
-    assert (stack(x)[0] - norm(y, stack.final_norm.weight)).abs().max() < 1e-12
+    assert (stack(x)[0] - rms_norm(y, stack.final_norm.weight)).abs().max() < 1e-12
     with pytest.raises(ValueError, match="there is no MLP 'relu'; choose one of gelu, geglu, swiglu"):
         Stack(6, mlp="relu")

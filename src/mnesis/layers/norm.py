@@ -1,8 +1,11 @@
-"""Root mean square normalisation."""
+"""Normalisation of each unit over its channels."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -22,3 +25,28 @@ class RMSNorm(nn.RMSNorm):
         weight = self.weight
         weight = weight if weight.dtype == x.dtype else weight.to(x.dtype)
         return torch.rms_norm(x, self.normalized_shape, weight, self.eps)
+
+
+class LayerNorm(nn.LayerNorm):
+    """(x - mean(x)) / sqrt(variance(x) + 1e-5) * weight without a bias (Ba et al. 2016, arXiv 1607.06450).
+
+    Outputs are in the dtype of x.
+
+    Args:
+        dim: width of the last axis.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim, eps=1e-5, bias=False)
+
+    def forward(self, x: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
+        # Autocast computes it in float32, and what it returns would widen all that follows.
+        return F.layer_norm(x, self.normalized_shape, self.weight.to(x.dtype), None, self.eps).to(x.dtype)
+
+
+NormKind = Literal["rms", "layer"]
+
+
+def norm(kind: NormKind, dim: int) -> RMSNorm | LayerNorm:
+    """By name, without biases both: "rms" or "layer"."""
+    return RMSNorm(dim) if kind == "rms" else LayerNorm(dim)

@@ -14,7 +14,8 @@ from ..core.catalog import card, create_memory
 from ..core.memory import Memory
 from ..layers.mlp import MLP
 from ..layers.mlp import mlp as mlp_of
-from ..layers.norm import RMSNorm
+from ..layers.norm import NormKind
+from ..layers.norm import norm as norm_of
 from ..layers.short_convolution import ShortConvolution
 
 
@@ -34,6 +35,7 @@ class Block(Memory[BlockState]):
         hidden: width of the MLP; 4 dim if None.
         convolution: width of a causal convolution before the memory; None = without.
         mlp: its kind, "gelu", or gated, "geglu" or "swiglu", or the MLP itself; None = without one.
+        norm: kind of both norms, "rms" or "layer".
     """
 
     splits = True
@@ -46,12 +48,13 @@ class Block(Memory[BlockState]):
         hidden: int | None = None,
         convolution: int | None = None,
         mlp: str | MLP | None = "gelu",
+        norm: NormKind = "rms",
     ) -> None:
         super().__init__()
         if memory.dim is None:
             raise ValueError(f"{type(memory).__name__} has no width of its own, so no block can stand around it")
         self.dim, self.period, self.memory = memory.dim, memory.period, memory
-        self.memory_norm, self.mlp_norm = RMSNorm(self.dim), RMSNorm(self.dim) if mlp else None
+        self.memory_norm, self.mlp_norm = norm_of(norm, self.dim), norm_of(norm, self.dim) if mlp else None
         self.convolution = ShortConvolution(self.dim, convolution) if convolution else None
         self.mlp = mlp_of(mlp, self.dim, hidden=hidden) if isinstance(mlp, str) else mlp
 
@@ -118,6 +121,7 @@ class Stack(Memory[StackState]):
         convolution: width of a causal convolution before every memory; None = without.
         mlp: kind of the blocks' MLPs, "gelu", or gated, "geglu" or "swiglu"; None = without.
         options: further arguments of the named memories.
+        norm: kind of the norms, "rms" or "layer"; ready blocks keep their own.
     """
 
     splits = True
@@ -133,6 +137,7 @@ class Stack(Memory[StackState]):
         convolution: int | None = None,
         mlp: str | None = "gelu",
         options: Mapping[str, Any] | None = None,
+        norm: NormKind = "rms",
     ) -> None:
         super().__init__()
         chosen = (memory for _ in range(depth)) if isinstance(memory, str) else memory
@@ -140,9 +145,9 @@ class Stack(Memory[StackState]):
         built = [create_memory(m, dim=dim, **(options or {})) if isinstance(m, str) else m for m in chosen]
         if not built:
             raise ValueError("a stack of no blocks holds nothing; name at least one memory")
-        sizes: dict[str, Any] = {"hidden": hidden, "convolution": convolution, "mlp": mlp}
+        sizes: dict[str, Any] = {"hidden": hidden, "convolution": convolution, "mlp": mlp, "norm": norm}
         self.blocks = nn.ModuleList(m if isinstance(m, Block) else Block(m, **sizes) for m in built)
-        self.final_norm = RMSNorm(dim)
+        self.final_norm = norm_of(norm, dim)
         periods = [m.period for m in built if m.period is not None]
         self.period = math.lcm(*periods) if periods else None
 

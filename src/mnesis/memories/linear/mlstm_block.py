@@ -41,7 +41,8 @@ class MLSTMBlock(MemoryInForms[MLSTMBlockState]):
     float32, and E (convolution - 1) for the convolution. Observables: ``mlstm/kept`` (f) and ``mlstm/log_input``
     (log i), [B T H].
 
-    Ours: the down-projection starts with half of LeCun's deviation; the authors' depends on the depth of the network.
+    Ours: the down-projection starts with half of LeCun's deviation; the authors' depends on the depth of the network,
+    which :class:`~mnesis.nets.xlstm.XLSTM` knows and starts it by.
 
     Args:
         dim: width of inputs and outputs.

@@ -40,7 +40,8 @@ class SLSTM(Memory[SLSTMState]):
     block a head. i and f look at SiLU of a short convolution of the input. h is normalised head by head. As h feeds
     back through a nonlinearity there is one form only, unit by unit, which can track what linear recurrences cannot.
     State: 4 dim numbers a row in float32, and dim (convolution - 1) for the convolution. Observable: ``slstm/kept``
-    (f exp(m_{t-1} - m_t), the share of old cells), [B T H C].
+    (f exp(m_{t-1} - m_t), the share of old cells), [B T H C]. Starts as in the authors' first block, with recurrent
+    matrices of 0 (:meth:`start_at` has the forget biases of later blocks).
 
     Ours: the running maximum starts below any gate, so that a fresh row needs no case of its own. (The authors' code
     asks whether the whole batch is fresh.)
@@ -62,14 +63,23 @@ class SLSTM(Memory[SLSTMState]):
             )
         self.dim, self.heads, width = dim, heads, dim // heads
         self.convolution = ShortConvolution(dim, convolution, plain=True) if convolution else None
-        # i, f, z, o: gate, head, in, out.
-        self.input = nn.Parameter(torch.randn(4, heads, width, width) * (2 / (5 * width)) ** 0.5)
+        # i, f, z, o: gate, head, in, out. As the authors' blocks begin, by the width of all heads; their layer alone,
+        # which no block has reset, is sqrt(heads) wider.
+        self.input = nn.Parameter(torch.randn(4, heads, width, width) * (2 / (5 * dim)) ** 0.5)
         self.recurrent = nn.Parameter(torch.zeros(4, heads, width, width))
         self.bias = nn.Parameter(torch.zeros(4, heads, width))
-        with torch.no_grad():
-            # From what is kept for long to what is replaced at once, as the authors' first block starts.
-            self.bias[1] = 5 - 12 * torch.linspace(0, 1, width) ** 0.3
+        self.start_at(0.0)
         self.scale = nn.Parameter(torch.ones(heads, width))
+
+    def start_at(self, height: float) -> None:
+        """Set the forget biases as they start in a block, 0 = the first of a network and 1 = the last.
+
+        From what is kept for long, 5, to what is replaced at once, -7, within every head; the higher a block, the more
+        cells are kept.
+        """
+        with torch.no_grad():
+            share = torch.linspace(0, 1, self.bias.shape[-1], device=self.bias.device, dtype=self.bias.dtype)
+            self.bias[1] = 5 - 12 * share ** (0.3 + 1.3 * height)
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> SLSTMState:
         wide, sizes = torch.promote_types(dtype, torch.float32), (batch, *self.scale.shape)
