@@ -62,6 +62,20 @@ def test_the_layer(form, normalised, kind) -> None:
         assert (y[row] - expected).abs().max() < 1e-11 * expected.abs().max().clamp_min(1.0)
 
 
+@pytest.mark.parametrize("form", Bilinear.forms)
+@pytest.mark.parametrize("kind", TRANSITIONS)
+def test_gradients(form, kind) -> None:
+    """Of the layer and of what is written out."""
+    torch.manual_seed(0)
+    memory = Bilinear(4, hidden=6, transition=kind, form=form, chunk=4, **OPTIONS.get(kind, {})).double()
+    x = draw(1, 6, 4).requires_grad_()
+    wanted = (x, *memory.parameters())
+    found = torch.autograd.grad(memory(x)[0].square().sum(), wanted)
+    expected = torch.autograd.grad(written_out(memory, x[0]).square().sum(), wanted)
+    for gradient, other in zip(found, expected, strict=True):
+        assert (gradient - other).abs().max() < 1e-10 * other.abs().max().clamp_min(1.0)
+
+
 @pytest.mark.parametrize(
     "kind", [*(pytest.param(kind, marks=pytest.mark.slow) for kind in ("full", "factored")), "block"]
 )

@@ -17,16 +17,22 @@ every_form = pytest.mark.parametrize("form", GatedRNN.forms)
 def test_equations(form, output_gate) -> None:
     torch.manual_seed(0)
     memory = GatedRNN(5, neurons=7, output_gate=output_gate, form=form, chunk=6).double()
-    x = torch.randn(2, 20, 5, dtype=torch.float64)
+    x = torch.randn(2, 20, 5, dtype=torch.float64, requires_grad=True)
     y, state = memory(x)
-    h = torch.zeros(2, 7, dtype=torch.float64)
+    h, outputs = torch.zeros(2, 7, dtype=torch.float64), []
     for t in range(20):
-        h = memory.kept(torch.float64) * h + memory.input(x[:, t]) * memory.input_gate(x[:, t])
+        h = (-memory.nu.exp()).exp() * h + memory.input(x[:, t]) * memory.input_gate(x[:, t])
         o = memory.read_out(h)
         if memory.output_gate is not None:
             o = o * memory.output_gate(h)
-        assert (y[:, t] - memory.output(o)).abs().max() < 1e-12
+        outputs.append(memory.output(o))
+    expected = torch.stack(outputs, 1)
+    assert (y - expected).abs().max() < 1e-12
     assert (state.hidden - h).abs().max() < 1e-12
+    wanted = (x, *memory.parameters())
+    gradients = (torch.autograd.grad(output.square().sum(), wanted) for output in (y, expected))
+    for found, other in zip(*gradients, strict=True):
+        assert (found - other).abs().max() < 1e-11 * other.abs().max().clamp_min(1.0)
 
 
 @every_form

@@ -61,6 +61,17 @@ def test_the_layer(form, importance, forgetting) -> None:
     assert (y - memory.mamba(x)[0]).abs().max() > 1e-2
 
 
+@pytest.mark.parametrize("form", MemMamba.forms)
+def test_gradients(form) -> None:
+    """Of the layer and of what is written out."""
+    memory, x = build(form=form, chunk=7), draw(1, 20, 12).requires_grad_()
+    wanted = (x, *memory.parameters())
+    found = torch.autograd.grad(memory(x)[0].square().sum(), wanted)
+    expected = torch.autograd.grad(written_out(memory, x[0])[0].square().sum(), wanted)
+    for gradient, other in zip(found, expected, strict=True):
+        assert (gradient - other).abs().max() < 1e-10 * other.abs().max().clamp_min(1.0)
+
+
 @torch.no_grad()
 def test_an_early_note_is_found_where_little_else_is_noted() -> None:
     """Units below the threshold do not push it out."""

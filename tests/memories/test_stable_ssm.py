@@ -34,13 +34,19 @@ def test_the_layer(form, activation, parameterization) -> None:
     options = {"parameterization": parameterization, "activation": activation, "form": form}
     memory = StableSSM(5, states=8, chunk=7, **options).double()
     nn.init.uniform_(memory.decay, 0.2, 0.9)
-    x = draw(2, 30, 5)
+    x = draw(2, 30, 5).requires_grad_()
     y, _ = memory(x)
     bend = {"tanh": torch.tanh, "hardtanh": lambda h: h.clamp(-1, 1), "linear": lambda h: h}[activation]
-    h = torch.zeros(2, 8).double()
+    h, outputs = torch.zeros(2, 8).double(), []
     for t in range(30):
         h = mapped(memory.decay, parameterization) * h + x[:, t] @ memory.input.weight.T + memory.input.bias
-        assert (y[:, t] - bend(h) @ memory.output.weight.T).abs().max() < 1e-12
+        outputs.append(bend(h) @ memory.output.weight.T)
+    expected = torch.stack(outputs, 1)
+    assert (y - expected).abs().max() < 1e-12
+    wanted = (x, *memory.parameters())
+    gradients = (torch.autograd.grad(output.square().sum(), wanted) for output in (y, expected))
+    for found, other in zip(*gradients, strict=True):
+        assert (found - other).abs().max() < 1e-11 * other.abs().max().clamp_min(1.0)
 
 
 @every_parameterization

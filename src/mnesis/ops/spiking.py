@@ -11,7 +11,6 @@ from torch import Tensor
 
 from .transforms import apply
 
-
 Surrogate = Literal["arctangent", "sigmoid"]
 """What a spike is backwards: arctan(pi v) / pi + 1/2 (Fang et al. 2021, 2007.05785), or a sigmoid of 4 v."""
 

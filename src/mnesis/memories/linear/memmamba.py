@@ -41,9 +41,11 @@ class MemMamba(MemoryInForms[MemMambaState]):
     Mamba's, dim + slots summary numbers a row, and slots in float32. Observables: ``memmamba/importance`` (I) and
     ``memmamba/forgetting`` (J), [B T], and Mamba's.
 
-    The paper compares both scores with thresholds and does not say how such choices are learned; here what passes is
-    weighted by its score, so that both get gradients. Scores are linear where it leaves them open. Every few layers it
-    also reads pools of other layers, which a memory that stands in one block cannot see.
+    The formulas are second-hand: from reports of the paper and another's code after it, whose pool sees the future, not
+    read in the paper, of which no code is public. As reported, both scores are compared with thresholds, and how such
+    choices are learned is left open; here what passes is weighted by its score, so that both get gradients, and scores
+    are linear. What is reported beside it and missing here: every few layers the pools of other layers are read too,
+    which a memory that stands in one block cannot see, and a note of low priority, not the oldest, may give way.
 
     Args:
         dim: width of inputs and outputs.

@@ -37,9 +37,12 @@ class Lattice(Memory[LatticeState]):
     - "decoding", |v - sum_i k_i s_i|^2 / 2: h = v - sum_i k_i s_i;
     - "similarity", -v . sum_i k_i s_i: h = v.
 
-    That gamma is a sigmoid, that the first slots are learned, and how many there are, are choices made here: no code of
-    the paper's is public. Writes are not linear in the slots, so that there is one form only, unit by unit; the paper's
-    chunks hold slots fixed inside, an approximation. What stands around the recurrence is left to the block.
+    The formulas are second-hand: derived anew from the losses as others report them, not read in the paper, of which no
+    code is public. Of its three objectives the third is missing, "encoding", |k - (s_i . v)_i|^2 / 2 (h = v, written
+    with k_i - s_i . v in place of k_i), and so are its decay of old slots, slots of any length, and chunks that hold
+    slots fixed inside, an approximation. That gamma is a sigmoid, that the first slots are learned, and how many there
+    are, are choices made here. Writes are not linear in the slots, so that there is one form only, unit by unit. What
+    stands around the recurrence is left to the block.
     State: slots dim numbers a row in float32, and (2 heads slots + dim) (convolution - 1) for the convolution.
     Observable: ``lattice/step_size`` (gamma) [B T H].
 
