@@ -30,7 +30,7 @@ class RMSNorm(nn.RMSNorm):
 class LayerNorm(nn.LayerNorm):
     """(x - mean(x)) / sqrt(variance(x) + 1e-5) * weight without a bias (Ba et al. 2016, arXiv 1607.06450).
 
-    Outputs are in the dtype of x.
+    Outputs are in the dtype of the input, x.
 
     Args:
         dim: width of the last axis.
@@ -39,9 +39,10 @@ class LayerNorm(nn.LayerNorm):
     def __init__(self, dim: int) -> None:
         super().__init__(dim, eps=1e-5, bias=False)
 
-    def forward(self, x: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
+    def forward(self, input: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
         # Autocast computes it in float32, and what it returns would widen all that follows.
-        return F.layer_norm(x, self.normalized_shape, self.weight.to(x.dtype), None, self.eps).to(x.dtype)
+        weight = self.weight.to(input.dtype)
+        return F.layer_norm(input, self.normalized_shape, weight, None, self.eps).to(input.dtype)
 
 
 NormKind = Literal["rms", "layer"]

@@ -57,7 +57,7 @@ class LMUFormerLayer(nn.Module):
         chunk: int | None,
     ) -> None:
         super().__init__()
-        self.surrogate = surrogate
+        self.surrogate: Surrogate = surrogate
         order = 2 * dim if spiking else dim
         unit = SpikingUnit if spiking else ParallelLMU
         self.unit = unit(dim, order=order, window=window, form=form, chunk=chunk)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 from torch import nn
 
 from ..core.domain import Count
+from ..layers.mlp import GatedMLP
 from ..layers.norm import NormKind
 from ..memories.linear.mlstm_block import MLSTMBlock
 from ..memories.recurrent.slstm import SLSTM
@@ -66,9 +68,10 @@ class XLSTM(Stack):
                 cell = SLSTM(dim, heads=heads, convolution=convolution)
                 cell.start_at(layer / max(layers - 1, 1))
                 block = Block(cell, hidden=wide, mlp="geglu", norm=norm)
-                for into in (block.mlp.rise, block.mlp.gate):
+                mlp = cast(GatedMLP, block.mlp)
+                for into in (mlp.gate, mlp.rise):
                     nn.init.normal_(into.weight, std=(2 / (5 * dim)) ** 0.5)
-                nn.init.normal_(block.mlp.fall.weight, std=back)
+                nn.init.normal_(mlp.fall.weight, std=back)
             else:
                 inner = MLSTMBlock(dim, heads=heads, expansion=expansion, convolution=convolution, chunk=chunk)
                 nn.init.normal_(inner.output.weight, std=back)
