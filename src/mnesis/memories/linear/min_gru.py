@@ -25,7 +25,8 @@ class MinGRU(MemoryInForms[MinGRUState]):
 
     h_t = (1 - z_t) h_{t-1} + z_t c_t with the gate z = sigmoid(W_z x + b_z) and the candidate c = g(W_c x + b_c); the
     output is a projection of h, as in the authors' code (BorealisAI/minRNNs). The paper computes it in logarithms, for
-    which its g keeps candidates positive; here all stays in linear space, which takes any g and loses no digits.
+    which its g keeps candidates positive; here all stays in linear space, which takes any g and loses no digits. The
+    state starts from 0; the authors' option of a learned start g(h_0) (``use_init_hidden_state``) is left out.
     State: expansion dim numbers a row in float32. Observable: ``min_gru/update`` (z), [B T E].
 
     Args:

@@ -27,7 +27,8 @@ class MinLSTM(MemoryInForms[MinLSTMState]):
     h_t = f'_t h_{t-1} + i'_t c_t with f' = f / (f + i) and i' = i / (f + i), f = sigmoid(W_f x + b_f),
     i = sigmoid(W_i x + b_i) and the candidate c = g(W_c x + b_c); no cell beside h and no output gate. The output is a
     projection of h, as in the authors' code (BorealisAI/minRNNs). The paper computes it in logarithms, where a common
-    implementation takes a carried h for a candidate; here all stays in linear space, as its steps are written. State:
+    implementation takes a carried h for a candidate; here all stays in linear space, as its steps are written. The
+    state starts from 0; the authors' option of a learned start g(h_0) (``use_init_hidden_state``) is left out. State:
     expansion dim numbers a row in float32. Observables: ``min_lstm/kept`` (f') and ``min_lstm/write_strength`` (i'),
     [B T E].
 

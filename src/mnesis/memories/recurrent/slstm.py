@@ -41,7 +41,7 @@ class SLSTM(Memory[SLSTMState]):
     back through a nonlinearity there is one form only, unit by unit, which can track what linear recurrences cannot.
     State: 4 dim numbers a row in float32, and dim (convolution - 1) for the convolution. Observable: ``slstm/kept``
     (f exp(m_{t-1} - m_t), the share of old cells), [B T H C]. Starts as in the authors' first block, with recurrent
-    matrices of 0 (:meth:`start_at` has the forget biases of later blocks).
+    matrices of 0 (``start_at`` has the forget biases of later blocks).
 
     Ours: the running maximum starts below any gate, so that a fresh row needs no case of its own. (The authors' code
     asks whether the whole batch is fresh.)
