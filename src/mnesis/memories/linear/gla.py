@@ -16,7 +16,6 @@ from ...ops.gated_linear_attention import gated_linear_attention
 from ..in_forms import MemoryInForms
 
 NORMS = ("rms", "layer")
-EPSILON = 1e-5
 
 
 class GLAState(NamedTuple):
@@ -36,7 +35,8 @@ class GLA(MemoryInForms[GLAState]):
     dim (2 key_expansion + value_expansion) (convolution - 1) for the convolution. Observable: ``gla/kept`` (a)
     [B T H K].
 
-    The paper does not scale queries. The authors' code does, which the norm cancels, and its output gate has no bias.
+    The paper does not scale queries. The authors' code multiplies them by K^-1/2, which the norm cancels up to epsilon:
+    what it reads with e, this layer reads with ``epsilon`` = K e. Its output gate has no bias.
 
     Args:
         dim: width of inputs and outputs.
@@ -46,6 +46,8 @@ class GLA(MemoryInForms[GLAState]):
         rank: of the projection that decays come from.
         temperature: of decays; the larger, the less a layer forgets at the start.
         norm: of what a head reads: "rms" as in the authors' code, "layer" as the paper writes it.
+        epsilon: what the norm adds to the mean square or variance: 1e-6 as in the authors' models; their layer by
+            itself, unless told, has 1e-5.
         convolution: width of a causal depthwise convolution with SiLU behind the projections, as the authors' code
             offers; None = without both, as in the paper.
         form: how a sequence is computed: "naive" unit by unit, "chunk" by matrix products, "parallel" as attention.
@@ -68,6 +70,7 @@ class GLA(MemoryInForms[GLAState]):
         rank: int = 16,
         temperature: Positive = 16.0,
         norm: str = "rms",
+        epsilon: Positive = 1e-6,
         convolution: int | None = None,
         form: str = "chunk",
         chunk: int | None = None,
@@ -81,7 +84,7 @@ class GLA(MemoryInForms[GLAState]):
             )
         if norm not in NORMS:
             raise ValueError(f"GLA has no norm {norm!r}; choose one of {', '.join(NORMS)}")
-        self.heads, self.temperature, self.norm = heads, temperature, norm
+        self.heads, self.temperature, self.norm, self.epsilon = heads, temperature, norm, epsilon
         self.query_key_value = QueryKeyValue(
             dim,
             heads=heads,
@@ -113,5 +116,5 @@ class GLA(MemoryInForms[GLAState]):
 
     def _normalised(self, y: Float[Tensor, "B T H V"]) -> Float[Tensor, "B T H V"]:
         if self.norm == "layer":
-            return F.layer_norm(y, y.shape[-1:], eps=EPSILON)
-        return F.rms_norm(y, y.shape[-1:], eps=EPSILON)
+            return F.layer_norm(y, y.shape[-1:], eps=self.epsilon)
+        return F.rms_norm(y, y.shape[-1:], eps=self.epsilon)

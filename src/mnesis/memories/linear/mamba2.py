@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...core.record import record
 from ...layers.short_convolution import ShortConvolution
-from ...layers.time_step import initial_time_step
+from ...layers.time_step import initial_log_rate, initial_time_step
 from ...ops.gated_linear_attention import gated_linear_attention
 from ..in_forms import MemoryInForms
 
@@ -78,7 +78,7 @@ class Mamba2(MemoryInForms[Mamba2State]):
         self.input = nn.Linear(dim, channels + sum(self.sizes) + self.heads, bias=False)
         self.convolution = ShortConvolution(sum(self.sizes), convolution, plain=True)
         self.time_step = nn.Parameter(initial_time_step(self.heads))
-        self.log_rate = nn.Parameter(torch.empty(self.heads).uniform_(1, 16).log())
+        self.log_rate = nn.Parameter(initial_log_rate(self.heads, slowest=1.0))
         self.skip = nn.Parameter(torch.ones(self.heads))
         self.norm = nn.Parameter(torch.ones(channels))
         self.output = nn.Linear(channels, dim, bias=False)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ...core.record import record
 from ...layers.norm import RMSNorm
 from ...layers.short_convolution import ShortConvolution
-from ...layers.time_step import initial_time_step
+from ...layers.time_step import initial_log_rate, initial_time_step
 from ...ops.delta_rule import delta_rule, unit_length
 from ..in_forms import MemoryInForms
 
@@ -35,6 +35,9 @@ class DeltaProduct(MemoryInForms[DeltaProductState]):
     are Gated DeltaNet's. With n = 1 it is DeltaNet, or Gated DeltaNet. State: heads width^2 expansion numbers a row in
     float32, and heads width (1 + writes (1 + expansion)) (convolution - 1) for the convolution. Observables:
     ``delta_product/write_strength`` (beta) [B T n H] and, where gated, ``delta_product/kept`` (alpha) [B T H].
+
+    As in the authors' code, rates A start between 0 and 16, where Mamba-2 has 1 to 16. The norm adds 1e-6, as their
+    models do (their layer by itself, unless told, 1e-5).
 
     Args:
         dim: width of inputs and outputs.
@@ -84,8 +87,7 @@ class DeltaProduct(MemoryInForms[DeltaProductState]):
         self.gate = nn.Linear(dim, values, bias=False) if gated else None
         self.decay = nn.Linear(dim, heads, bias=False) if gated else None
         if gated:
-            # As Mamba-2 begins: rates A from 1 to 16.
-            self.log_rate = nn.Parameter(torch.empty(heads).uniform_(1, 16).log())
+            self.log_rate = nn.Parameter(initial_log_rate(heads, slowest=0.0))
             self.time_step = nn.Parameter(initial_time_step(heads))
         self.norm = RMSNorm(width * expansion)
         self.output = nn.Linear(values, dim, bias=False)

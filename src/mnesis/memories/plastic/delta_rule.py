@@ -32,6 +32,9 @@ class DeltaRule(MemoryInForms[DeltaRuleState]):
     State: dim^2 / heads numbers a row in float32, and 3 dim (convolution - 1) for the convolution. Observable:
     ``delta_rule/write_strength`` [B T H].
 
+    The norm adds 1e-6, as the authors' models do (their layer by itself, unless told, 1e-5). It matters early on: where
+    heads still read little, their mean square is no larger than either.
+
     Args:
         dim: width of inputs and outputs.
         heads: matrices side by side.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ...core.record import record
 from ...layers.norm import RMSNorm
 from ...layers.query_key_value import QueryKeyValue
-from ...layers.time_step import initial_time_step
+from ...layers.time_step import initial_log_rate, initial_time_step
 from ...ops.delta_rule import delta_rule, unit_length
 from ..in_forms import MemoryInForms
 
@@ -29,10 +29,13 @@ class GatedDeltaRule(MemoryInForms[GatedDeltaRuleState]):
     """Gated DeltaNet (Yang et al. 2024, arXiv 2412.06464).
 
     Each head keeps S_t = alpha S_{t-1} + beta k (v - alpha S_{t-1}^T k)^T and reads S^T q: it first forgets, then
-    corrects. alpha = exp(-exp(A) softplus(W_a x + b)) as in Mamba-2, beta = sigmoid(W_b x); queries and keys have unit
+    corrects. alpha = exp(-A softplus(W_a x + b)) as in Mamba-2, beta = sigmoid(W_b x); queries and keys have unit
     length. What a head reads is normalised and gated with silu(W_g x). State: heads width^2 expansion numbers a row in
     float32, and heads width (2 + expansion) (convolution - 1) for the convolution. Observables:
     ``gated_delta_rule/kept`` (alpha) and ``gated_delta_rule/write_strength`` (beta), [B T H].
+
+    As in the authors' code, rates A start between 0 and 16, where Mamba-2 has 1 to 16. The norm adds 1e-6, as their
+    models do (their layer by itself, unless told, 1e-5).
 
     Args:
         dim: width of inputs and outputs.
@@ -74,8 +77,7 @@ class GatedDeltaRule(MemoryInForms[GatedDeltaRuleState]):
             activation=F.silu,
         )
         self.strength, self.decay = nn.Linear(dim, heads, bias=False), nn.Linear(dim, heads, bias=False)
-        # As Mamba-2 begins: rates A from 1 to 16.
-        self.log_rate = nn.Parameter(torch.empty(heads).uniform_(1, 16).log())
+        self.log_rate = nn.Parameter(initial_log_rate(heads, slowest=0.0))
         self.time_step = nn.Parameter(initial_time_step(heads))
         self.gate = nn.Linear(dim, heads * width * expansion, bias=False)
         self.norm = RMSNorm(width * expansion)

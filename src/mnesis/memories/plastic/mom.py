@@ -13,7 +13,7 @@ from ...core.domain import Positive
 from ...core.record import record
 from ...layers.norm import RMSNorm
 from ...layers.short_convolution import ShortConvolution
-from ...layers.time_step import initial_time_step
+from ...layers.time_step import initial_log_rate, initial_time_step
 from ...layers.wide_linear import WideLinear
 from ...ops.delta_rule import delta_rule, unit_length
 from ...ops.precision import without_autocast
@@ -42,6 +42,9 @@ class MoM(MemoryInForms[MoMState]):
     Of each memory the units that chose it run side by side, packed. The convolution runs over those too, as in the
     authors' code, one for all memories; in training that code lets it reach across memories and rows, and so into the
     future, which ours never does. Choices are made in float32 or wider, lest rounding flips them.
+
+    As in the authors' code, rates A start between 0 and 16, where Mamba-2 has 1 to 16. The norm adds 1e-6, as their
+    models do (their layer by itself, unless told, 1e-5).
 
     Args:
         dim: width of inputs and outputs.
@@ -94,8 +97,7 @@ class MoM(MemoryInForms[MoMState]):
         self.key_value = nn.Linear(dim, self.count * sum(self.sizes[1:]), bias=False)
         self.strength, self.decay = (nn.Linear(dim, self.count * heads, bias=False) for _ in range(2))
         self.convolution = ShortConvolution(sum(self.sizes), convolution) if convolution else None
-        # As Mamba-2 begins: rates A from 1 to 16.
-        self.log_rate = nn.Parameter(torch.empty(heads).uniform_(1, 16).log())
+        self.log_rate = nn.Parameter(initial_log_rate(heads, slowest=0.0))
         self.time_step = nn.Parameter(initial_time_step(heads))
         self.gate = nn.Linear(dim, self.sizes[2], bias=False)
         self.norm = RMSNorm(self.value_width)
