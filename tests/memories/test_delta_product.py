@@ -16,6 +16,8 @@ from mnesis.memories.plastic.delta_product import DeltaProduct
 from mnesis.memories.plastic.delta_rule import DeltaRule
 from mnesis.ops.delta_rule import delta_rule
 
+from .fla_layers import agrees
+
 every_form = pytest.mark.parametrize("form", DeltaProduct.forms)
 
 
@@ -95,6 +97,15 @@ def test_golden(form, case, writes) -> None:
         for name, found in zip(parts, gradients, strict=True):
             expected = golden[f"gradient/plain/{name}"]
             assert (found - expected).abs().max() < 1e-5 * expected.abs().max().clamp_min(1.0)
+
+
+@every_form
+@pytest.mark.parametrize("gated", [False, True])
+@pytest.mark.parametrize("writes", [1, 2, 3])
+def test_golden_layer(form, gated, writes) -> None:
+    options = {"writes": writes, "gated": gated, "negative_eigenvalues": writes > 1, "convolution": 3}
+    memory = DeltaProduct(6, heads=2, width=3, **options, form=form, chunk=4)
+    agrees(memory, "delta_product_layer", f"{'gated' if gated else 'plain'}_{writes}")
 
 
 def test_with_one_write_it_is_the_delta_rule() -> None:

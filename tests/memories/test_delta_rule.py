@@ -10,6 +10,8 @@ from mnesis.core.record import recording
 from mnesis.core.state import nbytes
 from mnesis.memories.plastic.delta_rule import DeltaRule
 
+from .fla_layers import agrees
+
 
 def draw(*shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -53,6 +55,15 @@ def test_the_layer(form, convolution, negative_eigenvalues) -> None:
     for row in range(2):
         expected = written_out(memory, x[row], 2.0 if negative_eigenvalues else 1.0)
         assert (y[row] - expected).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("form", DeltaRule.forms)
+@pytest.mark.parametrize(
+    ("case", "options"), [("plain", {"convolution": 3}), ("doubled", {"convolution": None, "negative_eigenvalues": True})]
+)
+def test_golden_layer(form, case, options) -> None:
+    memory = DeltaRule(6, heads=2, **options, form=form, chunk=4)
+    agrees(memory, "delta_rule_layer", case, "query_key_value.")
 
 
 @pytest.mark.parametrize("convolution", [None, 4])

@@ -8,6 +8,8 @@ import torch
 from mnesis.memories.reservoir.echo_state import EchoState
 from mnesis.tasks.signals.memory_capacity import MemoryCapacity, capacity
 
+from .golden_arrays import close, golden, in_pieces, under
+
 
 def make(dim: int = 6, **options) -> EchoState:
     torch.manual_seed(0)
@@ -24,6 +26,18 @@ def test_equation(options) -> None:
         units = (1 - leak) * units + leak * (drive if "activation" in options else drive.tanh())
         assert (y[:, t] - units).abs().max() < 1e-14
     assert torch.equal(state.units, y[:, -1])
+
+
+@pytest.mark.parametrize("activation", ["tanh", "linear"])
+@pytest.mark.parametrize("leak", [1.0, 0.3])
+def test_golden(activation, leak) -> None:
+    arrays, memory = golden("echo_state"), make(5, leak=leak, activation=activation)
+    memory.load_state_dict(under("weight", arrays))
+    expected = arrays[f"output/{'identity' if activation == 'linear' else 'tanh'}_{leak}/y"]
+    y, state = memory(arrays["input/x"])
+    close("y", y, expected, 1e-14)
+    close("state", state.units, expected[:, -1], 1e-14)
+    close("y in pieces", in_pieces(memory, arrays["input/x"], 7, 1)[0], expected, 1e-14)
 
 
 @pytest.mark.parametrize("density", [1.0, 0.2])

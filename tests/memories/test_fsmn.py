@@ -11,6 +11,8 @@ from mnesis.core.record import recording
 from mnesis.core.state import nbytes
 from mnesis.memories.convolution.fsmn import FSMN
 
+from .golden_arrays import close, golden, gradients_agree, in_pieces, under
+
 
 def draw(*shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -69,6 +71,59 @@ def test_the_module(width, order, layers, convolution) -> None:
     for row in range(2):
         expected = written_out(memory, x[row]).detach()
         assert (y[row] - expected).abs().max() < 1e-11 * max(1.0, float(expected.abs().max()))
+
+
+NAMES = {
+    "conv1.0": "bottleneck",
+    "conv2": "output",
+    "norm1": "norm",
+    "norm2": "last_norm",
+    "gated_fsmn.to_u.mdl.0": "memory.norm",
+    "gated_fsmn.to_u.mdl.1": "memory.linear",
+    "gated_fsmn.to_u.mdl.3.sequential.1.conv": "memory.convolution",
+    "gated_fsmn.to_v.mdl.0": "gate.norm",
+    "gated_fsmn.to_v.mdl.1": "gate.linear",
+    "gated_fsmn.to_v.mdl.3.sequential.1.conv": "gate.convolution",
+    "gated_fsmn.fsmn.linear": "hidden",
+    "gated_fsmn.fsmn.project": "project",
+    "gated_fsmn.fsmn.conv.conv1": "dense.0.filter",
+    "gated_fsmn.fsmn.conv.conv2": "dense.1.filter",
+    "gated_fsmn.fsmn.conv.norm1": "dense.0.norm",
+    "gated_fsmn.fsmn.conv.norm2": "dense.1.norm",
+}
+SLOPES = {"conv1.1.weight": "slope"} | {
+    f"gated_fsmn.fsmn.conv.prelu{i + 1}.weight": f"dense.{i}.slope" for i in range(2)
+}
+
+
+def official(arrays: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights or gradients of the authors' block under our names, of symmetric filters the taps that look back."""
+    own = {SLOPES[name]: part for name, part in arrays.items() if name in SLOPES}
+    for name, part in arrays.items():
+        where, _, kind = name.rpartition(".")
+        if where not in NAMES:
+            continue
+        if NAMES[where] in ("bottleneck", "output") and kind == "weight":
+            part = part[..., 0]
+        elif NAMES[where].endswith(".convolution"):
+            part = part[:, 0, :9].T.flip(0)
+        elif NAMES[where].endswith(".filter"):
+            part = part[:, :, :3, 0]
+        own[f"{NAMES[where]}.{kind}"] = part
+    return own
+
+
+def test_golden() -> None:
+    """The authors' block with taps of the future at 0, its sources in another order and its norms over channels."""
+    arrays, memory = golden("fsmn"), FSMN(6, width=4, order=3).double()
+    memory.load_state_dict(official(under("weight", arrays)))
+    x = arrays["input/x"].requires_grad_()
+    y, _ = memory(x)
+    close("y", y, arrays["output/y"])
+    close("y in pieces", in_pieces(memory, x, 7, 1, 1, 3)[0], arrays["output/y"])
+    gradients = under("gradient", arrays)
+    expected = {"x": gradients.pop("x"), **official(gradients)}
+    gradients_agree(y.square().sum(), {"x": x, **dict(memory.named_parameters())}, expected)
 
 
 def test_it_sees_a_window_and_nothing_before() -> None:

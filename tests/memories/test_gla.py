@@ -11,6 +11,8 @@ from mnesis.core.record import recording
 from mnesis.core.state import nbytes
 from mnesis.memories.linear.gla import GLA
 
+from .fla_layers import agrees
+
 
 def draw(*shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -56,6 +58,15 @@ def test_the_layer(form, convolution, norm) -> None:
     y, _ = memory(x)
     for row in range(2):
         assert (y[row] - written_out(memory, x[row])).abs().max() < 1e-11
+
+
+@pytest.mark.parametrize("form", GLA.forms)
+@pytest.mark.parametrize(("case", "options"), [("plain", {}), ("convolved", {"convolution": 3, "temperature": 2.0})])
+def test_golden_layer(form, case, options) -> None:
+    """Theirs scales queries by 2^-1/2, which a doubled epsilon makes up for, and has no bias in the output gate."""
+    memory = GLA(8, heads=2, rank=3, epsilon=2e-6, **options, form=form, chunk=4)
+    agrees(memory, "gla_layer", case, "query_key_value.", **{"gate.bias": torch.zeros(8).double()})
+    assert GLA(8).epsilon == 1e-6
 
 
 @pytest.mark.parametrize("form", GLA.forms)

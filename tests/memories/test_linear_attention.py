@@ -9,6 +9,8 @@ from torch import Tensor
 from mnesis.core.state import nbytes
 from mnesis.memories.linear.linear_attention import LinearAttention
 
+from .golden_arrays import close, golden, gradients_agree, in_pieces, under
+
 
 def draw(*shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -44,6 +46,32 @@ def test_the_layer(form, convolution) -> None:
     y, _ = memory(x)
     for row in range(2):
         assert (y[row] - written_out(memory, x[row])).abs().max() < 1e-12
+
+
+def official(arrays: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights or gradients of the authors' layer under our names."""
+    parts = [arrays[f"{part}_projection.weight"] for part in ("query", "key", "value")]
+    return {"query_key_value.projection.weight": torch.cat(parts), "output.weight": arrays["out_projection.weight"]}
+
+
+@pytest.mark.parametrize("form", LinearAttention.forms)
+def test_golden_layer(form) -> None:
+    """The authors' layer, its four biases 0."""
+    arrays, memory = golden("linear_attention_layer"), LinearAttention(6, heads=2, form=form, chunk=4).double()
+    memory.load_state_dict(official(under("weight", arrays)))
+    x = arrays["input/x"].requires_grad_()
+    y, state = memory(x)
+    close("y", y, arrays["output/y"])
+    gradients = under("gradient", arrays)
+    expected = {"x": gradients["x"], **official(gradients)}
+    gradients_agree(y.square().sum(), {"x": x, **dict(memory.named_parameters())}, expected)
+    pieces, carried = in_pieces(memory, x, 5, 1)
+    close("y in pieces", pieces, arrays["output/y"])
+    early, middle = memory(x[:, :9])
+    close("y of 9 units", early, arrays["output/y"][:, :9])
+    for found, when in ((state, ""), (carried, ""), (middle, ".8")):
+        held = [arrays[f"state/matrix{when}"], arrays[f"state/normaliser{when}"][..., None]]
+        close("matrix and normaliser", found.matrix, torch.cat(held, -1))
 
 
 @pytest.mark.parametrize("convolution", [None, 3])

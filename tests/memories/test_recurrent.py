@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,7 @@ from mnesis.memories.recurrent.gru import GRU
 from mnesis.memories.recurrent.lstm import LSTM
 
 CELLS = {Elman: nn.RNN, GRU: nn.GRU, LSTM: nn.LSTM}
+WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 every_cell = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.__name__)
 
 
@@ -65,11 +68,40 @@ def test_torch_module_with_the_same_weights(cell) -> None:
     with torch.no_grad():
         for parameter, weight in zip(module.parameters(), memory.weights(torch.float64), strict=True):
             parameter.copy_(weight)
-    y, state = memory(x)
+    y, state = memory(x.requires_grad_())
     expected, last = module(x)
+    last = last if isinstance(last, tuple) else (last,)
     assert torch.equal(y, expected)
-    for leaf, end in zip(state, last if isinstance(last, tuple) else (last,), strict=True):
+    for leaf, end in zip(state, last, strict=True):
         assert torch.equal(leaf, end[0])
+    ours = torch.autograd.grad(_loss(y, state), [x, *memory.parameters()])
+    theirs = torch.autograd.grad(_loss(expected, last), [x, *module.parameters()])
+    for found, gradient in zip(ours, theirs, strict=True):
+        assert torch.equal(found, gradient)
+
+
+def _loss(y: Tensor, state: Iterable[Tensor]) -> Tensor:
+    return y.square().sum() + sum(leaf.square().sum() for leaf in state)
+
+
+@every_cell
+def test_torch_module_from_a_carried_state(cell) -> None:
+    """In pieces and steps, behind the map that leads back to the width of the model."""
+    memory, x = make(cell, hidden=4), draw(2, 30, 5)
+    module = CELLS[cell](5, 4, batch_first=True).double()
+    module.load_state_dict(
+        {f"{name}_l0": weight for name, weight in zip(WEIGHTS, memory.weights(torch.float64), strict=True)}
+    )
+    start = [draw(2, 4) * scale for scale in (0.5, 2.0)][: 2 if cell is LSTM else 1]
+    own = memory.initial_state(2, device=x.device, dtype=x.dtype)
+    h, last = module(x, tuple(leaf[None] for leaf in start) if cell is LSTM else start[0][None])
+    first, state = memory(x[:, :7], type(own)(*start))
+    second, state = memory.step(x[:, 7], state)
+    third, state = memory(x[:, 8:], state)
+    y = torch.cat([first, second[:, None], third], 1)
+    assert (y - memory.output(h)).abs().max() < 1e-14
+    for leaf, end in zip(state, last if cell is LSTM else (last,), strict=True):
+        assert (leaf - end[0]).abs().max() < 1e-14
 
 
 @every_cell

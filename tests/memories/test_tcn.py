@@ -9,6 +9,8 @@ from torch import Tensor
 from mnesis.core.state import nbytes
 from mnesis.memories.convolution.tcn import TCN
 
+from .golden_arrays import close, golden, gradients_agree, in_pieces, under
+
 
 def draw(*shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -54,6 +56,36 @@ def test_the_network(channels, levels, kernel) -> None:
     for row in range(2):
         expected = written_out(memory, x[row]).detach()
         assert (y[row] - expected).abs().max() < 1e-11 * max(1.0, float(expected.abs().max()))
+
+
+def own_name(name: str) -> str:
+    """Where a parameter of the authors' network stands in ours."""
+    if name.startswith("linear."):
+        return name.replace("linear", "output")
+    level, part, kind = name.removeprefix("tcn.network.").split(".")
+    if part == "downsample":
+        return f"blocks.{level}.skip.{kind}"
+    apart = {"weight_g": "parametrizations.weight.original0", "weight_v": "parametrizations.weight.original1"}
+    return f"blocks.{level}.{'first' if part == 'conv1' else 'second'}.{apart.get(kind, kind)}"
+
+
+def official(arrays: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights or gradients under our names; a 1x1 convolution is a linear map."""
+    return {own_name(name): part[..., 0] if "downsample.weight" in name else part for name, part in arrays.items()}
+
+
+@pytest.mark.parametrize(("case", "dim", "channels"), [("wider", 5, 4), ("same", 4, None)])
+def test_golden(case, dim, channels) -> None:
+    """The authors' network with the linear map that they put behind it; gradients reach lengths and directions."""
+    arrays, memory = golden("tcn"), TCN(dim, channels=channels, levels=3, kernel=3).double()
+    memory.load_state_dict(official(under(f"weight/{case}", arrays)))
+    x = arrays[f"input/{case}/x"].requires_grad_()
+    y, _ = memory(x)
+    close("y", y, arrays[f"output/{case}/y"])
+    close("y in pieces", in_pieces(memory, x, 7, 1, 1, 3)[0], arrays[f"output/{case}/y"])
+    gradients = under(f"gradient/{case}", arrays)
+    expected = {"x": gradients.pop("x"), **official(gradients)}
+    gradients_agree(y.square().sum(), {"x": x, **dict(memory.named_parameters())}, expected)
 
 
 def test_it_sees_its_receptive_field_and_nothing_before() -> None:
