@@ -47,5 +47,3 @@ def gradients_agree(loss: Tensor, wanted: dict[str, Tensor], expected: dict[str,
 def under(prefix: str, arrays: dict[str, Tensor]) -> dict[str, Tensor]:
     """The arrays below PREFIX/, named without it."""
     return {name.removeprefix(f"{prefix}/"): part for name, part in arrays.items() if name.startswith(f"{prefix}/")}
-
-

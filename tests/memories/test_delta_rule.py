@@ -59,7 +59,8 @@ def test_the_layer(form, convolution, negative_eigenvalues) -> None:
 
 @pytest.mark.parametrize("form", DeltaRule.forms)
 @pytest.mark.parametrize(
-    ("case", "options"), [("plain", {"convolution": 3}), ("doubled", {"convolution": None, "negative_eigenvalues": True})]
+    ("case", "options"),
+    [("plain", {"convolution": 3}), ("doubled", {"convolution": None, "negative_eigenvalues": True})],
 )
 def test_golden_layer(form, case, options) -> None:
     memory = DeltaRule(6, heads=2, **options, form=form, chunk=4)

@@ -86,13 +86,13 @@ NAMES = {
     "gated_fsmn.to_v.mdl.3.sequential.1.conv": "gate.convolution",
     "gated_fsmn.fsmn.linear": "hidden",
     "gated_fsmn.fsmn.project": "project",
-    "gated_fsmn.fsmn.conv.conv1": "dense.0.filter",
-    "gated_fsmn.fsmn.conv.conv2": "dense.1.filter",
-    "gated_fsmn.fsmn.conv.norm1": "dense.0.norm",
-    "gated_fsmn.fsmn.conv.norm2": "dense.1.norm",
+} | {
+    f"gated_fsmn.fsmn.conv.{theirs}{layer + 1}": f"dense.{layer}.{ours}"
+    for layer in range(3)
+    for theirs, ours in (("conv", "filter"), ("norm", "norm"))
 }
 SLOPES = {"conv1.1.weight": "slope"} | {
-    f"gated_fsmn.fsmn.conv.prelu{i + 1}.weight": f"dense.{i}.slope" for i in range(2)
+    f"gated_fsmn.fsmn.conv.prelu{layer + 1}.weight": f"dense.{layer}.slope" for layer in range(3)
 }
 
 
@@ -115,7 +115,7 @@ def official(arrays: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def test_golden() -> None:
     """The authors' block with taps of the future at 0, its sources in another order and its norms over channels."""
-    arrays, memory = golden("fsmn"), FSMN(6, width=4, order=3).double()
+    arrays, memory = golden("fsmn"), FSMN(6, width=4, order=3, layers=3).double()
     memory.load_state_dict(official(under("weight", arrays)))
     x = arrays["input/x"].requires_grad_()
     y, _ = memory(x)

@@ -63,7 +63,8 @@ def test_the_layer(form, convolution, negative_eigenvalues) -> None:
 
 @pytest.mark.parametrize("form", GatedDeltaRule.forms)
 @pytest.mark.parametrize(
-    ("case", "options"), [("plain", {"convolution": 3}), ("doubled", {"convolution": None, "negative_eigenvalues": True})]
+    ("case", "options"),
+    [("plain", {"convolution": 3}), ("doubled", {"convolution": None, "negative_eigenvalues": True})],
 )
 def test_golden_layer(form, case, options) -> None:
     memory = GatedDeltaRule(6, heads=2, width=3, **options, form=form, chunk=4)
