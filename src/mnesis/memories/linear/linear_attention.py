@@ -32,8 +32,8 @@ class LinearAttention(MemoryInForms[LinearAttentionState]):
     phi = elu + 1. It forgets nothing: associations crowd one another once there are more than dim / heads. State:
     dim^2 / heads + dim numbers a row in float32, and 3 dim (convolution - 1) for the convolution.
 
-    As in the authors' code, 1e-6 is added to the denominator. Theirs has biases in its four linear maps, which the paper
-    does not write and which are left out here.
+    As in the authors' code, 1e-6 is added to the denominator. Its four linear maps have biases, which the paper does
+    not write and which are left out here.
 
     Args:
         dim: width of inputs and outputs.
