@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor
 
 from mnesis.core.record import recording
 from mnesis.core.state import nbytes
 from mnesis.memories.plastic.mom import MoM
+
+from .golden_arrays import close, golden, gradients_agree, in_pieces
 
 every_form = pytest.mark.parametrize("form", MoM.forms)
 
@@ -72,10 +71,10 @@ def test_the_layer(form, options) -> None:
         assert (y[row] - written_out(memory, x[row])).abs().max() < 1e-12
 
 
-def official(golden: dict[str, Tensor], kind: str) -> dict[str, Tensor]:
+def official(arrays: dict[str, Tensor], kind: str) -> dict[str, Tensor]:
     """Weights or gradients of the authors' layer under our names; their convolutions do not pass the input by."""
     names = [(f"{{}}_proj.{m}" if m < 4 else "shared_{}").format for m in range(5)]
-    found = lambda name: golden[f"{kind}/{name}.weight"]  # noqa: E731
+    found = lambda name: arrays[f"{kind}/{name}.weight"]  # noqa: E731
     convolution = torch.cat([found(f"{name}_conv1d") for name in "qkv"]).T.flip(0).clone()
     convolution[0] -= float(kind == "weight")
     return {
@@ -85,8 +84,8 @@ def official(golden: dict[str, Tensor], kind: str) -> dict[str, Tensor]:
         "strength.weight": torch.cat([found(name("b")) for name in names]),
         "decay.weight": torch.cat([found(name("a")) for name in names]),
         "convolution.weight": convolution,
-        "log_rate": golden[f"{kind}/A_log"],
-        "time_step": golden[f"{kind}/dt_bias"],
+        "log_rate": arrays[f"{kind}/A_log"],
+        "time_step": arrays[f"{kind}/dt_bias"],
         "gate.weight": found("g_proj"),
         "norm.weight": found("o_norm"),
         "output.weight": found("o_proj"),
@@ -96,20 +95,19 @@ def official(golden: dict[str, Tensor], kind: str) -> dict[str, Tensor]:
 @every_form
 def test_golden(form) -> None:
     """The authors' layer as it evaluates; as it trains, its convolution leaks from one memory and row into another."""
-    golden = load_file(Path(__file__).resolve().parents[1] / "golden" / "mom.safetensors")
-    memory = MoM(6, heads=2, width=4, expansion=1.5, form=form, chunk=5)
-    memory.load_state_dict(official(golden, "weight"))
-    memory.norm.eps = 1e-5  # that of their layer by itself, as it ran here; their models have ours, 1e-6
-    x = golden["input/plain/x"].requires_grad_()
+    arrays, memory = golden("mom"), MoM(6, heads=2, width=4, expansion=1.5, form=form, chunk=5).double()
+    memory.load_state_dict(official(arrays, "weight"))
+    x = arrays["input/plain/x"].requires_grad_()
     y, state = memory(x)
-    assert (y - golden["output/plain/y"]).abs().max() < 1e-5 * y.abs().max()
-    assert (memory(golden["input/training/x"])[0] - golden["output/evaluation/y"]).abs().max() < 1e-5 * y.abs().max()
-    expected = torch.cat([golden["state/plain/matrix"], golden["state/plain/shared"][:, None]], 1)
-    assert (state.matrix - expected).abs().max() < 1e-5
-    wanted = {"x": x, **dict(memory.named_parameters())}
-    expected = {"x": golden["gradient/plain/x"], **official(golden, "gradient/plain")}
-    for name, found in zip(wanted, torch.autograd.grad(y.square().sum(), list(wanted.values())), strict=True):
-        assert (found - expected[name]).abs().max() < 1e-5 * expected[name].abs().max(), name
+    close("y", y, arrays["output/plain/y"])
+    close("y of 66 units", memory(arrays["input/training/x"])[0], arrays["output/evaluation/y"])
+    held = torch.cat([arrays["state/plain/matrix"], arrays["state/plain/shared"][:, None]], 1)
+    close("matrix", state.matrix, held)
+    expected = {"x": arrays["gradient/plain/x"], **official(arrays, "gradient/plain")}
+    gradients_agree(y.square().sum(), {"x": x, **dict(memory.named_parameters())}, expected)
+    pieces, state = in_pieces(memory, x, 5, 1, 1)
+    close("y in pieces", pieces, arrays["output/plain/y"])
+    close("matrix after pieces", state.matrix, held)
 
 
 @every_form
