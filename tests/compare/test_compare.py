@@ -86,7 +86,7 @@ def test_a_cell_of_an_earlier_revision_is_stale(tmp_path, monkeypatch) -> None:
     made = found["made_by"]["memories"]["gru"]
     assert made["revision"] == 1
     assert made["options"] == {"dim": found["dim"], **_defaults(GRU)}, "defaults included"
-    raised = replace(card("memories", "gru"), revision=2)
+    raised = replace(card("memories", "gru"), earlier=({},))
     other = lambda kind, name: raised if name == "gru" else card(kind, name)  # noqa: E731
     monkeypatch.setattr(cells, "card", other)
     stale = "holds a cell made with revision 1 of gru, which is at 2: its figures are stale; --overwrite it, or give"

@@ -13,7 +13,7 @@ from mnesis.learn import Stage, checkpoint, fit
 from mnesis.learn.checkpoint import read_tensors
 
 from . import worker
-from .tiny import Echo, Uneven, lines, model, recipe, same, weights
+from .tiny import Echo, TokenModel, Uneven, lines, model, recipe, same, weights
 
 TIMES = ("seconds", "units_per_second")
 
@@ -268,3 +268,21 @@ def test_another_run_in_the_folder_is_refused(tmp_path):
         fit(model(dim=8), Uneven(), recipe(), tmp_path)
     with pytest.raises(ValueError, match="resume=True"):
         fit(model(), Uneven(), recipe(), tmp_path, resume=False)
+
+
+def test_a_run_of_a_memory_that_computes_otherwise_now_is_not_continued(tmp_path):
+    """Nor one of another start taken for another: that is a matter of figures, not of weights."""
+    short, otherwise = recipe(Stage(4, 2, 2)), r"revision 1 of gla, which is at 2 .*as before with epsilon=1e-05"
+    for name, stands in (("gla", False), ("gated-delta-rule", True)):
+        folder = tmp_path / name
+        fit(TokenModel(name, heads=2), Echo(), short, folder, progress=False)
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        assert config.pop("revisions") == {name: 2}
+        (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        if stands:
+            assert fit(TokenModel(name, heads=2), Echo(), short, folder, progress=False).finished
+            continue
+        with pytest.raises(
+            ValueError, match=otherwise):
+        ):
+            fit(TokenModel(name, heads=2), Echo(), short, folder, progress=False)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mnesis.core.memory import Memory
 
-from .golden_arrays import close, golden, gradients_agree, in_pieces, under
+from .golden import close, gradients_agree, in_pieces, load, under
 
 NAMES = {
     "A_log": "log_rate",
@@ -42,14 +42,14 @@ def agrees(memory: Memory[Any], file: str, case: str, within: str = "", **more: 
 
     ``more`` are weights of ours that theirs lacks.
     """
-    arrays, memory = golden(file), memory.double()
-    memory.load_state_dict({**official(under(f"weight/{case}", arrays), within, 1.0), **more})
+    arrays, memory = load(file), memory.double()
+    memory.load_state_dict({**official(under(arrays, f"weight/{case}/"), within, 1.0), **more})
     x, y, matrix = (arrays[name] for name in (f"input/{case}/x", f"output/{case}/y", f"state/{case}/matrix"))
     found, state = memory(x.requires_grad_())
     close("y", found, y)
     close("matrix", state.matrix, matrix)
     wanted = {"x": x, **{name: part for name, part in memory.named_parameters() if name not in more}}
-    gradients = under(f"gradient/{case}", arrays)
+    gradients = under(arrays, f"gradient/{case}/")
     expected = {"x": gradients["x"], **official(gradients, within, 0.0)}
     gradients_agree(found.square().sum() + state.matrix.square().sum(), wanted, expected)
     found, state = in_pieces(memory, x, 5, 1)

@@ -1,4 +1,4 @@
-"""A memory beside golden arrays: outputs and gradients of the whole sequence and of pieces of it."""
+"""A memory beside golden arrays (tests/golden/README.md): outputs and gradients, of the whole and in pieces."""
 
 from __future__ import annotations
 
@@ -54,6 +54,31 @@ def compare(
         ):
             assert gap(gradient, gradients[name]) < within, name
     return last
+
+
+def close(name: str, found: Tensor, expected: Tensor, tolerance: float = 1e-12) -> None:
+    """Nowhere further apart than the tolerance times the largest entry, or 1 if that is larger."""
+    assert gap(found, expected) < tolerance, (name, gap(found, expected))
+
+
+def in_pieces(memory: Memory[Any], x: Tensor, *sizes: int) -> tuple[Tensor, Any]:
+    """A sequence read piece by piece, the last as long as what is left, pieces of one unit as a step."""
+    outputs, state, left = [], None, x.shape[1] - sum(sizes)
+    for piece in x.split([*sizes, left], 1):
+        if piece.shape[1] == 1:
+            y, state = memory.step(piece[:, 0], state)
+            y = y[:, None]
+        else:
+            y, state = memory(piece, state)
+        outputs.append(y)
+    return torch.cat(outputs, 1), state
+
+
+def gradients_agree(loss: Tensor, wanted: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """For each of the same names."""
+    assert set(wanted) == set(expected)
+    for name, found in zip(wanted, torch.autograd.grad(loss, list(wanted.values())), strict=True):
+        close(name, found, expected[name])
 
 
 def gap(found: Tensor, expected: Tensor) -> float:

@@ -12,7 +12,8 @@ from torch import Tensor
 from mnesis.core.record import recording
 from mnesis.core.state import nbytes
 from mnesis.memories.linear.agalite import AGaLiTe, AGaLiTeState, GaLiTe, GaLiTeState, GatedFeatures
-from tests.memories.golden import Weights, compare, gap, load, under
+
+from .golden import Weights, compare, gap, load, under
 
 SMALL: dict[str, Any] = {"heads": 2, "width": 3, "expansion": 2}
 

@@ -8,7 +8,7 @@ import torch
 from mnesis.memories.reservoir.echo_state import EchoState
 from mnesis.tasks.signals.memory_capacity import MemoryCapacity, capacity
 
-from .golden_arrays import close, golden, in_pieces, under
+from .golden import close, in_pieces, load, under
 
 
 def make(dim: int = 6, **options) -> EchoState:
@@ -31,8 +31,8 @@ def test_equation(options) -> None:
 @pytest.mark.parametrize("activation", ["tanh", "linear"])
 @pytest.mark.parametrize("leak", [1.0, 0.3])
 def test_golden(activation, leak) -> None:
-    arrays, memory = golden("echo_state"), make(5, leak=leak, activation=activation)
-    memory.load_state_dict(under("weight", arrays))
+    arrays, memory = load("echo_state"), make(5, leak=leak, activation=activation)
+    memory.load_state_dict(under(arrays, "weight/"))
     expected = arrays[f"output/{'identity' if activation == 'linear' else 'tanh'}_{leak}/y"]
     y, state = memory(arrays["input/x"])
     close("y", y, expected, 1e-14)

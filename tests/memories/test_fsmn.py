@@ -11,7 +11,7 @@ from mnesis.core.record import recording
 from mnesis.core.state import nbytes
 from mnesis.memories.convolution.fsmn import FSMN
 
-from .golden_arrays import close, golden, gradients_agree, in_pieces, under
+from .golden import close, gradients_agree, in_pieces, load, under
 
 
 def draw(*shape: int) -> Tensor:
@@ -115,13 +115,13 @@ def official(arrays: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def test_golden() -> None:
     """The authors' block with taps of the future at 0, its sources in another order and its norms over channels."""
-    arrays, memory = golden("fsmn"), FSMN(6, width=4, order=3, layers=3).double()
-    memory.load_state_dict(official(under("weight", arrays)))
+    arrays, memory = load("fsmn"), FSMN(6, width=4, order=3, layers=3).double()
+    memory.load_state_dict(official(under(arrays, "weight/")))
     x = arrays["input/x"].requires_grad_()
     y, _ = memory(x)
     close("y", y, arrays["output/y"])
     close("y in pieces", in_pieces(memory, x, 7, 1, 1, 3)[0], arrays["output/y"])
-    gradients = under("gradient", arrays)
+    gradients = under(arrays, "gradient/")
     expected = {"x": gradients.pop("x"), **official(gradients)}
     gradients_agree(y.square().sum(), {"x": x, **dict(memory.named_parameters())}, expected)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from mnesis.core.state import nbytes
 from mnesis.memories.linear.linear_attention import LinearAttention
 
-from .golden_arrays import close, golden, gradients_agree, in_pieces, under
+from .golden import close, gradients_agree, in_pieces, load, under
 
 
 def draw(*shape: int) -> Tensor:
@@ -57,12 +57,12 @@ def official(arrays: dict[str, Tensor]) -> dict[str, Tensor]:
 @pytest.mark.parametrize("form", LinearAttention.forms)
 def test_golden_layer(form) -> None:
     """The authors' layer, its four biases 0."""
-    arrays, memory = golden("linear_attention_layer"), LinearAttention(6, heads=2, form=form, chunk=4).double()
-    memory.load_state_dict(official(under("weight", arrays)))
+    arrays, memory = load("linear_attention_layer"), LinearAttention(6, heads=2, form=form, chunk=4).double()
+    memory.load_state_dict(official(under(arrays, "weight/")))
     x = arrays["input/x"].requires_grad_()
     y, state = memory(x)
     close("y", y, arrays["output/y"])
-    gradients = under("gradient", arrays)
+    gradients = under(arrays, "gradient/")
     expected = {"x": gradients["x"], **official(gradients)}
     gradients_agree(y.square().sum(), {"x": x, **dict(memory.named_parameters())}, expected)
     pieces, carried = in_pieces(memory, x, 5, 1)

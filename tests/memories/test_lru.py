@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from mnesis.core.state import nbytes
 from mnesis.memories.linear.lru import LRU
-from tests.memories.golden import Weights, compare, gap, load, under
+
+from .golden import Weights, compare, gap, load, under
 
 
 def draw(*shape: int) -> Tensor:

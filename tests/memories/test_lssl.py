@@ -11,7 +11,8 @@ from mnesis.core.record import recording
 from mnesis.core.state import nbytes
 from mnesis.memories.linear.lssl import LSSL
 from mnesis.ops.hippo import hippo
-from tests.memories.golden import Weights, compare, gap, load, under
+
+from .golden import Weights, compare, gap, load, under
 
 CPU = torch.device("cpu")
 

@@ -11,7 +11,7 @@ from mnesis.core.record import recording
 from mnesis.core.state import nbytes
 from mnesis.memories.plastic.mom import MoM
 
-from .golden_arrays import close, golden, gradients_agree, in_pieces
+from .golden import close, gradients_agree, in_pieces, load
 
 every_form = pytest.mark.parametrize("form", MoM.forms)
 
@@ -95,7 +95,7 @@ def official(arrays: dict[str, Tensor], kind: str) -> dict[str, Tensor]:
 @every_form
 def test_golden(form) -> None:
     """The authors' layer as it evaluates; as it trains, its convolution leaks from one memory and row into another."""
-    arrays, memory = golden("mom"), MoM(6, heads=2, width=4, expansion=1.5, form=form, chunk=5).double()
+    arrays, memory = load("mom"), MoM(6, heads=2, width=4, expansion=1.5, form=form, chunk=5).double()
     memory.load_state_dict(official(arrays, "weight"))
     x = arrays["input/plain/x"].requires_grad_()
     y, state = memory(x)

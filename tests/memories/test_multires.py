@@ -11,7 +11,8 @@ from torch import Tensor
 
 from mnesis.core.state import nbytes
 from mnesis.memories.convolution.multires import Multires, uniform
-from tests.memories.golden import Weights, compare, load, under
+
+from .golden import Weights, compare, load, under
 
 
 def draw(*shape: int) -> Tensor:

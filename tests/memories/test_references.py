@@ -65,24 +65,6 @@ REFERENCES = {
 }
 """Of each memory the files in ``tests/golden``, without their ending, or the tests."""
 
-STILL_TO_COME = {
-    "agalite",
-    "galite",
-    "griffin",
-    "lmuformer",
-    "lru",
-    "lssl",
-    "memories/test_window.py::test_dense_attention_with_gradients",
-    "minrnns",
-    "mlstm_layer",
-    "multires",
-    "s5",
-    "slstm_layer",
-    "taylor_attention",
-    "xlstm",
-}
-"""What the table names and is not there yet; each leaves with its arrival."""
-
 
 def is_there(reference: str) -> bool:
     if "::" not in reference:
@@ -116,13 +98,7 @@ def test_no_memory_is_left_out() -> None:
 @pytest.mark.parametrize("name", REFERENCES)
 def test_references_are_there(name) -> None:
     missing = [reference for reference in REFERENCES[name] if not is_there(reference)]
-    assert set(missing) <= STILL_TO_COME, f"{name}: no {missing}; name a file in tests/golden or file.py::function"
-
-
-def test_what_has_come_is_waited_for_no_longer() -> None:
-    named = {reference for references in REFERENCES.values() for reference in references}
-    assert not {reference for reference in STILL_TO_COME if is_there(reference)}
-    assert named >= STILL_TO_COME
+    assert not missing, f"{name}: no {missing}; name a file in tests/golden or file.py::function"
 
 
 def test_golden_files_belong_to_a_memory_and_are_read_by_a_test() -> None:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from mnesis.core.state import nbytes
 from mnesis.memories.linear.s5 import S5, hippo_frequencies
-from tests.memories.golden import Weights, compare, gap, load, under
+
+from .golden import Weights, compare, gap, load, under
 
 
 def draw(*shape: int) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from mnesis.core.state import nbytes
 from mnesis.memories.convolution.tcn import TCN
 
-from .golden_arrays import close, golden, gradients_agree, in_pieces, under
+from .golden import close, gradients_agree, in_pieces, load, under
 
 
 def draw(*shape: int) -> Tensor:
@@ -77,13 +77,13 @@ def official(arrays: dict[str, Tensor]) -> dict[str, Tensor]:
 @pytest.mark.parametrize(("case", "dim", "channels"), [("wider", 5, 4), ("same", 4, None)])
 def test_golden(case, dim, channels) -> None:
     """The authors' network with the linear map that they put behind it; gradients reach lengths and directions."""
-    arrays, memory = golden("tcn"), TCN(dim, channels=channels, levels=3, kernel=3).double()
-    memory.load_state_dict(official(under(f"weight/{case}", arrays)))
+    arrays, memory = load("tcn"), TCN(dim, channels=channels, levels=3, kernel=3).double()
+    memory.load_state_dict(official(under(arrays, f"weight/{case}/")))
     x = arrays[f"input/{case}/x"].requires_grad_()
     y, _ = memory(x)
     close("y", y, arrays[f"output/{case}/y"])
     close("y in pieces", in_pieces(memory, x, 7, 1, 1, 3)[0], arrays[f"output/{case}/y"])
-    gradients = under(f"gradient/{case}", arrays)
+    gradients = under(arrays, f"gradient/{case}/")
     expected = {"x": gradients.pop("x"), **official(gradients)}
     gradients_agree(y.square().sum(), {"x": x, **dict(memory.named_parameters())}, expected)
 

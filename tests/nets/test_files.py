@@ -366,3 +366,42 @@ def test_a_class_of_the_running_script_cannot_be_named(monkeypatch, tmp_path) ->
     monkeypatch.setitem(sys.modules, "__main__", sys.modules[__name__])
     with pytest.raises(ValueError, match="Other is defined in the running script, where no other program finds it"):
         save(other(4), tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    ("network", "inside"),
+    [
+        (lambda **options: LanguageModel(11, dim=16, memory="xlstm", depth=2, options=options), "reader.body"),
+        (lambda **options: mnesis.create_memory("xlstm", dim=16, layers=2, **options), ""),
+        (lambda **options: Stack(16, memory="gla", depth=2, options=options), "blocks.0.memory"),
+    ],
+    ids=["model", "bare", "stack"],
+)
+def test_weights_of_an_earlier_revision_compute_as_they_did(network, inside, tmp_path) -> None:
+    """Files say which revision of a memory their weights are of; those of earlier versions are of the first."""
+    torch.manual_seed(0)
+    before = {"epsilon": 1e-5} if "blocks" in inside else {"norm": "rms"}
+    now, then = network(), network(**before)
+    now.load_state_dict(then.state_dict())
+    x = torch.randint(11, (2, 9)) if now.dim is None else torch.randn(2, 9, 16)
+    save(now, tmp_path / "now")
+    assert torch.equal(load(tmp_path / "now")(x)[0], now(x)[0])
+    config = json.loads((tmp_path / "now" / "config.json").read_text(encoding="utf-8"))
+    assert config.pop("revisions")["gla" if "blocks" in inside else "xlstm"] == 2
+    (tmp_path / "now" / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    found = load(tmp_path / "now")
+    if inside == "":  # a bare memory names all its options
+        assert torch.equal(found(x)[0], now(x)[0])
+        return
+    assert torch.equal(found(x)[0], then(x)[0])
+    assert not torch.equal(found(x)[0], now(x)[0])
+    save(found, tmp_path / "again")
+    assert torch.equal(load(tmp_path / "again")(x)[0], then(x)[0])
+
+
+def test_a_later_revision_than_this_version_has_is_refused(tmp_path) -> None:
+    save(mnesis.create_memory("gla", dim=16), tmp_path / "gla")
+    config = json.loads((tmp_path / "gla" / "config.json").read_text(encoding="utf-8"))
+    (tmp_path / "gla" / "config.json").write_text(json.dumps(config | {"revisions": {"gla": 9}}), encoding="utf-8")
+    with pytest.raises(ValueError, match="is of revision 9 of gla, and this version of mnesis has 2; update"):
+        load(tmp_path / "gla")

@@ -20,7 +20,7 @@ import torch
 from ..core.files import read_json, write_json
 from ..core.folders import clear_leftovers, is_ours, remove_empty
 from ..core.machine import fast_products, prepare
-from ..core.made_by import made_by, revisions
+from ..core.made_by import made_by, told
 from ..core.memory import Memory
 from ..core.run_files import read_metrics
 from ..core.task import Task
@@ -144,7 +144,7 @@ class TrainedClaim(Claim):
                 phase.recipe,
                 own,
                 validation=phase.validation,
-                config={"study": self.study, **label, "phase": phase.name, **trial.about, **_told(made)},
+                config={"study": self.study, **label, "phase": phase.name, **trial.about, **told(network)},
                 overwrite=work.overwrite,
                 progress=work.progress,
             )
@@ -201,12 +201,6 @@ def _work(claim: TrainedClaim, scale: Scale, work: Work, queue: Any) -> None:
         os._exit(128 + stop.number)
     except KeyboardInterrupt:  # between two trainings
         os._exit(128 + signal.SIGINT)
-
-
-def _told(made: Mapping[str, Any]) -> dict[str, Any]:
-    """What a training's configuration says of revisions: a stale one is refused as one of another configuration."""
-    later = revisions(made)
-    return {"revisions": later} if later else {}
 
 
 def _watched(folder: Path) -> list[dict[str, Any]]:

@@ -100,8 +100,8 @@ def markdown(known: dict[str, Kept]) -> str:
         rows.append(f"| `{card.name}` | {card.summary} | {source} | {verdict} | {' | '.join(facts)} |")
     head = "| claim | what it says | paper | verdict | scale | seeds | date | version |\n" + "|---" * 8 + "|\n"
     about = (
-        "Made by `mnesis claim NAME --record docs/results/claims.json`. `mnesis show NAME` tells the predicate, which was "
-        "fixed before the first judged run."
+        "Made by `mnesis claim NAME --record docs/results/claims.json`. `mnesis show NAME` tells the predicate, which "
+        "was fixed before the first judged run."
     )
     return f"# Claims and their verdicts\n\n{about}\n\n{head}" + "\n".join(rows) + "\n"
 

@@ -17,6 +17,7 @@ from ..core.catalog import card
 from ..core.files import atomic_path, read_json, shown_differences, write_json
 from ..core.folders import alone
 from ..core.machine import prepare
+from ..core.made_by import told
 from ..core.run_files import CONFIG, METRICS, WEIGHTS, read_metrics
 from ..learn import Training, fit
 from ..learn.folder import discard as discard_run
@@ -215,4 +216,4 @@ def _assemble(folder: Path, network: LanguageModel, config: Mapping[str, Any], p
         path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     save(network, folder, overwrite=True)
     described = {**config, "model": specification(network), "phases": [phase.as_json() for phase in phases]}
-    write_json(folder / CONFIG, {"config": described})
+    write_json(folder / CONFIG, {"config": described, **told(network)})

@@ -63,9 +63,9 @@ class Card:
     """Of a memory: the constructor's argument that its state grows with, at one width; "" = the width alone."""
     search: tuple[Mapping[str, Any], ...] = ()
     """Of a memory that is not trained by gradient: arguments that a comparison tries, in place of learning rates."""
-    revision: int = 1
-    """Raised by one whenever a start, a default or the arithmetic changes, here or in what is inside: figures that were
-    made with an earlier one are stale."""
+    earlier: tuple[Mapping[str, Any], ...] = ()
+    """Of a memory: one entry for each time that its start, a default or its arithmetic has changed, here or in what is
+    inside: the options with which it computes as before, none where only the start has changed."""
     lengths: int | tuple[int, int] | None = None
     """Of a task: training episodes of a comparison, in its own unit."""
 
@@ -73,6 +73,15 @@ class Card:
     def parallel(self) -> bool:
         """Of a memory: whether all units of a sequence can be trained at once, not one after the other."""
         return bool(self.forms) or self.family == "convolution"
+
+    @property
+    def revision(self) -> int:
+        """Which one this is, from 1: figures that were made with an earlier one are stale."""
+        return 1 + len(self.earlier)
+
+    def as_of(self, revision: int) -> dict[str, Any]:
+        """Options with which the memory computes as in an earlier revision."""
+        return {key: value for options in reversed(self.earlier[revision - 1 :]) for key, value in options.items()}
 
     @property
     def training_lengths(self) -> tuple[int, int]:

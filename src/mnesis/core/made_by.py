@@ -31,6 +31,12 @@ def made_by(network: nn.Module) -> dict[str, Any]:
     return {"memories": found, "training": TRAINING}
 
 
+def told(network: nn.Module) -> dict[str, Any]:
+    """What a configuration says of revisions, under its own key; nothing where all are the first."""
+    later = revisions(made_by(network))
+    return {"revisions": later} if later else {}
+
+
 def revisions(made: Mapping[str, Any]) -> dict[str, int]:
     """Those of :func:`made_by` that are not the first, which files of earlier versions do not name."""
     own = {name: each["revision"] for name, each in made["memories"].items()}

@@ -8,8 +8,11 @@ from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
+from ..core.catalog import card
+from ..core.domain import Size
 from ..core.files import read_json, shown_differences, write_json
 from ..core.folders import alone, clear_leftovers, leftovers, remove_empty
+from ..core.made_by import made_by, told
 from ..core.memory import Memory
 from ..core.run_files import CONFIG, METRICS, TRAINING, WEIGHTS, read_metrics
 from . import checkpoint
@@ -38,6 +41,7 @@ class _Config(TypedDict):
     recipe: Recipe
     memory: _Memory
     validation: NotRequired[_Validation]
+    revisions: NotRequired[dict[str, Size]]
 
 
 def describe(
@@ -53,7 +57,7 @@ def describe(
     except (TypeError, ValueError) as error:
         raise ValueError(f"config cannot be kept as JSON ({error}); give numbers, strings, lists and dicts") from None
     validated = {} if validation is None else {"validation": validation.as_json()}
-    return {"config": plain, "recipe": recipe.as_json(), "memory": memory.describe(), **validated}
+    return {"config": plain, "recipe": recipe.as_json(), "memory": memory.describe(), **validated, **told(memory)}
 
 
 def examine(
@@ -95,6 +99,15 @@ def examine(
             "choose another folder, or replace it with overwrite=True"
         )
     earlier: _Config = read_json(folder / CONFIG, _Config, mend="replace the run with overwrite=True")
+    before, now = earlier.get("revisions", {}), config.get("revisions", {})
+    for name in made_by(memory)["memories"]:
+        if options := card("memories", name).as_of(before.get(name, 1)):
+            given = ", ".join(f"{key}={value!r}" for key, value in options.items())
+            raise ValueError(
+                f"{folder} holds a run with revision {before.get(name, 1)} of {name}, which is at {now.get(name, 1)} "
+                f"and computes otherwise (as before with {given}); finish it with the version of mnesis that began "
+                "it, or train anew with overwrite=True"
+            )
     if shown := shown_differences(*_comparable(earlier, config, memory)):
         raise ValueError(
             f"{folder} holds a run of another config ({shown}); give that config to continue it, another folder, or "
@@ -124,7 +137,10 @@ def _comparable(earlier: _Config, now: dict[str, Any], memory: Memory[Any]) -> t
         added = {key: here[key] for key in here if key not in arguments and here[key] == defaults.get(key, ...)}
         arguments = {**arguments, **added}
     before = {**earlier, "recipe": earlier["recipe"].as_json(), "memory": {**described, "arguments": arguments}}
-    return before, {**now, "memory": {**now["memory"], "arguments": here}}
+    present = {**now, "memory": {**now["memory"], "arguments": here}}
+    for each in (before, present):
+        each.pop("revisions", None)  # of which only the arithmetic matters here
+    return before, present
 
 
 def is_run(folder: Path) -> bool:

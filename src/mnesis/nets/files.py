@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from ..core.catalog import cards, catalog_alone, create_memory
-from ..core.domain import argument_domains, fault, nearest
+from ..core.domain import Size, argument_domains, fault, nearest
 from ..core.files import read_json, write_json
+from ..core.made_by import told
 from ..core.memory import Memory
 from ..core.tensors import DTYPES, TensorFile, open_tensors, write_tensors
 from .bounded import bounded
@@ -109,7 +110,7 @@ def save(
     metadata = {"mnesis": "network"} | ({_TIED: json.dumps(tied)} if tied else {})
     with _no_folder_left(folder):
         write_tensors(folder / WEIGHTS, kept, metadata)
-        write_json(folder / CONFIG, description)
+        write_json(folder / CONFIG, {**description, **told(network)})
 
 
 def load(folder: str | os.PathLike[str], *, trust: bool = False, allow_nan: bool = False) -> Memory:
@@ -131,13 +132,14 @@ def load(folder: str | os.PathLike[str], *, trust: bool = False, allow_nan: bool
             raise FileNotFoundError(f"{folder} has no {name}; it is no saved network, or a run that has not finished")
     config = folder / CONFIG
     content = read_json(config, dict[str, Any], mend=_MEND)
-    described = content if "network" in content or "memory" in content else _inside(content)
+    own = {key: value for key, value in content.items() if key != "revisions"}
+    described = own if "network" in own or "memory" in own else _inside(own)
     if not isinstance(described, dict):
         raise ValueError(f"{config} names no network, as 'network', 'memory' or config.model; {_MEND}")
     with open_tensors(folder / WEIGHTS, mend=_MEND) as file:
         sizes = [promise.nbytes // DTYPES[promise.dtype].itemsize for promise in file.promises.values()]
         with bounded(max(sizes, default=0), len(sizes)) if not trust else contextlib.nullcontext():
-            network = _build(described, str(config), trust)
+            network = _build(_as_of(described, _revisions(content, config)), str(config), trust)
         _fill(network, file, allow_nan)
     return network.eval()
 
@@ -151,6 +153,42 @@ def load_weights(network: Memory, path: str | os.PathLike[str], *, allow_nan: bo
     """
     with open_tensors(path, mend=_MEND) as file:
         _fill(network, file, allow_nan)
+
+
+def _revisions(content: dict[str, Any], config: Path) -> dict[str, int]:
+    """Those of the memories of a folder that are not the first; files of earlier versions name none."""
+    found = content.get("revisions", {})
+    if wrong := fault(found, dict[str, Size], "revisions"):
+        raise ValueError(f"{config} cannot be read: {wrong}; {_MEND}")
+    known = {card.name: card.revision for card in cards("memories")}
+    for name, revision in found.items():
+        if revision > known.get(name, revision):
+            raise ValueError(
+                f"{config} is of revision {revision} of {name}, and this version of mnesis has {known[name]}; update "
+                "mnesis"
+            )
+    return found
+
+
+def _as_of(described: dict[str, Any], revisions: Mapping[str, int]) -> dict[str, Any]:
+    """A specification with the options by which its memories compute as when their weights were saved."""
+    arguments = described.get("arguments")
+    if not isinstance(arguments, dict):
+        return described
+    before = {
+        card.name: options
+        for card in cards("memories")
+        if card.earlier and (options := card.as_of(revisions.get(card.name, 1)))
+    }
+    if (name := described.get("memory")) in before:
+        return {**described, "arguments": {**before[name], **arguments}}
+    inside, options = arguments.get("memory"), arguments.get("options")
+    if isinstance(inside, str) and inside in before and isinstance(options, dict | None):
+        return {**described, "arguments": {**arguments, "options": {**before[inside], **(options or {})}}}
+    if isinstance(inside, list) and isinstance(options, list) and len(inside) == len(options):
+        each = [{**before.get(name, {}), **own} for name, own in zip(inside, options, strict=True)]
+        return {**described, "arguments": {**arguments, "options": each}}
+    return described
 
 
 def _inside(content: dict[str, Any]) -> Any:

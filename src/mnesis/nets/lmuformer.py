@@ -144,7 +144,7 @@ class LMUFormer(Memory[tuple[LayerState, ...]]):
         window: units that the units of memory span; 128 in the paper.
         spiking: with spiking neurons. What is near a threshold may fall to either side of it: outputs of other cuts
             are the same to the last digit in float64, while in float32 a spike may now and then differ.
-        surrogate: of spiking neurons, what gradients pass through, "arctangent" or "sigmoid" (the authors').
+        surrogate: of spiking neurons, what gradients pass through, "sigmoid" as in the authors' code, or "arctangent".
         form: how the units of memory are computed: "naive" unit by unit, "chunk" by chunks, "parallel" by one
             convolution (FFT).
         chunk: units in a chunk; changes speed, not results.
@@ -163,7 +163,7 @@ class LMUFormer(Memory[tuple[LayerState, ...]]):
         hidden: int | None = None,
         window: float = 128.0,
         spiking: bool = False,
-        surrogate: Surrogate = "arctangent",
+        surrogate: Surrogate = "sigmoid",
         form: str = "chunk",
         chunk: int | None = None,
     ) -> None:

@@ -10,14 +10,15 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ...core.domain import Positive
 from ...core.record import record
 from ...ops.diagonal import diagonal
 from ...ops.sequence_split import count_on
 from ...ops.two_sided_gates import joint_gates, separate_gates
 from ..in_forms import MemoryInForms
 
-GALITE_EPSILON, AGALITE_EPSILON = 1e-10, 1e-5
-"""Added to what is divided by, as the authors' code of each has it."""
+AGALITE_EPSILON = 1e-5
+"""Added to what is divided by, as in the authors' code."""
 
 
 class GaLiTeState(NamedTuple):
@@ -77,8 +78,7 @@ class GaLiTe(MemoryInForms[GaLiTeState]):
     heads width expansion (width + 1) numbers a row in float32. Observables: ``galite/key_gate`` (gamma) [B T H K] and
     ``galite/value_gate`` (beta) [B T H V]. What stands around it in the paper, norms and GTrXL's gates, is a block's.
 
-    As in the authors' code 1e-10 is added to s . phi_q, which is often small; AGaLiTe has 1e-5. Their code makes
-    queries by two maps, one after the other, which here are one.
+    The authors' code makes queries by two maps, one after the other, which here are one.
 
     Args:
         dim: width of inputs and outputs.
@@ -87,6 +87,7 @@ class GaLiTe(MemoryInForms[GaLiTeState]):
         expansion: eta, K / V.
         joint: C fades by 1 - gamma beta^T, as in the authors' code; s then fades faster than C, and their ratio is no
             average any more.
+        epsilon: what is added to s . phi_q, which is often small: 1e-10 as in the authors' code.
         form: how a sequence is computed: "naive" unit by unit, "chunk" by chunks that are made anew in the backward
             pass, "parallel" in one chunk.
         chunk: units in a chunk; changes speed, not results.
@@ -103,12 +104,13 @@ class GaLiTe(MemoryInForms[GaLiTeState]):
         width: int = 64,
         expansion: int = 4,
         joint: bool = False,
+        epsilon: Positive = 1e-10,
         form: str = "chunk",
         chunk: int | None = None,
     ) -> None:
         super().__init__(dim, form, chunk)
         self.features = GatedFeatures(dim, heads, width, expansion)
-        self.width, self.expansion, self.joint = width, expansion, joint
+        self.width, self.expansion, self.joint, self.epsilon = width, expansion, joint, epsilon
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> GaLiTeState:
         sizes = (batch, self.features.heads, self.width * self.expansion, self.width + 1)
@@ -120,7 +122,7 @@ class GaLiTe(MemoryInForms[GaLiTeState]):
         value, beta = F.pad(value, (0, 1), value=1.0), F.pad(beta, (0, 1), value=float(self.joint))
         recurrence = joint_gates if self.joint else separate_gates
         y, matrix = self.run(recurrence, form, query, key, gamma, value, beta, state.matrix)
-        y = y[..., :-1] / (y[..., -1:] + GALITE_EPSILON)
+        y = y[..., :-1] / (y[..., -1:] + self.epsilon)
         return self.features.output(y.flatten(2).to(x.dtype)), GaLiTeState(matrix)
 
 

@@ -24,6 +24,7 @@ CARDS = (
         papers=("yang2023gla",), forms=("naive", "chunk", "parallel"),
         cost="key_expansion value_expansion dim^2 / heads",
         example={"dim": 12, "heads": 2, "rank": 4, "convolution": 3, "chunk": 7},
+        earlier=({"epsilon": 1e-5},),
     ),
     Card(
         "gateloop", "memories.linear.gateloop:GateLoop", "linear",
@@ -67,12 +68,14 @@ CARDS = (
         papers=("beck2024xlstm",), whole=True,
         cost="that of its blocks: layers of mlstm-block, or of slstm",
         example={"dim": 12, "layers": 2, "slstm_at": (1,), "heads": 2, "chunk": 7},
+        earlier=({"norm": "rms"},),
     ),
     Card(
         "griffin", "nets.griffin:Griffin", "linear", "two layers of RG-LRUs, then one that attends to a window",
         papers=("de2024griffin", "botev2024recurrentgemma"), whole=True,
         cost="that of its layers: rg-lru, rg-lru, window",
         example={"dim": 12, "layers": 3, "heads": 2, "window": 9, "blocks": 4, "hidden": 24, "chunk": 7},
+        earlier=({},),
     ),
     Card(
         "mamba", "memories.linear.mamba:Mamba", "linear",
@@ -121,6 +124,7 @@ CARDS = (
         papers=("liu2024lmuformer", "chilkuri2021lmu"), forms=("naive", "chunk", "parallel"), whole=True,
         cost="layers * dim; with spikes layers * (7 dim + 1 + hidden)",
         example={"dim": 12, "layers": 2, "hidden": 20, "window": 9.0, "chunk": 7},
+        earlier=({"surrogate": "arctangent"},),
     ),
     Card(
         "s5", "memories.linear.s5:S5", "linear",
@@ -128,6 +132,7 @@ CARDS = (
         papers=("smith2022s5",), forms=("naive", "chunk", "parallel"),
         size="states", cost="states",
         example={"dim": 12, "blocks": 2, "chunk": 7},
+        earlier=({"approximate": "none"},),
     ),
     Card(
         "memmamba", "memories.linear.memmamba:MemMamba", "linear",
@@ -156,6 +161,7 @@ CARDS = (
         papers=("pramanik2023agalite",), forms=("naive", "chunk", "parallel"),
         size="width", cost="heads width expansion (width + 1)",
         example={"dim": 12, "heads": 2, "width": 3, "expansion": 2, "chunk": 7},
+        earlier=({"epsilon": 1e-5},),
     ),
     Card(
         "agalite", "memories.linear.agalite:AGaLiTe", "linear",
@@ -163,6 +169,7 @@ CARDS = (
         papers=("pramanik2023agalite",), forms=("naive", "chunk", "parallel"),
         size="width", cost="heads width (expansion (cosines + 1) + cosines) + 1",
         example={"dim": 12, "heads": 2, "width": 3, "expansion": 2, "cosines": 7, "chunk": 7},
+        earlier=({"first_tick": 1},),
     ),
     Card(
         "bilinear", "memories.linear.bilinear:Bilinear", "linear",

@@ -18,6 +18,7 @@ CARDS = (
         papers=("yang2024gateddeltanet", "grazzi2024negative"), forms=("naive", "chunk", "parallel"),
         size="width", cost="heads * (width^2 * expansion + width (2 + expansion) (convolution - 1))",
         example={"dim": 12, "heads": 2, "width": 5, "convolution": 3, "negative_eigenvalues": True, "chunk": 7},
+        earlier=({},),
     ),
     Card(
         "delta-product", "memories.plastic.delta_product:DeltaProduct", "plastic",
@@ -25,6 +26,7 @@ CARDS = (
         papers=("siems2025deltaproduct", "grazzi2024negative"), forms=("naive", "chunk", "parallel"),
         size="width", cost="heads width^2 expansion + heads width (1 + writes (1 + expansion)) (convolution - 1)",
         example={"dim": 12, "heads": 2, "width": 5, "writes": 2, "gated": True, "convolution": 3, "chunk": 7},
+        earlier=({},),
     ),
     Card(
         "mom", "memories.plastic.mom:MoM", "plastic",
@@ -33,6 +35,7 @@ CARDS = (
         size="width",
         cost="(memories + shared) heads (width^2 expansion + width (2 + expansion) (convolution - 1))",
         example={"dim": 12, "heads": 2, "width": 4, "memories": 3, "activated": 2, "convolution": 3, "chunk": 7},
+        earlier=({},),
     ),
     Card(
         "lattice", "memories.plastic.lattice:Lattice", "plastic",

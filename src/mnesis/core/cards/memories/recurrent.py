@@ -23,6 +23,7 @@ CARDS = (
         "an LSTM with exponential gates, a normaliser and a running maximum",
         papers=("beck2024xlstm",), cost="4 dim + dim (convolution - 1)",
         example={"dim": 12, "heads": 2, "convolution": 3},
+        earlier=({},),
     ),
     Card(
         "hippo", "memories.recurrent.hippo:HiPPO", "recurrent",

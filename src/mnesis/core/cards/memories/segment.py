@@ -27,5 +27,6 @@ CARDS = (
         papers=("dai2019transformerxl",), whole=True, size="memory_length",
         cost="layers * (memory_length + segment) * dim",
         example={"dim": 16, "segment": 8, "memory_length": 12, "heads": 2, "hidden": 24},
+        earlier=({},),
     ),
 )  # fmt: skip
