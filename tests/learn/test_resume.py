@@ -282,7 +282,5 @@ def test_a_run_of_a_memory_that_computes_otherwise_now_is_not_continued(tmp_path
         if stands:
             assert fit(TokenModel(name, heads=2), Echo(), short, folder, progress=False).finished
             continue
-        with pytest.raises(
-            ValueError, match=otherwise):
-        ):
+        with pytest.raises(ValueError, match=otherwise):
             fit(TokenModel(name, heads=2), Echo(), short, folder, progress=False)
