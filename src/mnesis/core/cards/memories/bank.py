@@ -8,7 +8,7 @@ CARDS = (
     Card(
         "window", "memories.bank.window:Window", "bank", "keys and values of the last units, exactly",
         papers=("child2019sparse", "beltagy2020longformer"), forms=("naive", "block"),
-        size="window", cost="2 (window - 1) dim + dim (convolution - 1)",
+        size="window", cost="2 (window - 1) dim + dim (convolution - 1) + 1",
         example={"dim": 16, "heads": 2, "window": 11, "convolution": 3},
     ),
 )  # fmt: skip

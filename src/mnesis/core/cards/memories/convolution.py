@@ -14,7 +14,7 @@ CARDS = (
     Card(
         "multires", "memories.convolution.multires:Multires", "convolution",
         "a window seen through one pair of filters applied again and again, twice as far apart each time",
-        papers=("shi2023multires",), cost="(kernel - 1) (2^levels - 1) dim",
+        papers=("shi2023multires",), cost="(kernel - 1) (2^levels - 1) dim; more with a uniform selection",
         example={"dim": 12, "kernel": 3, "levels": 3, "selection": "uniform", "memory": 7},
     ),
     Card(

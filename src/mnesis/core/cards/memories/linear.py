@@ -22,7 +22,7 @@ CARDS = (
         "gla", "memories.linear.gla:GLA", "linear",
         "outer products whose key channels fade at a pace that follows the data",
         papers=("yang2023gla",), forms=("naive", "chunk", "parallel"),
-        cost="key_expansion value_expansion dim^2 / heads",
+        cost="key_expansion value_expansion dim^2 / heads + (2 key_expansion + value_expansion) dim (convolution - 1)",
         example={"dim": 12, "heads": 2, "rank": 4, "convolution": 3, "chunk": 7},
         earlier=({"epsilon": 1e-5},),
     ),

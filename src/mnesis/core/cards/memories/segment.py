@@ -25,7 +25,7 @@ CARDS = (
         "transformer-xl", "memories.segment.transformer_xl:TransformerXL", "segment",
         "inputs of every layer in the segments before, read and not trained through",
         papers=("dai2019transformerxl",), whole=True, size="memory_length",
-        cost="layers * (memory_length + segment) * dim",
+        cost="layers * (memory_length + segment) * dim + 1",
         example={"dim": 16, "segment": 8, "memory_length": 12, "heads": 2, "hidden": 24},
         earlier=({},),
     ),
