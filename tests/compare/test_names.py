@@ -164,7 +164,10 @@ if __name__ == "__main__":
 def test_orphans_of_a_killed_comparison_say_nothing(tmp_path) -> None:
     script = tmp_path / "script.py"
     script.write_text(ORPHANED, encoding="utf-8")
-    process = subprocess.Popen([sys.executable, str(script), str(tmp_path / "out")], stderr=subprocess.PIPE)
+    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    command = [sys.executable, str(script), str(tmp_path / "out")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
     assert process.stderr is not None
     while not list(tmp_path.glob("out/copy/gru/*/metrics.jsonl")):
         assert process.poll() is None, process.stderr.read()

@@ -81,9 +81,10 @@ def test_every_form_can(name, form, capability) -> None:
 @pytest.mark.parametrize("capability", [*(slow(name) for name in ("func.grad", "vmap", "jvp", "pickle")), "meta"])
 @pytest.mark.parametrize("name", [name if name in ("rmt", "gru") else slow(name) for name in MEMORIES])
 def test_every_language_model_can(name, capability) -> None:
-    options = {key: value for key, value in MEMORIES[name].example.items() if key not in ("dim", "layers")}
+    example = MEMORIES[name].example
+    options = {key: value for key, value in example.items() if key not in ("dim", "layers")}
     torch.manual_seed(0)
-    check(LanguageModel(11, dim=16, memory=name, depth=2, options=options), capability)
+    check(LanguageModel(11, dim=example["dim"], memory=name, depth=2, options=options), capability)
 
 
 def test_gradients_by_torch_func() -> None:
