@@ -93,7 +93,7 @@ print(json.dumps(loaded))
     [
         (["--chunk", "0"], "--chunk 0 is not a whole number between 1 and "),
         (["--chunk", "-1"], "--chunk -1 is not a whole number between 1 and "),
-        (["--threads", "0"], "--threads 0 is not a whole number between 1 and 1024; give 2, the default, or another"),
+        (["--threads", "0"], "--threads 0 is not a whole number between 1 and 1024; give 1 or another"),
         (["--ask", ""], "an empty question has no answer; write --ask 'Where is Mary?'"),
         (["--ask", "caf\udce9"], "is not UTF-8 text; write it in UTF-8"),
         (["--save", "."], ". is a folder; give --save the path of a file"),

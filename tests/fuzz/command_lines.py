@@ -19,7 +19,7 @@ REFUSED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("train", "run", "more"), "'more' is one argument too many; it takes RUN alone"),
     (("train", "run", "--threds", "3"), "there is no option --threds; did you mean --threads?"),
     (("train", "run", "-q"), "there is no option -q"),
-    (("train", "run", "--threads"), "--threads N is given no value; write --threads 2"),
+    (("train", "run", "--threads"), "--threads N is given no value; write --threads N"),
     (("train", "run", "--quiet=1"), "--quiet takes none; write --quiet alone"),
     (("train", ""), "RUN is empty; give a path"),
     (("train", "run", "--dim", "0"), "--dim 0 is not a whole number between 1 and 65536; give 128, the default"),
