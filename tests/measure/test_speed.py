@@ -20,7 +20,17 @@ def test_every_memory_has_every_quantity(rows):
         mine = [row for row in rows if row["memory"] == name]
         assert [row["quantity"] for row in mine] == quantities
         assert [row["length"] for row in mine] == [16, 512, 1, 8192, 8192, 256]
-        assert list(mine[0]) == ["memory", "form", "quantity", "length", "value", "unit", "baseline", "ratio"]
+        assert list(mine[0]) == [
+            "memory",
+            "form",
+            "made_by",
+            "quantity",
+            "length",
+            "value",
+            "unit",
+            "baseline",
+            "ratio",
+        ]
 
 
 def test_ratios_are_to_the_baseline(rows):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -136,6 +136,30 @@ def list_tasks() -> list[Card]:
 def list_claims() -> list[Card]:
     """The cards of all claims."""
     return cards("claims")
+
+
+def as_of(described: Mapping[str, Any], revisions: Mapping[str, int]) -> dict[str, Any]:
+    """A specification with the options by which its memories compute as in earlier revisions.
+
+    Args:
+        described: ``arguments`` of a constructor, those of ``memory`` if it is named, a catalog name; else of a network,
+            whose arguments name memories and their options.
+        revisions: of the memories that are not of the first.
+    """
+    known = {card.name: card for card in list_memories() if card.earlier}
+    before = {name: card.as_of(revisions.get(name, 1)) for name, card in known.items()}
+    arguments = described.get("arguments")
+    if not isinstance(arguments, dict):
+        return dict(described)
+    if (name := described.get("memory")) in before:
+        return {**described, "arguments": {**before[name], **arguments}}
+    inside, options = arguments.get("memory"), arguments.get("options")
+    if isinstance(inside, str) and before.get(inside) and isinstance(options, dict | None):
+        return {**described, "arguments": {**arguments, "options": {**before[inside], **(options or {})}}}
+    if isinstance(inside, list) and isinstance(options, list) and len(inside) == len(options):
+        each = [{**before.get(name, {}), **(own or {})} for name, own in zip(inside, options, strict=True)]
+        return {**described, "arguments": {**arguments, "options": each}}
+    return dict(described)
 
 
 @cache

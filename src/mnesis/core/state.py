@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from .catalog import as_of, list_memories
 from .domain import Count, argument_domains, require, shown
 from .files import DEEPEST, parse_json
 from .state_classes import find, is_ours, name_of, note
@@ -221,7 +222,10 @@ def load_state(path: str | os.PathLike[str], *, about: dict[str, str] | None = N
 
 
 def _before_options(found: str | None, expected: str, memory: str) -> bool:
-    """Whether a memory's arguments are those of a file, but for options that are newer and at their defaults."""
+    """Whether a memory's arguments are those of a file, but for options that are newer.
+
+    These are at their defaults, or at what stands for the default that was.
+    """
     module, _, name = memory.partition(":")
     cls = getattr(sys.modules.get(module), name, None)
     try:
@@ -231,6 +235,8 @@ def _before_options(found: str | None, expected: str, memory: str) -> bool:
     if not (isinstance(cls, type) and isinstance(had, dict) and isinstance(has, dict)):
         return False
     domains = argument_domains(cls)
+    named = next((card.name for card in list_memories() if f"mnesis.{card.target}" == memory), None)
+    had = as_of({"memory": named, "arguments": had}, {})["arguments"]
     newer = {key: domains[key][1] for key in has.keys() - had.keys() if key in domains}
     return {**json.loads(json.dumps(newer, default=str)), **had} == has
 

@@ -10,14 +10,14 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
 import torch
 from torch import Tensor
 
-from ..core.catalog import cards, catalog_alone, create_memory
+from ..core.catalog import as_of, cards, catalog_alone, create_memory
 from ..core.domain import Size, argument_domains, fault, nearest
 from ..core.files import read_json, write_json
 from ..core.made_by import told
@@ -139,7 +139,7 @@ def load(folder: str | os.PathLike[str], *, trust: bool = False, allow_nan: bool
     with open_tensors(folder / WEIGHTS, mend=_MEND) as file:
         sizes = [promise.nbytes // DTYPES[promise.dtype].itemsize for promise in file.promises.values()]
         with bounded(max(sizes, default=0), len(sizes)) if not trust else contextlib.nullcontext():
-            network = _build(_as_of(described, _revisions(content, config)), str(config), trust)
+            network = _build(as_of(described, _revisions(content, config)), str(config), trust)
         _fill(network, file, allow_nan)
     return network.eval()
 
@@ -168,27 +168,6 @@ def _revisions(content: dict[str, Any], config: Path) -> dict[str, int]:
                 "mnesis"
             )
     return found
-
-
-def _as_of(described: dict[str, Any], revisions: Mapping[str, int]) -> dict[str, Any]:
-    """A specification with the options by which its memories compute as when their weights were saved."""
-    arguments = described.get("arguments")
-    if not isinstance(arguments, dict):
-        return described
-    before = {
-        card.name: options
-        for card in cards("memories")
-        if card.earlier and (options := card.as_of(revisions.get(card.name, 1)))
-    }
-    if (name := described.get("memory")) in before:
-        return {**described, "arguments": {**before[name], **arguments}}
-    inside, options = arguments.get("memory"), arguments.get("options")
-    if isinstance(inside, str) and inside in before and isinstance(options, dict | None):
-        return {**described, "arguments": {**arguments, "options": {**before[inside], **(options or {})}}}
-    if isinstance(inside, list) and isinstance(options, list) and len(inside) == len(options):
-        each = [{**before.get(name, {}), **own} for name, own in zip(inside, options, strict=True)]
-        return {**described, "arguments": {**arguments, "options": each}}
-    return described
 
 
 def _inside(content: dict[str, Any]) -> Any:
