@@ -142,8 +142,8 @@ def as_of(described: Mapping[str, Any], revisions: Mapping[str, int]) -> dict[st
     """A specification with the options by which its memories compute as in earlier revisions.
 
     Args:
-        described: ``arguments`` of a constructor, those of ``memory`` if it is named, a catalog name; else of a network,
-            whose arguments name memories and their options.
+        described: ``arguments`` of a constructor: that of ``memory``, a catalog name, if it is there; else that of a
+            network, whose arguments name memories and their options.
         revisions: of the memories that are not of the first.
     """
     known = {card.name: card for card in list_memories() if card.earlier}
