@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import shutil
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from .kills import kill_at, operations, run_watched
+from .loopback import Loopback
 
 CLOCKS = re.compile(r"seconds|units_per_second|search_seconds|peak_bytes|growth_bytes|machine")
 PAGES = (".html", ".svg", ".png", ".md")
@@ -25,6 +30,9 @@ COMPARE += ["--sequences", "8", "--rates", "1e-3", "--budget", "tokens=100", "--
 COMPARE += ["--quiet"]
 BENCH = ["bench", "gru", "--quick", "--only", "stepping", "--dim", "8", "--output", "out/table.md", "--overwrite"]
 BENCH += ["--quiet"]
+FETCH = ["fetch", "mnist", "out", "--quiet"]
+SERVED = {name: name.encode() * 200_000 for name in ("a", "b")}
+ADDRESS = "MNESIS_TEST_ADDRESS"
 
 
 def shorten() -> None:
@@ -73,16 +81,26 @@ def in_one_process() -> None:
     grid.by_processes = lambda places, *_: (Filled(place, run_cell(*place)) for place in places)
 
 
-def killed_everywhere(command: list[str], folder: Path, before: str, seed: str, sample: int | None) -> None:
+def from_here() -> None:
+    """Two files of this machine are a collection."""
+    from mnesis.tasks.files.fetching import File
+    from mnesis.tasks.images import collections
+
+    files = (File(name, f"{os.environ[ADDRESS]}/{name}", sha256(held).hexdigest()) for name, held in SERVED.items())
+    collections.COLLECTIONS["mnist"] = replace(collections.COLLECTIONS["mnist"], files=tuple(files))
+
+
+def killed_everywhere(command: list[str], folder: Path, before: str, seed: str, sample: int | None, **how: Any) -> None:
     """Kill a command at some of its operations, or all, and see that it ends as if nobody had."""
     whole = folder / "whole"
     whole.mkdir()
-    count, expected = operations(command, within=whole, before=before), results(whole)
+    how["before"] = before
+    count, expected = operations(command, within=whole, **how), results(whole)
     for n in range(count) if sample is None else sorted(random.Random(seed).sample(range(count), sample)):
         own = folder / str(n)
         own.mkdir()
-        killed = kill_at(command, n, within=own, before=before)
-        again = run_watched(command, within=own, before=before)
+        killed = kill_at(command, n, within=own, **how)
+        again = run_watched(command, within=own, **how)
         where = f"after a kill at {n}, {killed.operations[-1:]}"
         assert again.code == 0, f"{where}: {again.output}"
         assert results(own) == expected, where
@@ -123,6 +141,13 @@ def test_killed_here_and_there(commands: dict[str, tuple[list[str], str]], tmp_p
 def test_killed_at_every_operation(commands: dict[str, tuple[list[str], str]], tmp_path: Path, name: str) -> None:
     command, before = commands[name]
     killed_everywhere(command, tmp_path, before, name, None)
+
+
+def test_a_fetch_is_killed_at_every_operation(tmp_path: Path) -> None:
+    with Loopback() as server:
+        server.content = dict(SERVED)
+        here = {ADDRESS: server.address}
+        killed_everywhere(FETCH, tmp_path, f"{__name__}:from_here", "fetch", None, environment=here)
 
 
 @pytest.mark.slow

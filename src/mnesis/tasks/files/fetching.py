@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ SECONDS = 60
 """Without a byte, after which a server is given up."""
 LARGEST = 2**31
 """Bytes of a download; a server may send without end."""
+LOCK = ".lock"
 _PIECE = 2**18
 
 
@@ -55,6 +56,9 @@ def fetch(files: Iterable[File], folder: Path, *, progress: bool = True) -> None
     """
     files = list(files)
     if not (missing := [file for file in files if not _stands(folder, file)]):
+        if (folder / LOCK).exists():  # left by a kill behind the last file, unless somebody is at work there
+            with suppress(ValueError), _alone(folder):
+                pass
         return
     with _alone(folder), Progress(console=Console(stderr=True), disable=not progress) as bars:
         for file in missing:
@@ -94,7 +98,7 @@ def _is_published(path: Path, found: str, expected: str) -> bool:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Keep every other fetch out of a folder; a process that dies lets go of it."""
-    lock = FileLock(folder / ".lock", timeout=0)
+    lock = FileLock(folder / LOCK, timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -105,7 +109,7 @@ def _alone(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        (folder / ".lock").unlink(missing_ok=True)
+        (folder / LOCK).unlink(missing_ok=True)
         lock.release()
 
 
