@@ -58,11 +58,13 @@ def test_attention_written_out(masked, causal) -> None:
     torch.testing.assert_close(mapped, plain, rtol=0, atol=1e-14)
 
 
-def test_a_spike_s_slope_is_an_arctangent_s_in_every_mode() -> None:
+@pytest.mark.parametrize("surrogate", ["arctangent", "sigmoid"])
+def test_a_spike_s_slope_is_its_surrogate_s_in_every_mode(surrogate) -> None:
     v, way = draw(5), draw(5, seed=1)
-    slope = 1 / (1 + (torch.pi * v).square())
-    _, forward = torch.func.jvp(lambda v: Spike.apply(v, 2.0), (v,), (way,))
-    each = torch.func.vmap(torch.func.grad(lambda v: Spike.apply(v, 2.0)))(v)
+    likely = (4 * v).sigmoid()
+    slope = 1 / (1 + (torch.pi * v).square()) if surrogate == "arctangent" else 4 * likely * (1 - likely)
+    _, forward = torch.func.jvp(lambda v: Spike.apply(v, surrogate), (v,), (way,))
+    each = torch.func.vmap(torch.func.grad(lambda v: Spike.apply(v, surrogate)))(v)
     torch.testing.assert_close(forward, slope * way)
     torch.testing.assert_close(each, slope)
 
