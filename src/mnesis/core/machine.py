@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 """By any of these somebody has said how threads wait."""
+SPINS = "1000"
+"""Turns of libgomp's loop before a thread sleeps: some microseconds, which save two sleeps an operation where the machine
+is idle, and cost next to nothing where it is not (docs/results/speed.md)."""
 _MMAP_MAX, _TRIM_THRESHOLD = -4, -1
 """M_MMAP_MAX and M_TRIM_THRESHOLD of malloc.h."""
 USUAL = 2
@@ -35,10 +38,10 @@ class Tuned(NamedTuple):
 def tune() -> Tuned:
     """Make this process fast beside others; once, and before torch is imported where that can be.
 
-    Threads that wait for work sleep instead of spinning, which beside any other work costs most of the speed. glibc
-    keeps what memory is freed instead of handing it back and getting it anew, zeroed, at every use, so the process does
-    not shrink again. Matrix products in float32 go through oneDNN (in full float32; where they would be rounded to
-    bfloat16 it is left alone).
+    Threads that wait for work sleep after a moment instead of spinning, which beside any other work costs most of the
+    speed. glibc keeps what memory is freed instead of handing it back and getting it anew, zeroed, at every use, so the
+    process does not shrink again. Matrix products in float32 go through oneDNN (in full float32; where they would be
+    rounded to bfloat16 it is left alone).
 
     Returns:
         What was done, and what was not and why.
@@ -49,7 +52,7 @@ def tune() -> Tuned:
 _WAITED = {
     None: "threads wait as they did: torch is loaded, and it cannot be changed any more; call tune() before it is",
     False: "threads wait as the environment says",
-    True: "threads sleep while they wait",
+    True: "threads sleep when they have waited for a moment",
 }
 _KEPT = {True: "freed memory is kept", False: "freed memory is handed back as before: this is not glibc"}
 _MULTIPLIED = {
@@ -59,7 +62,7 @@ _MULTIPLIED = {
 
 
 def wait_passively() -> bool | None:
-    """Let threads of OpenMP sleep while they wait.
+    """Let threads of OpenMP sleep while they wait, after a moment.
 
     Returns:
         Whether it was done; False where the environment says how they wait, None where torch is loaded, which has read
@@ -67,7 +70,8 @@ def wait_passively() -> bool | None:
     """
     if any(name in os.environ for name in _WAITING):
         return False
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # and of what this process starts
+    # Also for what this process starts. libgomp takes the second, others the first.
+    os.environ.update(OMP_WAIT_POLICY="PASSIVE", GOMP_SPINCOUNT=SPINS)
     return None if "torch" in sys.modules else True
 
 
