@@ -14,8 +14,8 @@ from typing import NamedTuple
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 """By any of these somebody has said how threads wait."""
 SPINS = "1000"
-"""Turns of libgomp's loop before a thread sleeps: some microseconds, which save two sleeps an operation where the machine
-is idle, and cost next to nothing where it is not (docs/results/speed.md)."""
+"""Turns of libgomp's loop before a thread sleeps: some microseconds, which save two sleeps an operation on an idle
+machine and cost next to nothing on a busy one (docs/results/speed.md)."""
 _MMAP_MAX, _TRIM_THRESHOLD = -4, -1
 """M_MMAP_MAX and M_TRIM_THRESHOLD of malloc.h."""
 USUAL = 2
