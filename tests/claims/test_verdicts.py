@@ -1,0 +1,61 @@
+"""Verdicts are kept from run to run, each with what it comes from, and shown on one page of all claims."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from mnesis.claims import verdicts
+from mnesis.claims.claim import Result
+from mnesis.cli import main
+from mnesis.core.catalog import list_claims
+
+FOUND = Result("rmt-copy", "bulatov2022rmt", "laptop", "does not hold", "holds if", {"points": []}, (0, 1), 12.0)
+
+
+def test_a_verdict_takes_the_place_of_the_claims_earlier_one(tmp_path) -> None:
+    file = tmp_path / "results" / "claims.json"
+    page = verdicts.keep(FOUND, file)
+    verdicts.keep(replace(FOUND, claim="vma-recall", seeds=(0,)), file)
+    verdicts.keep(replace(FOUND, verdict="holds", scale="full"), file)
+    known = verdicts.read(file)
+    assert {name: (each.verdict, each.scale, each.seeds) for name, each in known.items()} == {
+        "rmt-copy": ("holds", "full", (0, 1)),
+        "vma-recall": ("does not hold", "laptop", (0,)),
+    }
+    assert known["rmt-copy"].version.startswith("0.1.0")
+    assert len(known["rmt-copy"].date) == len("2026-11-30")
+    rows = [line.split(" | ") for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    assert [row[0].strip("| `") for row in rows] == [card.name for card in list_claims()]
+    shown = {row[0].strip("| `"): row[3] for row in rows}
+    assert shown.pop("rmt-copy") == "**holds**"
+    assert shown.pop("vma-recall") == "**does not hold**"
+    assert set(shown.values()) == {verdicts.NOT_RUN}
+    assert not list(file.parent.glob(".*"))
+
+
+def test_what_is_no_verdict_is_not_kept(tmp_path) -> None:
+    with pytest.raises(ValueError, match="rmt-copy at smoke scale is not judged; record it at laptop or full scale"):
+        verdicts.keep(replace(FOUND, scale="smoke", verdict="not judged"), tmp_path / "claims.json")
+    (tmp_path / "other.json").write_text(json.dumps({"rmt-copy": "yes"}), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"other.json .*; move it away, or give another --record"):
+        verdicts.keep(FOUND, tmp_path / "other.json")
+    assert json.loads((tmp_path / "other.json").read_text(encoding="utf-8")) == {"rmt-copy": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--record", "claims.txt"], "--record claims.txt does not end in .json; give a name such as claims.json"),
+        (["--record", "claims.json", "--scale", "smoke"], "--scale smoke is not judged; give --scale laptop or full"),
+    ],
+)
+def test_refusals_come_before_any_work(words, sentence, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        main(["claim", "rmt-copy", *words])
+    assert end.value.code == 2
+    assert sentence in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
