@@ -48,6 +48,8 @@ def change(folder, number, values):
         (1, {"format": "x"}, "format='x' is not a whole number"),
         (1, {"format": 2}, "has format 2, this mnesis reads 1 and below"),
         (3, "", "is not whole JSON"),
+        (12, {"length": 0}, "of length 0 it holds stream 4 and not stream 0"),
+        (4, {"length": 60}, "of length 20 it holds stream 5 and not stream 2"),
         (3, "\0\0", "is not whole JSON"),
         (3, "{", "is not whole JSON"),
         (3, {"length": "x"}, "length='x' is not a whole number"),

@@ -178,4 +178,11 @@ def _read(path: Path) -> tuple[dict[str, Any] | None, list[StreamRecord], int]:
                 f"line {number} of {path} cannot be read: seed={record.seed} is not that of stream {record.stream}; "
                 + MEND
             )
+    for length in {record.length for record in records}:
+        streams = {record.stream for record in records if record.length == length}
+        if absent := set(range(max(streams))) - streams:  # they are read in order
+            raise ValueError(
+                f"{path} cannot be read: of length {length} it holds stream {max(streams)} and not stream "
+                f"{min(absent)}; {MEND}"
+            )
     return identity, records, found.whole
