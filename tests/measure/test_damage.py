@@ -48,8 +48,6 @@ def change(folder, number, values):
         (1, {"format": "x"}, "format='x' is not a whole number"),
         (1, {"format": 2}, "has format 2, this mnesis reads 1 and below"),
         (3, "", "is not whole JSON"),
-        (12, {"length": 0}, "of length 0 it holds stream 4 and not stream 0"),
-        (4, {"length": 60}, "of length 20 it holds stream 5 and not stream 2"),
         (3, "\0\0", "is not whole JSON"),
         (3, "{", "is not whole JSON"),
         (3, {"length": "x"}, "length='x' is not a whole number"),
@@ -85,6 +83,15 @@ def _problems(folder):
     """What a report says where results.json is gone."""
     (folder / "results.json").unlink()
     return load_run(folder).problems
+
+
+@pytest.mark.parametrize(
+    ("number", "length", "words"), [(12, 0, "0 it holds stream 4"), (4, 60, "20 it holds stream 5")]
+)
+def test_a_changed_length_leaves_streams_without_their_earlier_ones(folder, number, length, words):
+    change(folder, number, {"length": length})
+    with pytest.raises(ValueError, match=rf"of length {words} and not stream \d; remove the file to evaluate anew"):
+        read_records(folder)
 
 
 def test_readers_change_nothing(folder):
