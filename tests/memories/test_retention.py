@@ -77,6 +77,7 @@ def test_golden(form) -> None:
     assert (gradient - golden["gradient/layer/x"]).abs().max() < 1e-5 * gradient.abs().max()
 
 
+@pytest.mark.slow
 def test_phases_do_not_wear_out_over_a_long_stream() -> None:
     """They are carried by turning the state, thousands of times here."""
     torch.manual_seed(0)

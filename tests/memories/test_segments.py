@@ -33,9 +33,8 @@ def test_recomputation_changes_nothing(name: str, time: int) -> None:
         assert torch.allclose(plain, recomputed, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "armt" else name for name in OPTIONS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OPTIONS)
 def test_training_memory_grows_with_the_square_root_of_depth(name: str) -> None:
     """Four times the segments: four times the memory, or about twice."""
     for checkpoint, least, most in ((False, 3.5, 4.5), (True, 1.0, 2.5)):

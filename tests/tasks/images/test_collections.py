@@ -30,6 +30,7 @@ def test_mnist_keeps_its_last_ten_thousand_to_validate_on() -> None:
     assert split.train.pixels.shape[1:] == (28, 28)
 
 
+@pytest.mark.slow
 def test_fixed_binarisation_is_read_whole() -> None:
     real("binarized-mnist")
     split = open_collection("binarized-mnist", DATA)
