@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 import mnesis
 from mnesis.core.catalog import list_memories
+from mnesis.learn import Recipe, Stage, fit
 from mnesis.nets import LanguageModel, Stack, build, load, save, specification
 
 OWN = """
@@ -405,3 +406,29 @@ def test_a_later_revision_than_this_version_has_is_refused(tmp_path) -> None:
     (tmp_path / "gla" / "config.json").write_text(json.dumps(config | {"revisions": {"gla": 9}}), encoding="utf-8")
     with pytest.raises(ValueError, match="is of revision 9 of gla, and this version of mnesis has 2; update"):
         load(tmp_path / "gla")
+
+
+@pytest.mark.parametrize("kind", ["network", "bare", "described"])
+def test_what_a_training_wrote_is_loaded(kind, tmp_path) -> None:
+    """Also where nobody told the training how its network is built."""
+    task = mnesis.create_task("copy", symbols=4)
+    network = LanguageModel(task.vocabulary, dim=16, memory="gla", depth=1, options={"heads": 2})
+    config = {"model": specification(network)} if kind == "described" else {"note": 1}
+    fit(network, task, Recipe((Stage(2, 4, 3),), save_every=2), tmp_path / "run", config=config, progress=False)
+    x = torch.randint(task.vocabulary, (2, 9))
+    if kind == "bare":  # as of a memory that was trained by itself
+        description = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
+        memory = mnesis.create_memory("gru", dim=8)
+        description["memory"] = memory.describe()
+        save(memory, tmp_path / "run", overwrite=True)
+        (tmp_path / "run" / "config.json").write_text(json.dumps(description), encoding="utf-8")
+        network, x = memory, torch.randn(2, 9, 8)
+    found = load(tmp_path / "run")
+    assert type(found) is type(network)
+    assert torch.equal(found(x)[0], network.eval()(x)[0])
+    broken = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
+    if kind != "described":
+        broken["memory"]["arguments"] = "{"
+        (tmp_path / "run" / "config.json").write_text(json.dumps(broken), encoding="utf-8")
+        with pytest.raises(ValueError, match=r"the arguments of mnesis\..* is not whole JSON"):
+            load(tmp_path / "run")

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..core.catalog import as_of, cards, catalog_alone, create_memory
 from ..core.domain import Size, argument_domains, fault, nearest
-from ..core.files import read_json, write_json
+from ..core.files import parse_json, read_json, write_json
 from ..core.made_by import told
 from ..core.memory import Memory
 from ..core.tensors import DTYPES, TensorFile, open_tensors, write_tensors
@@ -47,6 +47,13 @@ class _Bare(TypedDict):
 
     memory: str
     arguments: dict[str, Any]
+
+
+class _Trained(TypedDict):
+    """What a training says of the memory that it trained: its class, and its arguments as JSON."""
+
+    memory: str
+    arguments: str
 
 
 def specification(network: Memory) -> dict[str, Any]:
@@ -133,7 +140,7 @@ def load(folder: str | os.PathLike[str], *, trust: bool = False, allow_nan: bool
     config = folder / CONFIG
     content = read_json(config, dict[str, Any], mend=_MEND)
     own = {key: value for key, value in content.items() if key != "revisions"}
-    described = own if "network" in own or "memory" in own else _inside(own)
+    described = own if "network" in own or isinstance(own.get("memory"), str) else _inside(own)
     if not isinstance(described, dict):
         raise ValueError(f"{config} names no network, as 'network', 'memory' or config.model; {_MEND}")
     with open_tensors(folder / WEIGHTS, mend=_MEND) as file:
@@ -171,9 +178,19 @@ def _revisions(content: dict[str, Any], config: Path) -> dict[str, int]:
 
 
 def _inside(content: dict[str, Any]) -> Any:
-    """The specification in a run's configuration."""
-    config = content.get("config")
-    return config.get("model") if isinstance(config, dict) else None
+    """The specification in a run's configuration: what it was given as ``model``, or what was trained says itself."""
+    config, trained = content.get("config"), content.get("memory")
+    if isinstance(config, dict) and "model" in config:
+        return config["model"]
+    if fault(trained, _Trained):
+        return None
+    name, text = (cast(_Trained, trained)[key] for key in ("memory", "arguments"))
+    arguments = parse_json(text, dict[str, Any], source=f"the arguments of {name}", mend=_MEND)
+    network = next((key for key, cls in NETWORKS.items() if f"{cls.__module__}:{cls.__qualname__}" == name), None)
+    if network is not None:
+        return {"network": network, "arguments": arguments}
+    known = next((card.name for card in cards("memories") if f"mnesis.{card.target}" == name), name)
+    return {"memory": known, "arguments": arguments}
 
 
 def _build(described: dict[str, Any], source: str, trust: bool) -> Memory:
