@@ -45,6 +45,21 @@ def test_what_is_no_verdict_is_not_kept(tmp_path) -> None:
     assert json.loads((tmp_path / "other.json").read_text(encoding="utf-8")) == {"rmt-copy": "yes"}
 
 
+def test_somebody_elses_page_is_not_replaced(tmp_path) -> None:
+    (tmp_path / "notes.md").write_text("mine", encoding="utf-8")
+    with pytest.raises(
+        ValueError, match=r"notes.md, where the page of all claims goes, is something else; move it away"
+    ):
+        verdicts.keep(FOUND, tmp_path / "notes.json")
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        ValueError, match=r"--record .*x.json: .*file is no folder that can be written to; give another"
+    ):
+        verdicts.keep(FOUND, tmp_path / "file" / "x.json")
+    assert (tmp_path / "notes.md").read_text(encoding="utf-8") == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "notes.md"]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

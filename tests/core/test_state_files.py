@@ -570,3 +570,11 @@ def test_a_strangers_memory_passes_the_law_of_saving_without_registration(memory
     gaps = list(check(memory(), laws=["saved"], dtypes=[torch.float64]))
     assert len(gaps) == 1
     assert [gap for gap in gaps if not gap.holds] == []
+
+
+def test_a_pipe_is_not_replaced_by_a_file(tmp_path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match=r"cannot write .*pipe: something stands there that is no file of data; give"):
+        mnesis.save_state(mnesis.create_memory("gru", dim=8)(torch.randn(1, 3, 8))[1], tmp_path / "pipe")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]

@@ -432,3 +432,53 @@ def test_what_a_training_wrote_is_loaded(kind, tmp_path) -> None:
         (tmp_path / "run" / "config.json").write_text(json.dumps(broken), encoding="utf-8")
         with pytest.raises(ValueError, match=r"the arguments of mnesis\..* is not whole JSON"):
             load(tmp_path / "run")
+
+
+def test_lists_of_memories_of_an_earlier_revision(tmp_path) -> None:
+    """Each computes as it did; where that cannot be said, it is refused."""
+
+    def saved(network: mnesis.Memory[Any], name: str) -> Path:
+        save(network, tmp_path / name)
+        config = json.loads((tmp_path / name / "config.json").read_text(encoding="utf-8"))
+        config.pop("revisions", None)
+        (tmp_path / name / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        return tmp_path / name
+
+    torch.manual_seed(0)
+    names, then = ["xlstm", "gru"], [{"norm": "rms"}, {}]
+    model = LanguageModel(11, dim=16, memory=names, options=then)
+    today = LanguageModel(11, dim=16, memory=names)
+    today.load_state_dict(model.state_dict())
+    x = torch.randint(11, (2, 9))
+    assert torch.equal(load(saved(today, "model"))(x)[0], model(x)[0])
+    alike = load(saved(Stack(16, memory=["galite", "galite"]), "alike"))
+    assert {block.memory.epsilon for block in alike.blocks} == {1e-5}
+    with pytest.raises(ValueError, match=r"galite, gru share their options, and galite computes otherwise since these"):
+        load(saved(Stack(16, memory=["galite", "gru"]), "unlike"))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"memory": ["x"], "arguments": {}},
+        {"memory": {}, "arguments": {"dim": 8}},
+        {"network": "LanguageModel", "arguments": {"vocabulary": 16, "memory": [["x"], "gru"], "options": [{}, {}]}},
+        {"network": "LanguageModel", "arguments": {"vocabulary": 16, "memory": ["gla"], "options": [5]}},
+        {"network": "Stack", "arguments": {"dim": 8, "memory": "gla", "options": 5}},
+        {"config": {"model": {"memory": ["a"], "arguments": {}}}},
+        {"memory": {"memory": "x", "arguments": "[]"}},
+    ],
+)
+def test_configurations_of_no_network_are_one_sentence(config, tmp_path) -> None:
+    save(mnesis.create_memory("gru", dim=8), tmp_path / "own")
+    (tmp_path / "own" / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"config\.json|the arguments of x"):
+        load(tmp_path / "own")
+
+
+def test_somebody_elses_config_is_not_replaced(tmp_path) -> None:
+    (tmp_path / "config.json").write_text('{"my": "settings"}', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"holds a config.json of something else; choose another folder or pass"):
+        save(mnesis.create_memory("gru", dim=8), tmp_path)
+    assert (tmp_path / "config.json").read_text(encoding="utf-8") == '{"my": "settings"}'
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ from .claim import Result, Scale, Verdict
 
 MEND = "move it away, or give another --record"
 NOT_RUN = "not run"
+TITLE = "# Claims and their verdicts"
+"""By which the page is known."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,12 @@ def require_verdicts(file: Path) -> None:
     """
     if file.suffix != ".json":
         raise ValueError(f"--record {file} does not end in .json; give a name such as claims.json")
+    page = file.with_suffix(".md")
+    if page.exists() and not (page.is_file() and page.read_bytes().startswith(TITLE.encode())):
+        raise ValueError(f"{page}, where the page of all claims goes, is something else; {MEND}")
+    known = next(folder for folder in file.absolute().parents if folder.exists())
+    if not (known.is_dir() and os.access(known, os.W_OK)):
+        raise ValueError(f"--record {file}: {known} is no folder that can be written to; give another")
     read(file)
 
 
@@ -103,7 +112,7 @@ def markdown(known: dict[str, Kept]) -> str:
         "Made by `mnesis claim NAME --record docs/results/claims.json`. `mnesis show NAME` tells the predicate, which "
         "was fixed before the first judged run."
     )
-    return f"# Claims and their verdicts\n\n{about}\n\n{head}" + "\n".join(rows) + "\n"
+    return f"{TITLE}\n\n{about}\n\n{head}" + "\n".join(rows) + "\n"
 
 
 def version() -> str:

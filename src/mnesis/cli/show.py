@@ -163,7 +163,8 @@ def _network(what: str) -> Facts | None:
     if folder is None or not (folder / "config.json").is_file():
         return None
     config = _config(folder)
-    return {"path": str(folder), **_network_of(config), **_weights(folder)} if "network" in config else None
+    named = "network" in config or isinstance(config.get("memory"), str)
+    return {"path": str(folder), **_network_of(config), **_weights(folder)} if named else None
 
 
 def _saved(what: str) -> Facts | None:
@@ -206,6 +207,8 @@ def _network_of(description: Any) -> Facts:
     if not isinstance(description, dict) or not isinstance(description.get("arguments"), dict):
         return {}
     arguments = dict(description["arguments"])
+    if "network" not in description:
+        return {"memory": description.get("memory"), "arguments": arguments}
     chosen = {"memory": arguments.pop("memory", None), "options": arguments.pop("options", None)}
     return {"network": description.get("network"), **chosen, "arguments": arguments}
 
@@ -242,7 +245,7 @@ def _last_line(path: Path, most: int = 1 << 16) -> str:
     """The last whole line of a file, which may be long."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - most))
-        lines = file.read(most).decode("utf-8", "replace").splitlines()
+        *lines, _ = file.read(most).decode("utf-8", "replace").split("\n")  # behind the last is what a kill has torn
     return next((line for line in reversed(lines) if line.strip().startswith("{")), "")
 
 

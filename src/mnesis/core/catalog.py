@@ -143,23 +143,39 @@ def as_of(described: Mapping[str, Any], revisions: Mapping[str, int]) -> dict[st
 
     Args:
         described: ``arguments`` of a constructor: that of ``memory``, a catalog name, if it is there; else that of a
-            network, whose arguments name memories and their options.
+            network, whose arguments name memories and their options. What is none of these comes back as it is.
         revisions: of the memories that are not of the first.
+
+    Raises:
+        ValueError: unlike memories that share their options, which one of them would need for itself.
     """
     known = {card.name: card for card in list_memories() if card.earlier}
-    before = {name: card.as_of(revisions.get(name, 1)) for name, card in known.items()}
-    arguments = described.get("arguments")
+    before = {name: options for name, card in known.items() if (options := card.as_of(revisions.get(name, 1)))}
+    arguments, name = described.get("arguments"), described.get("memory")
     if not isinstance(arguments, dict):
         return dict(described)
-    if (name := described.get("memory")) in before:
-        return {**described, "arguments": {**before[name], **arguments}}
+    if isinstance(name, str):
+        return {**described, "arguments": {**before.get(name, {}), **arguments}}
     inside, options = arguments.get("memory"), arguments.get("options")
-    if isinstance(inside, str) and before.get(inside) and isinstance(options, dict | None):
-        return {**described, "arguments": {**arguments, "options": {**before[inside], **(options or {})}}}
-    if isinstance(inside, list) and isinstance(options, list) and len(inside) == len(options):
-        each = [{**before.get(name, {}), **(own or {})} for name, own in zip(inside, options, strict=True)]
+    names = [each for each in (inside if isinstance(inside, list) else [inside]) if isinstance(each, str)]
+    if (isinstance(inside, list) and len(names) < len(inside)) or not any(each in before for each in names):
+        return dict(described)
+    if isinstance(inside, list) and described.get("network") != "Stack":  # options of each
+        given = [{}] * len(names) if options is None else options
+        if not (isinstance(given, list) and len(given) == len(names) and all(isinstance(own, dict) for own in given)):
+            return dict(described)
+        each = [{**before.get(name, {}), **own} for name, own in zip(names, given, strict=True)]
         return {**described, "arguments": {**arguments, "options": each}}
-    return dict(described)
+    if not isinstance(options, dict | None):
+        return dict(described)
+    needed = [before.get(each, {}) for each in names]
+    if any(other != needed[0] for other in needed):
+        raise ValueError(
+            f"{', '.join(names)} share their options, and {next(each for each in names if each in before)} computes "
+            "otherwise since these weights were saved; build the stack from blocks of your own, and fill it with "
+            "mnesis.nets.load_weights"
+        )
+    return {**described, "arguments": {**arguments, "options": {**needed[0], **(options or {})}}}
 
 
 @cache

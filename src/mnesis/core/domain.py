@@ -75,6 +75,8 @@ Size = Annotated[int, AtLeast(1)]
 Count = Annotated[int, AtLeast(0)]
 """A whole number of things, of which there may be none."""
 Positive = Annotated[float, Above(0)]
+Epsilon = Annotated[float, Between(1e-30, 1.0)]
+"""What is added so that nothing is divided by 0: float32 still holds the least of them."""
 Share = Annotated[float, Between(0, 1)]
 
 

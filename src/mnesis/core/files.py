@@ -193,9 +193,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
     process gives to new files.
 
     Raises:
-        ValueError: the folder cannot be written, or the disk is full.
+        ValueError: the folder cannot be written, what stands there is no file of data, or the disk is full.
     """
     target = Path(os.path.realpath(path))
+    if os.path.lexists(target) and not (target.is_file() or target.is_dir()):  # a device or a pipe would be replaced
+        raise ValueError(f"cannot write {path}: something stands there that is no file of data; give another path")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # A folder, for libraries that make temporary files of their own beside what they write.

@@ -55,7 +55,7 @@ class _Hints(MetaPathFinder, Loader):
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """The module itself, under both names: its classes are the same."""
         new = str(spec.origin)
-        warnings.warn(f"{spec.name} is called {new} now; import it there", DeprecationWarning, stacklevel=5)
+        warnings.warn(f"{spec.name} is called {new} now; import it there", FutureWarning, stacklevel=2)
         module = import_module(new)
         spec.loader_state = module.__spec__
         return module

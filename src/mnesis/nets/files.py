@@ -105,6 +105,13 @@ def save(
     folder = Path(folder)
     if (folder / WEIGHTS).exists() and not overwrite:
         raise ValueError(f"{folder} already holds {WEIGHTS}; choose another folder or pass overwrite")
+    if (
+        (folder / CONFIG).exists()
+        and not overwrite
+        and not (folder / WEIGHTS).exists()
+        and not _is_ours(folder / CONFIG)
+    ):
+        raise ValueError(f"{folder} holds a {CONFIG} of something else; choose another folder or pass overwrite")
     if dtype is not None and dtype not in DTYPES.values():
         raise ValueError(f"dtype={dtype} is none that files hold; give one such as torch.float16")
     description, tensors = specification(network), network.state_dict()
@@ -118,6 +125,15 @@ def save(
     with _no_folder_left(folder):
         write_tensors(folder / WEIGHTS, kept, metadata)
         write_json(folder / CONFIG, {**description, **told(network)})
+
+
+def _is_ours(config: Path) -> bool:
+    """Whether a configuration names a network, as :func:`save` and trainings write it."""
+    try:
+        content = json.loads(config.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and bool({"network", "memory", "config"} & content.keys())
 
 
 def load(folder: str | os.PathLike[str], *, trust: bool = False, allow_nan: bool = False) -> Memory:
@@ -146,7 +162,7 @@ def load(folder: str | os.PathLike[str], *, trust: bool = False, allow_nan: bool
     with open_tensors(folder / WEIGHTS, mend=_MEND) as file:
         sizes = [promise.nbytes // DTYPES[promise.dtype].itemsize for promise in file.promises.values()]
         with bounded(max(sizes, default=0), len(sizes)) if not trust else contextlib.nullcontext():
-            network = _build(as_of(described, _revisions(content, config)), str(config), trust)
+            network = _build(_as_saved(described, _revisions(content, config), config), str(config), trust)
         _fill(network, file, allow_nan)
     return network.eval()
 
@@ -175,6 +191,14 @@ def _revisions(content: dict[str, Any], config: Path) -> dict[str, int]:
                 "mnesis"
             )
     return found
+
+
+def _as_saved(described: dict[str, Any], revisions: dict[str, int], config: Path) -> dict[str, Any]:
+    """A specification by which the memories of a folder compute as when it was written."""
+    try:
+        return as_of(described, revisions)
+    except ValueError as error:
+        raise ValueError(f"{config} describes a network that cannot be built: {error}") from None
 
 
 def _inside(content: dict[str, Any]) -> Any:

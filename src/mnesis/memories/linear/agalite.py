@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ...core.domain import Positive
+from ...core.domain import Epsilon
 from ...core.record import record
 from ...ops.diagonal import diagonal
 from ...ops.sequence_split import count_on
@@ -104,7 +104,7 @@ class GaLiTe(MemoryInForms[GaLiTeState]):
         width: int = 64,
         expansion: int = 4,
         joint: bool = False,
-        epsilon: Positive = 1e-10,
+        epsilon: Epsilon = 1e-10,
         form: str = "chunk",
         chunk: int | None = None,
     ) -> None:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ...core.domain import Positive
+from ...core.domain import Epsilon, Positive
 from ...core.record import record
 from ...layers.query_key_value import QueryKeyValue
 from ...ops.gated_linear_attention import gated_linear_attention
@@ -70,7 +70,7 @@ class GLA(MemoryInForms[GLAState]):
         rank: int = 16,
         temperature: Positive = 16.0,
         norm: str = "rms",
-        epsilon: Positive = 1e-6,
+        epsilon: Epsilon = 1e-6,
         convolution: int | None = None,
         form: str = "chunk",
         chunk: int | None = None,
