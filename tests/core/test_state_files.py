@@ -13,6 +13,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 import pytest
 import torch
@@ -175,7 +176,9 @@ def test_a_class_that_a_memory_declares_needs_no_registration(tmp_path) -> None:
     assert load_state(written(tmp_path / "s", [name_of(Own), None]))[0].tolist() == [[1] * 4] * 2
 
 
-def test_classes_inside_a_state_are_known_once_a_memory_has_returned_them(tmp_path) -> None:
+def test_classes_inside_a_state_are_known_once_a_memory_has_returned_them(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(state_classes, "_NOTED", {})  # whatever other tests have made known
+    monkeypatch.setattr(state_classes, "_LIVING", WeakSet())
     tree = [name_of(Outer), [name_of(Inner), None]]
     with pytest.raises(ValueError, match="needs the state class"):
         load_state(written(tmp_path / "s", tree))

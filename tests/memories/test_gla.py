@@ -111,7 +111,7 @@ def test_it_keeps_nearly_all_at_the_start_and_decays_can_be_watched() -> None:
         ({"key_expansion": 0.0}, "key_expansion=0.0 is not a finite number above 0"),
         ({"rank": 0}, "rank=0 is not a whole number of at least 1"),
         ({"temperature": 0.0}, "temperature=0.0 is not a finite number above 0"),
-        ({"epsilon": 0.0}, "epsilon=0.0 is not a finite number above 0"),
+        ({"epsilon": 0.0}, "epsilon=0.0 is not a finite number between 1e-30 and 1"),
         ({"norm": "group"}, "no norm 'group'; choose one of rms, layer"),
         ({"form": "scan"}, "no form 'scan'; choose one of naive, chunk, parallel"),
         ({"convolution": 1}, "width 1 sees no earlier unit"),
