@@ -264,6 +264,7 @@ def test_the_command(tmp_path) -> None:
     assert "gru on copy" in (tmp_path / "leaderboard.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_stopped_command_goes_on(tmp_path) -> None:
     """With the same figures as one that was not stopped."""
     (tmp_path / "stopping.py").write_text(MINE + STOPPING, encoding="utf-8")

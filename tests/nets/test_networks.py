@@ -30,7 +30,7 @@ def networks() -> list:
 
 
 @pytest.mark.usefixtures("without_type_checks")
-@pytest.mark.parametrize("index", range(6))
+@pytest.mark.parametrize("index", [*range(5), pytest.param(5, marks=pytest.mark.slow)])
 def test_a_network_obeys_the_laws(index: int) -> None:
     network = networks()[index]
     laws = [law for law in LAWS if law not in ("compiles", "extremes")]

@@ -43,6 +43,7 @@ def test_omniglot_is_split_by_alphabets() -> None:
     assert open_collection("omniglot", DATA).test.classes == 144
 
 
+@pytest.mark.slow
 def test_omniglot_is_split_as_it_was_published() -> None:
     real("omniglot")
     split = open_collection("omniglot-30-20", DATA)

@@ -142,6 +142,7 @@ def test_real_omniglot() -> None:
         background.of_groups({"Klingon"})
 
 
+@pytest.mark.slow
 def test_real_omniglot_is_split_by_alphabet() -> None:
     both = read_omniglot(real("omniglot", "images_background.zip"), real("omniglot", "images_evaluation.zip"))
     assert (both.classes, len(set(both.groups))) == (1623, 50)
