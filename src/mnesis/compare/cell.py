@@ -19,7 +19,7 @@ from ..core.catalog import card
 from ..core.domain import Count, Positive, Size, fault
 from ..core.files import read_json, shown_differences, write_json
 from ..core.folders import alone, remove_empty, tidy
-from ..core.made_by import TRAINING, made_by
+from ..core.made_by import TRAINING, later, made_by
 from ..core.memory import Memory
 from ..core.run_files import Amount
 from ..core.task import Task
@@ -183,10 +183,8 @@ def _asked(setting: Setting, memory: str, options: Options) -> dict[str, Any]:
 
 
 def _revisions(memory: str) -> dict[str, Any]:
-    """Those that are not the first, which files of earlier versions do not name."""
-    numbers = {memory: card("memories", memory).revision, "training": TRAINING}
-    later = {name: number for name, number in numbers.items() if number > 1}
-    return {"revisions": later} if later else {}
+    """Of the memory and of the training loop."""
+    return later({memory: card("memories", memory).revision, "training": TRAINING})
 
 
 def run_cell(setting: Setting, memory: str, options: Options, folder: Path, *, progress: bool = False) -> Cell:

@@ -81,6 +81,11 @@ def card(kind: str, name: str) -> Card:
     return known[name]
 
 
+def memory_called(target: str) -> Card | None:
+    """The card of a memory by its class, as ``mnesis.module:Class``; None of one that the catalog does not have."""
+    return next((card for card in list_memories() if f"mnesis.{card.target}" == target), None)
+
+
 def _own_card(kind: str, name: str) -> Card:
     """What can be said of somebody's class, which is imported for it."""
     from .memory import Memory

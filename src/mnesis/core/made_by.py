@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from .catalog import list_memories
+from .catalog import memory_called
 from .memory import Memory
 
 TRAINING = 1
@@ -22,22 +22,21 @@ def made_by(network: nn.Module) -> dict[str, Any]:
         For every memory of the catalog that is inside, by its name: ``options``, those of the first that stands there,
         defaults included, and ``revision``.
     """
-    known = {f"mnesis.{card.target}": card for card in list_memories()}
     found: dict[str, dict[str, Any]] = {}
-    for part in network.modules():
-        card = known.get(f"{type(part).__module__}:{type(part).__qualname__}")
-        if card is not None and isinstance(part, Memory) and card.name not in found:
+    for part in (module for module in network.modules() if isinstance(module, Memory)):
+        card = memory_called(f"{type(part).__module__}:{type(part).__qualname__}")
+        if card is not None and card.name not in found:
             found[card.name] = {"options": json.loads(part.describe()["arguments"]), "revision": card.revision}
     return {"memories": found, "training": TRAINING}
 
 
 def told(network: nn.Module) -> dict[str, Any]:
-    """What a configuration says of revisions, under its own key; nothing where all are the first."""
-    later = revisions(made_by(network))
-    return {"revisions": later} if later else {}
+    """What a configuration says of revisions, under its own key; see :func:`later`."""
+    made = made_by(network)
+    return later({**{name: each["revision"] for name, each in made["memories"].items()}, "training": made["training"]})
 
 
-def revisions(made: Mapping[str, Any]) -> dict[str, int]:
-    """Those of :func:`made_by` that are not the first, which files of earlier versions do not name."""
-    own = {name: each["revision"] for name, each in made["memories"].items()}
-    return {name: number for name, number in {**own, "training": made["training"]}.items() if number > 1}
+def later(numbers: Mapping[str, int]) -> dict[str, Any]:
+    """``revisions`` that are not the first, which files of earlier versions do not name; nothing where all are."""
+    found = {name: number for name, number in numbers.items() if number > 1}
+    return {"revisions": found} if found else {}

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from .catalog import as_of, list_memories
+from .catalog import as_of, memory_called
 from .domain import Count, argument_domains, require, shown
 from .files import DEEPEST, parse_json
 from .state_classes import find, is_ours, name_of, note
@@ -235,8 +235,8 @@ def _before_options(found: str | None, expected: str, memory: str) -> bool:
     if not (isinstance(cls, type) and isinstance(had, dict) and isinstance(has, dict)):
         return False
     domains = argument_domains(cls)
-    named = next((card.name for card in list_memories() if f"mnesis.{card.target}" == memory), None)
-    had = as_of({"memory": named, "arguments": had}, {})["arguments"]
+    card = memory_called(memory)
+    had = as_of({"memory": card and card.name, "arguments": had}, {})["arguments"]
     newer = {key: domains[key][1] for key in has.keys() - had.keys() if key in domains}
     return {**json.loads(json.dumps(newer, default=str)), **had} == has
 

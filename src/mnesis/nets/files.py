@@ -17,7 +17,7 @@ from typing import Any, TypedDict, cast
 import torch
 from torch import Tensor
 
-from ..core.catalog import as_of, cards, catalog_alone, create_memory
+from ..core.catalog import as_of, cards, catalog_alone, create_memory, memory_called
 from ..core.domain import Size, argument_domains, fault, nearest
 from ..core.files import parse_json, read_json, write_json
 from ..core.made_by import told
@@ -213,8 +213,8 @@ def _inside(content: dict[str, Any]) -> Any:
     network = next((key for key, cls in NETWORKS.items() if f"{cls.__module__}:{cls.__qualname__}" == name), None)
     if network is not None:
         return {"network": network, "arguments": arguments}
-    known = next((card.name for card in cards("memories") if f"mnesis.{card.target}" == name), name)
-    return {"memory": known, "arguments": arguments}
+    card = memory_called(name)
+    return {"memory": card.name if card else name, "arguments": arguments}
 
 
 def _build(described: dict[str, Any], source: str, trust: bool) -> Memory:
@@ -262,8 +262,7 @@ def _known(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
 def _name_of(cls: type[Memory]) -> str:
     """What a memory is called in a configuration: its name in the catalog, or of its class."""
     named = f"{cls.__module__}:{cls.__qualname__}"
-    card = next((card for card in cards("memories") if f"mnesis.{card.target}" == named), None)
-    if card is not None:
+    if card := memory_called(named):
         return card.name
     file = getattr(sys.modules.get(cls.__module__), "__file__", None)
     if cls.__module__ == "__main__" or "<locals>" in cls.__qualname__:
