@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from mnesis.core import machine
+from mnesis.nets import LanguageModel
 
 TUNED = """
 import json, os, sys
@@ -55,9 +56,7 @@ def test_tune_says_what_it_did(before, environment, waiting, policy) -> None:
     told, memory, products, found, precision = json.loads(run(TUNED.format(before=before), **environment))
     assert told.endswith(waiting)
     assert tuple(found) == policy
-    amx = torch.cpu._is_amx_tile_supported()
-    assert ("as before" in products) == amx
-    assert precision == ("highest" if amx else "medium")
+    assert ("as before" in products) == (precision == "highest")
     if sys.platform == "linux":
         assert memory == "freed memory is kept"
 
@@ -80,6 +79,27 @@ def test_as_many_threads_as_are_free_and_at_most_two(monkeypatch) -> None:
 
 def test_products_are_as_before_after_it() -> None:
     before = torch.get_float32_matmul_precision()
-    with pytest.raises(RuntimeError), machine.fast_products():
+    with pytest.raises(RuntimeError), machine.fast_products(256):
         raise RuntimeError
     assert torch.get_float32_matmul_precision() == before
+
+
+@pytest.mark.parametrize(("gain", "amx", "taken"), [(2.0, False, True), (1.1, False, False), (2.0, True, False)])
+def test_products_go_the_way_that_is_faster_in_full_precision(monkeypatch, gain, amx, taken) -> None:
+    monkeypatch.setattr(machine, "_gain", lambda width: gain)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    with machine.fast_products(64):
+        assert torch.get_float32_matmul_precision() == ("medium" if taken else "highest")
+
+
+def test_timing_products_leaves_no_trace() -> None:
+    torch.manual_seed(0)
+    drawn = torch.get_rng_state()
+    machine._gain.cache_clear()
+    assert machine._gain(32) > 0
+    assert torch.equal(torch.get_rng_state(), drawn)
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_the_width_of_a_network_is_that_of_most_weights() -> None:
+    assert machine.width(LanguageModel(20, dim=24, memory="gru", depth=2)) == 24

@@ -19,7 +19,7 @@ import torch
 
 from ..core.files import read_json, write_json
 from ..core.folders import clear_leftovers, is_ours, remove_empty
-from ..core.machine import fast_products, prepare
+from ..core.machine import fast_products, prepare, width
 from ..core.made_by import made_by, told
 from ..core.memory import Memory
 from ..core.run_files import read_metrics
@@ -138,24 +138,26 @@ class TrainedClaim(Claim):
                         file.unlink()
                 remove_empty(kept.parent)
             made = made_by(network)
-            result = fit(
-                network,
-                phase.task,
-                phase.recipe,
-                own,
-                validation=phase.validation,
-                config={"study": self.study, **label, "phase": phase.name, **trial.about, **told(network)},
-                overwrite=work.overwrite,
-                progress=work.progress,
-            )
-            if not result.finished:
-                raise Stopped(result.signal or 0)
+            with fast_products(width(network)):
+                result = fit(
+                    network,
+                    phase.task,
+                    phase.recipe,
+                    own,
+                    validation=phase.validation,
+                    config={"study": self.study, **label, "phase": phase.name, **trial.about, **told(network)},
+                    overwrite=work.overwrite,
+                    progress=work.progress,
+                )
+                if not result.finished:
+                    raise Stopped(result.signal or 0)
+                tested = _tested(network, phase, kept)
             spent = {"updates": result.updates, "units": result.units, "seconds": round(result.seconds, 1)}
             chosen = {} if result.best is None else {"chosen": result.best.update}
             watched = {} if phase.validation is None else {"validation": _watched(own)}
             found = {"accuracy": result.accuracy, **chosen, **watched, "made_by": made}
             trainings.append({**label, "phase": phase.name, **spent, **found})
-            points += [{**label, "model": trial.model, **point} for point in _tested(network, phase, kept)]
+            points += [{**label, "model": trial.model, **point} for point in tested]
         return {"points": points, "trainings": trainings}
 
     def _in_parallel(self, scale: Scale, work: Work) -> None:
@@ -194,9 +196,8 @@ def _work(claim: TrainedClaim, scale: Scale, work: Work, queue: Any) -> None:
     prepare(1)
     trials = claim.trials(scale)
     try:
-        with fast_products():
-            while (index := queue.get()) is not None:
-                claim._attempt(trials[index], work)
+        while (index := queue.get()) is not None:
+            claim._attempt(trials[index], work)
     except Stopped as stop:
         os._exit(128 + stop.number)
     except KeyboardInterrupt:  # between two trainings

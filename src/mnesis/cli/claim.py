@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from ..core.catalog import card, papers
-from ..core.machine import fast_products, free_cores, prepare
+from ..core.machine import free_cores, prepare
 from .arguments import Named
 from .options import Threads
 from .output import bold, print_table
@@ -70,9 +70,8 @@ def run(
         paper = papers()[claim.paper]
         print(f"{bold(claim.statement)}\n{paper.authors.split(',')[0]} {paper.year}, {paper.title}\n")
     try:
-        with fast_products():
-            workers = threads or free_cores()
-            result = claim.run(scale, folder, progress=not quiet, overwrite=overwrite, workers=workers)
+        workers = threads or free_cores()
+        result = claim.run(scale, folder, progress=not quiet, overwrite=overwrite, workers=workers)
     except Stopped as stop:
         print(f"stopped; {KEPT}", file=sys.stderr)
         return 128 + stop.number

@@ -59,7 +59,7 @@ def run(
     began = time.monotonic()
     print(f"{bold('1')} training an ARMT from scratch on facts hidden in generated prose", flush=True)
     design = ReaderDesign(options=DESIGNS["armt"])
-    with fast_products():
+    with fast_products(design.dim):
         _, result = train_reader(
             folder / "fresh",
             BABILongSource(),

@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from ..core.machine import fast_products, prepare
+from ..core.machine import fast_products, prepare, width
 from ..measure.lengths import format_length, parse_lengths
 from .arguments import Named
 from .options import Count, Seed, Size, Threads
@@ -141,7 +141,7 @@ def measure(
     about = {"model": str(opened.folder.name), "source": source.as_json()}
     if maximum_facts is not None:
         about["maximum_facts"] = maximum_facts
-    with fast_products():
+    with fast_products(width(opened.network)):
         return evaluate(
             opened.network,
             task,

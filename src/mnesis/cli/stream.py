@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from ..core.machine import fast_products, prepare
+from ..core.machine import fast_products, prepare, width
 from ..tasks.language.plain_text import PlainText
 from .answering import Answer, answer, trained_kinds, written
 from .arguments import Named
@@ -96,7 +96,7 @@ def _read(
     opened = open_run(model, trust=trust)
     network = _language_model(opened)
     reading = Reading(network, opened.tokenizer, chunk, save, resume, overwrite)
-    with torch.no_grad(), fast_products(), StopSignals() as signals:
+    with torch.no_grad(), fast_products(width(network)), StopSignals() as signals:
         with _progress(source) as show:
             finished = reading.read(source, lambda: signals.received is not None, show)
         if not finished:

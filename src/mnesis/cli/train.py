@@ -81,7 +81,7 @@ def run(
     source = BABILongSource(number, stories, "en-10k", background, held_out, vocabulary)
     chosen = {**DESIGNS.get(memory, {}), **given}
     design = ReaderDesign(memory, dim, depth, hidden, convolution or None, chosen)
-    with fast_products():
+    with fast_products(dim):
         _, result = train_reader(
             folder,
             source,

@@ -69,5 +69,5 @@ def _look_for(address: str) -> None:
 
 def _fill(place: Place) -> Cell:
     prepare(1)
-    with fast_products():
+    with fast_products(place.setting.dim):
         return run_cell(place.setting, place.memory, place.options, place.folder)

@@ -181,7 +181,7 @@ def _work(place: Place, theirs: Connection) -> None:
     threading.Thread(target=follow, daemon=True).start()
     prepare(1)
     try:
-        with fast_products():
+        with fast_products(place.setting.dim):
             found: Cell | Exception = run_cell(place.setting, place.memory, place.options, place.folder)
     except (ValueError, Interrupted) as error:
         found = error

@@ -5,11 +5,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 """By any of these somebody has said how threads wait."""
@@ -20,6 +27,10 @@ _MMAP_MAX, _TRIM_THRESHOLD = -4, -1
 """M_MMAP_MAX and M_TRIM_THRESHOLD of malloc.h."""
 USUAL = 2
 """Threads at most, where nobody asked for more."""
+_ROWS, _WIDEST, _TURNS = 512, 512, 15
+"""Vectors of the products that are timed, the width at most, and how often."""
+_WORTH = 1.3
+"""From this gain on products go through oneDNN; processors have a tenth or a factor of two."""
 _LOOK = 0.1
 """Seconds for which the load of the cores is watched."""
 
@@ -41,12 +52,12 @@ def tune() -> Tuned:
     Threads that wait for work sleep after a moment instead of spinning, which beside any other work costs most of the
     speed. glibc keeps what memory is freed instead of handing it back and getting it anew, zeroed, at every use, so the
     process does not shrink again. Matrix products in float32 go through oneDNN (in full float32; where they would be
-    rounded to bfloat16 it is left alone).
+    rounded to bfloat16 it is left alone) where that is measured to be faster for networks 256 wide.
 
     Returns:
         What was done, and what was not and why.
     """
-    return Tuned(_WAITED[wait_passively()], _KEPT[keep_memory()], _MULTIPLIED[_multiply_fast()])
+    return Tuned(_WAITED[wait_passively()], _KEPT[keep_memory()], _MULTIPLIED[_multiply_fast(256)])
 
 
 _WAITED = {
@@ -57,7 +68,7 @@ _WAITED = {
 _KEPT = {True: "freed memory is kept", False: "freed memory is handed back as before: this is not glibc"}
 _MULTIPLIED = {
     True: "float32 products go through oneDNN",
-    False: "float32 products as before: with AMX units the other way would round them to bfloat16",
+    False: "float32 products as before: here oneDNN would not be faster in full float32",
 }
 
 
@@ -106,28 +117,53 @@ def prepare(threads: int | None) -> int:
 
 
 @contextmanager
-def fast_products() -> Iterator[None]:
-    """Matrix products through oneDNN, 1.7 times as fast on processors with AVX-512, in full float32.
+def fast_products(width: int) -> Iterator[None]:
+    """Matrix products through oneDNN, in full float32, where that is faster for networks this wide.
 
-    Where the processor has AMX units the same setting would round products to bfloat16, so it is left alone there.
+    Some processors gain a factor of two, others nothing, and small products lose (docs/results/speed.md).
     """
     import torch
 
     before = torch.get_float32_matmul_precision()
-    _multiply_fast()
+    _multiply_fast(width)
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
 
 
-def _multiply_fast() -> bool:
+def width(network: nn.Module) -> int:
+    """What most weights of a network are wide."""
+    return Counter(weight.shape[-1] for weight in network.parameters() if weight.ndim == 2).most_common(1)[0][0]
+
+
+def _multiply_fast(width: int) -> bool:
     import torch
 
-    if torch.cpu._is_amx_tile_supported():
+    # with AMX units the same setting would round products to bfloat16
+    if torch.cpu._is_amx_tile_supported() or _gain(min(width, _WIDEST)) < _WORTH:
         return False
     torch.set_float32_matmul_precision("medium")
     return True
+
+
+@cache
+def _gain(width: int) -> float:
+    """How many times as fast products of a network this wide are through oneDNN; takes some hundredths of a second."""
+    import torch
+
+    x, weight = torch.full((_ROWS, width), 0.5), torch.full((width, width), 0.5)
+    best = {"highest": math.inf, "medium": math.inf}
+    before = torch.get_float32_matmul_precision()
+    for _ in range(_TURNS):
+        for precision in best:
+            torch.set_float32_matmul_precision(precision)
+            torch.nn.functional.linear(x, weight)  # the first one after a change prepares what the next ones use
+            began = time.perf_counter()
+            torch.nn.functional.linear(x, weight)
+            best[precision] = min(best[precision], time.perf_counter() - began)
+    torch.set_float32_matmul_precision(before)
+    return best["highest"] / best["medium"]
 
 
 def cores() -> int:

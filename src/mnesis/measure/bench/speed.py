@@ -124,7 +124,7 @@ def bench(
             about = {"memory": name, "form": form, "made_by": made_by(memory)["memories"]}
             for quantity in quantities:
                 bar.describe(f"{name}: {quantity}")
-                with nullcontext() if quantity in BY_STEPS else fast_products():
+                with nullcontext() if quantity in BY_STEPS else fast_products(dim):
                     rows += [{**about, **row} for row in bench_.measure(memory, quantity)]
                 bar.advance(1)
             if peers and name in peers:
