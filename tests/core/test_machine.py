@@ -103,3 +103,4 @@ def test_timing_products_leaves_no_trace() -> None:
 
 def test_the_width_of_a_network_is_that_of_most_weights() -> None:
     assert machine.width(LanguageModel(20, dim=24, memory="gru", depth=2)) == 24
+    assert machine.width(torch.nn.LayerNorm(24)) == 1

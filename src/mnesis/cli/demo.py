@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from ..core.machine import fast_products
 from ..measure.lengths import parse_lengths
 from .arguments import Named
 from .options import Seed, Size, Threads
@@ -59,17 +58,16 @@ def run(
     began = time.monotonic()
     print(f"{bold('1')} training an ARMT from scratch on facts hidden in generated prose", flush=True)
     design = ReaderDesign(options=DESIGNS["armt"])
-    with fast_products(design.dim):
-        _, result = train_reader(
-            folder / "fresh",
-            BABILongSource(),
-            design,
-            phases("demo", memory="armt", seed=seed),
-            seed=seed,
-            threads=threads,
-            overwrite=overwrite,
-            progress=not quiet,
-        )
+    _, result = train_reader(
+        folder / "fresh",
+        BABILongSource(),
+        design,
+        phases("demo", memory="armt", seed=seed),
+        seed=seed,
+        threads=threads,
+        overwrite=overwrite,
+        progress=not quiet,
+    )
     if not result.finished:
         print(f"stopped; {KEPT}")
         return 128 + (result.signal or 0)

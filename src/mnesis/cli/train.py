@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from ..core.domain import Between
-from ..core.machine import fast_products
 from .arguments import Named
 from .options import MOST, Count, Depth, Seed, Size, Threads, Width, options_of
 from .runs import refuse_files, refuse_sources
@@ -81,18 +80,17 @@ def run(
     source = BABILongSource(number, stories, "en-10k", background, held_out, vocabulary)
     chosen = {**DESIGNS.get(memory, {}), **given}
     design = ReaderDesign(memory, dim, depth, hidden, convolution or None, chosen)
-    with fast_products(dim):
-        _, result = train_reader(
-            folder,
-            source,
-            design,
-            phases(recipe, number=number, memory=memory, seed=seed),
-            seed=seed,
-            threads=threads,
-            overwrite=overwrite,
-            progress=not quiet,
-            trackers=trackers,
-        )
+    _, result = train_reader(
+        folder,
+        source,
+        design,
+        phases(recipe, number=number, memory=memory, seed=seed),
+        seed=seed,
+        threads=threads,
+        overwrite=overwrite,
+        progress=not quiet,
+        trackers=trackers,
+    )
     if not result.finished:
         print(f"stopped; the same command goes on from update {result.updates} of {result.folder.name}")
         return 128 + (result.signal or 0)

@@ -16,7 +16,7 @@ import torch
 from ..core.catalog import card
 from ..core.files import atomic_path, read_json, shown_differences, write_json
 from ..core.folders import alone
-from ..core.machine import prepare
+from ..core.machine import fast_products, prepare
 from ..core.made_by import told
 from ..core.run_files import CONFIG, METRICS, WEIGHTS, read_metrics
 from ..learn import Training, fit
@@ -116,7 +116,8 @@ def train_reader(
         write_json(folder / THREADS, count, indent=None)
         config = {"source": source.as_json()}
         try:
-            network, result = _train(folder, task, tokenizer, design, phases, config, seed, progress, trackers)
+            with fast_products(design.dim):
+                network, result = _train(folder, task, tokenizer, design, phases, config, seed, progress, trackers)
         except ValueError:
             if kept is None and not any(folder.glob("phase-*")):
                 discard(folder)

@@ -133,8 +133,9 @@ def fast_products(width: int) -> Iterator[None]:
 
 
 def width(network: nn.Module) -> int:
-    """What most weights of a network are wide."""
-    return Counter(weight.shape[-1] for weight in network.parameters() if weight.ndim == 2).most_common(1)[0][0]
+    """What most matrices of a network are wide; 1 without any, where there is nothing to multiply."""
+    widths = Counter(weight.shape[-1] for weight in network.parameters() if weight.ndim == 2)
+    return widths.most_common(1)[0][0] if widths else 1
 
 
 def _multiply_fast(width: int) -> bool:
