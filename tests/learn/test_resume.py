@@ -8,7 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
+from mnesis.core.machine import products_kept
 from mnesis.learn import Stage, checkpoint, fit
 from mnesis.learn.checkpoint import read_tensors
 
@@ -284,3 +286,37 @@ def test_a_run_of_a_memory_that_computes_otherwise_now_is_not_continued(tmp_path
             continue
         with pytest.raises(ValueError, match=otherwise):
             fit(TokenModel(name, heads=2), Echo(), short, folder, progress=False)
+
+
+class Watching(Uneven):
+    """Notes how products are made while it draws, and breaks off once."""
+
+    def __init__(self, break_at=None):
+        super().__init__()
+        self.products, self.break_at = [], break_at
+
+    def episodes(self, *arguments):
+        if len(self.products) == self.break_at:
+            raise Crash
+        self.products.append(torch.get_float32_matmul_precision())
+        return super().episodes(*arguments)
+
+
+@pytest.mark.parametrize(("kept", "then"), [(True, "medium"), (False, "highest")])
+def test_products_are_those_that_a_training_began_with(tmp_path, monkeypatch, kept, then):
+    """Also where the process that goes on would choose others; what an earlier version began has none to keep."""
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    chosen = recipe(save_every=4)
+    with products_kept():
+        torch.set_float32_matmul_precision("medium")
+        with pytest.raises(Crash):
+            fit(model(), Watching(break_at=6), chosen, tmp_path)
+    if not kept:
+        file = checkpoint.latest(tmp_path) / "position.json"
+        about = json.loads(file.read_text())
+        del about["position"]["products"]
+        file.write_text(json.dumps(about))
+    task = Watching()
+    assert fit(model(), task, chosen, tmp_path).finished
+    assert set(task.products) == {then}
+    assert torch.get_float32_matmul_precision() == "highest"

@@ -122,14 +122,32 @@ def fast_products(width: int) -> Iterator[None]:
 
     Some processors gain a factor of two, others nothing, and small products lose (docs/results/speed.md).
     """
+    with products_kept():
+        _multiply_fast(width)
+        yield
+
+
+@contextmanager
+def products_kept() -> Iterator[None]:
+    """Leave the choice of matrix products as it was, whatever is chosen inside."""
     import torch
 
     before = torch.get_float32_matmul_precision()
-    _multiply_fast(width)
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def take_products(chosen: str) -> None:
+    """Multiply as a training that is resumed did, since other products round otherwise.
+
+    Where that would round to bfloat16, as its own processor did not, products stay as they are.
+    """
+    import torch
+
+    if chosen == "highest" or not torch.cpu._is_amx_tile_supported():
+        torch.set_float32_matmul_precision(chosen)
 
 
 def width(network: nn.Module) -> int:

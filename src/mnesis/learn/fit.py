@@ -16,6 +16,7 @@ from accelerate.utils import DistributedType
 
 from ..core.domain import Count, Share
 from ..core.files import read_json, write_json
+from ..core.machine import products_kept
 from ..core.memory import Memory
 from ..core.run_files import Amount
 from ..core.task import Task
@@ -78,7 +79,8 @@ def fit(
     those of one process with the whole batch. FSDP (version 2) leaves the memory's parameters sharded.
 
     SIGINT and SIGTERM end training after the present update, with a checkpoint; a second SIGINT aborts at once. Global
-    random generators are seeded from the recipe and restored. Threads are the caller's business.
+    random generators are seeded from the recipe and restored. Threads are the caller's business; which matrix products
+    a processor takes (``torch.set_float32_matmul_precision``) too, when a training begins: what goes on keeps them.
 
     Args:
         memory: what to train; it is moved to the device that accelerate chooses (``ACCELERATE_USE_CPU=1`` keeps it).
@@ -174,7 +176,7 @@ def _train(
     was_training = memory.training
     devices = [accelerator.device] if accelerator.device.type == "cuda" else []
     try:
-        with torch.random.fork_rng(devices), StopSignals() as signals:
+        with torch.random.fork_rng(devices), products_kept(), StopSignals() as signals:
             torch.manual_seed(recipe.seed + accelerator.process_index)
             trainer = _trainer(memory, task, recipe, folder, accelerator, validation, show)
             _start_trackers(accelerator, trackers, description)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ..core.domain import Count, Share, Size
 from ..core.run_files import Amount
@@ -94,6 +94,9 @@ class Position:
     stages: list[StageResult] = field(default_factory=list)
     best: Best | None = None
     """None where weights are not chosen."""
+    products: Literal["highest", "high", "medium"] | None = None
+    """torch's precision of float32 products when the training began, on a CPU; None of one that an earlier version
+    began."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
 
+from ..core.machine import take_products
 from ..core.memory import Memory
 from ..core.state import take, to
 from ..core.task import Task
@@ -76,7 +77,11 @@ class Trainer:
         """
         if resume:
             self._restore()
+            if self.position.products is not None and self.device.type == "cpu":
+                take_products(self.position.products)
         else:
+            if self.device.type == "cpu":
+                self.position.products = torch.get_float32_matmul_precision()
             self._save()  # a run begins from saved weights: who restarts it may have built the memory differently
         self.learner.train()
         self.journal.open(self.position)
