@@ -11,6 +11,8 @@ from ..core.domain import Count, Share, Size
 from ..core.run_files import Amount
 from .recipe import Recipe, Stage
 
+Products = Literal["highest", "high", "medium"]
+"""torch's precision of float32 products."""
 PROMOTION_ANSWERS = 1024
 """Answers that a running accuracy is taken over at least: its standard error is then 0.016 or less."""
 PROMOTION_UPDATES = 16
@@ -94,9 +96,8 @@ class Position:
     stages: list[StageResult] = field(default_factory=list)
     best: Best | None = None
     """None where weights are not chosen."""
-    products: Literal["highest", "high", "medium"] | None = None
-    """torch's precision of float32 products when the training began, on a CPU; None of one that an earlier version
-    began."""
+    products: Products | None = None
+    """When the training began, on a CPU; None of one that an earlier version began."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

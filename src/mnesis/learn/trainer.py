@@ -22,7 +22,7 @@ from . import checkpoint
 from .checkpoint import Restored
 from .journal import Journal
 from .loss import WindowLoss
-from .position import Best, BrokeDown, Outcome, Position
+from .position import Best, BrokeDown, Outcome, Position, Products
 from .recipe import Recipe, Stage
 from .signals import StopSignals
 from .start import starts
@@ -81,7 +81,7 @@ class Trainer:
                 take_products(self.position.products)
         else:
             if self.device.type == "cpu":
-                self.position.products = torch.get_float32_matmul_precision()
+                self.position.products = cast(Products, torch.get_float32_matmul_precision())
             self._save()  # a run begins from saved weights: who restarts it may have built the memory differently
         self.learner.train()
         self.journal.open(self.position)
