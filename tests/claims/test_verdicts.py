@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -74,3 +76,26 @@ def test_refusals_come_before_any_work(words, sentence, tmp_path, monkeypatch, c
     assert end.value.code == 2
     assert sentence in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+IN_TEXT = re.compile(r"`mnesis claim ([\w-]+)`[^*]*?\*\*(holds|does not hold|inconclusive)\*\*")
+IN_TABLE = re.compile(r"^\| `([\w-]+)` \| (holds|does not hold|inconclusive)\b", re.MULTILINE)
+
+
+def told() -> dict[str, str]:
+    """Verdicts that pages of results tell in words."""
+    pages = [page.read_text(encoding="utf-8") for page in RESULTS.glob("*.md") if page.name != "claims.md"]
+    return {
+        name: verdict for text in pages for pattern in (IN_TEXT, IN_TABLE) for name, verdict in pattern.findall(text)
+    }
+
+
+def test_pages_tell_the_verdicts_that_are_kept() -> None:
+    known = verdicts.read(RESULTS / "claims.json")
+    assert known
+    assert {name: told().get(name) for name in known} == {name: each.verdict for name, each in known.items()}
+
+
+def test_every_claim_has_a_page_that_tells_its_verdict() -> None:
+    assert sorted(told()) == sorted(entry.name for entry in list_claims())
