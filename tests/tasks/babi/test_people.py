@@ -257,16 +257,18 @@ PARCELS = (
     "Mary gave the milk to John.",
     "John passed the milk to Mary.",
 )
+GIFTS = tuple(sentence.replace("John", "Fred") for sentence in PARCELS)
+"""The same among those who act in qa5."""
 
 
 @pytest.mark.parametrize(
     ("task", "told", "question", "answer", "supporting"),
     [
-        (5, PARCELS, "What did John give to Mary?", "milk", (7,)),
-        (5, PARCELS, "Who gave the apple?", "john", (2,)),
-        (5, PARCELS, "Who gave the milk to John?", "mary", (6,)),
-        (5, PARCELS, "Who received the milk?", "mary", (7,)),
-        (5, PARCELS, "Who did Mary give the milk to?", "john", (6,)),
+        (5, GIFTS, "What did Fred give to Mary?", "milk", (7,)),
+        (5, GIFTS, "Who gave the apple?", "fred", (2,)),
+        (5, GIFTS, "Who gave the milk to Fred?", "mary", (6,)),
+        (5, GIFTS, "Who received the milk?", "mary", (7,)),
+        (5, GIFTS, "Who did Mary give the milk to?", "fred", (6,)),
         (6, PARCELS[:2] + MOVES[3:], "Is Mary in the kitchen?", "yes", (2,)),
         (7, PARCELS, "How many objects is Mary carrying?", "two", (0, 2, 3, 5, 6, 7)),
         (7, PARCELS[:3], "How many objects is John carrying?", "none", (1, 2)),
@@ -307,11 +309,11 @@ def test_oracle_by_hand(task, told, question, answer, supporting):
         (8, "What is Daniel carrying?"),
         (9, "Is Sandra in the kitchen?"),
         (12, "Where is Sandra?"),
-        (14, "Where was Mary before the garden?"),
+        (14, "Where was Mary before the park?"),
     ],
 )
 def test_oracle_refuses_what_is_not_told(task, question):
-    told = (*MOVES, *PARCELS, "Then she went on.", "Sandra is not in the garden.", "Mary went to the garden yesterday.")
+    told = (*MOVES, *PARCELS, "Then she went on.", "Sandra is not in the garden.", "Mary went to the park yesterday.")
     with pytest.raises(ValueError, match=r"15 sentences do not tell the answer to .*; ask about what is told"):
         prove_people(task, told, question)
 

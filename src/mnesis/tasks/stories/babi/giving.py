@@ -6,7 +6,7 @@ from random import Random
 from typing import NamedTuple
 
 from .moving import DROP, GET, GO, OBJECTS, THERE
-from .people_world import GIFT_QUESTIONS, GIVE, NUMBERS, RECEIVERS, Asked, Known, World
+from .people_world import GIFT_QUESTIONS, GIVE, NUMBERS, QUESTION_KINDS, RECEIVERS, Asked, Known, World
 
 
 class Gift(NamedTuple):
@@ -91,16 +91,17 @@ class Carriers(World):
 
     def _gift(self, gift: Gift) -> Asked:
         while True:
-            text, answer = self.pick(GIFT_QUESTIONS)
+            kind, answer = self.pick(GIFT_QUESTIONS)
             if answer != "item" or self.between[gift.giver, gift.receiver] == gift:
-                return Asked(text.format(**gift._asdict()), getattr(gift, answer).lower(), (gift.statement,))
+                text = kind.text(**{place: getattr(gift, place) for place in kind.words})
+                return Asked(text, getattr(gift, answer).lower(), (gift.statement,))
 
     def _carried(self, person: str) -> Asked:
         handled = self.handled[person]
         had = list(dict.fromkeys(item for _, item in handled))
         carried = [item for item in had if self.holder.get(item) == person]
+        text = QUESTION_KINDS[self.task][0].text(person=person)
         if self.task == 7:
-            facts = [statement for statement, _ in handled]
-            return Asked(f"How many objects is {person} carrying?", NUMBERS[len(carried)], facts)
+            return Asked(text, NUMBERS[len(carried)], [statement for statement, _ in handled])
         facts = [statement for item in had for statement, other in handled if other == item]
-        return Asked(f"What is {person} carrying?", ",".join(carried) or "nothing", facts)
+        return Asked(text, ",".join(carried) or "nothing", facts)

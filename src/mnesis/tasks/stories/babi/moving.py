@@ -39,6 +39,7 @@ from typing import NamedTuple, TypeVar
 
 import torch
 
+from ..kinds import QuestionKind
 from ..story import Story, StoryQuestion
 from .proof import Proof
 
@@ -48,6 +49,16 @@ OBJECTS = ("apple", "football", "milk")
 GO = ("went to", "went back to", "journeyed to", "moved to", "travelled to")
 GET = ("got", "grabbed", "picked up", "took")
 DROP = ("discarded", "dropped", "left", "put down")
+WHERE_PERSON = QuestionKind("Where is {person}?", "where somebody is", {"person": PEOPLE}, example={"person": "Mary"})
+WHERE_OBJECT = QuestionKind("Where is the {item}?", "where something is", {"item": OBJECTS})
+WHERE_BEFORE = QuestionKind(
+    "Where was the {item} before the {room}?",
+    "where something was before",
+    {"item": OBJECTS, "room": ROOMS},
+    example={"room": "kitchen"},
+)
+QUESTION_KINDS = {1: (WHERE_PERSON,), 2: (WHERE_OBJECT,), 3: (WHERE_BEFORE,)}
+"""Task -> what it asks."""
 
 QUESTIONS = 5
 """Questions of one story."""
@@ -156,14 +167,14 @@ def prove(sentences: Sequence[str], question: str) -> Proof:
 
     answer: str | None = None
     support: tuple[int | None, ...] = ()
-    if asked := _WHERE_PERSON.fullmatch(question.strip()):
-        answer, move_index = at.get(asked[1], nowhere)
+    if asked := WHERE_PERSON.parse(question.strip()):
+        answer, move_index = at.get(asked["person"], nowhere)
         support = (move_index,)
-    elif asked := _WHERE_OBJECT.fullmatch(question.strip()):
-        answer, move_index = stays.get(asked[1], [nowhere])[-1]
-        support = (touched.get(asked[1]), move_index)
-    elif asked := _WHERE_BEFORE.fullmatch(question.strip()):
-        item, room = asked.groups()
+    elif asked := WHERE_OBJECT.parse(question.strip()):
+        answer, move_index = stays.get(asked["item"], [nowhere])[-1]
+        support = (touched.get(asked["item"]), move_index)
+    elif asked := WHERE_BEFORE.parse(question.strip()):
+        item, room = asked["item"], asked["room"]
         of_item = stays.get(item, [])
         last = max((i for i, stay in enumerate(of_item) if stay.room == room), default=0)
         if last > 0:
@@ -181,9 +192,6 @@ def prove(sentences: Sequence[str], question: str) -> Proof:
 
 _MOVE = re.compile(rf"({'|'.join(PEOPLE)}) (?:{'|'.join(GO)}) the ({'|'.join(ROOMS)})\.")
 _ACT = re.compile(rf"({'|'.join(PEOPLE)}) ({'|'.join(GET + DROP)}) the ({'|'.join(OBJECTS)})(?: there)?\.")
-_WHERE_PERSON = re.compile(rf"Where is ({'|'.join(PEOPLE)})\?")
-_WHERE_OBJECT = re.compile(rf"Where is the ({'|'.join(OBJECTS)})\?")
-_WHERE_BEFORE = re.compile(rf"Where was the ({'|'.join(OBJECTS)}) before the ({'|'.join(ROOMS)})\?")
 
 
 def _random(generator: torch.Generator) -> Random:
@@ -277,15 +285,16 @@ class _World:
             return None
         subject = _pick(random, candidates)
         if self.task == 1:
-            return StoryQuestion(self.told, f"Where is {subject}?", self.room[subject], (self.last_move[subject],))
+            text = WHERE_PERSON.text(person=subject)
+            return StoryQuestion(self.told, text, self.room[subject], (self.last_move[subject],))
         touched, trail = self.touched[subject], self.trail[subject]
         if self.task == 2:
             answer, move = self.dropped.get(subject) or trail[-1]
-            return StoryQuestion(self.told, f"Where is the {subject}?", answer, (touched, move))
+            return StoryQuestion(self.told, WHERE_OBJECT.text(item=subject), answer, (touched, move))
         # of several visits to one room a question can only mean the last
         visits = {room: step for step, (room, _) in enumerate(trail) if step > 0}
         weights = [LATER**step for step in visits.values()]
         room, step = random.choices(list(visits.items()), weights)[0]
         answer, before = trail[step - 1]
-        text = f"Where was the {subject} before the {room}?"
+        text = WHERE_BEFORE.text(item=subject, room=room)
         return StoryQuestion(self.told, text, answer, (touched, trail[step][1], before))

@@ -62,7 +62,7 @@ from random import Random
 from ..story import Story, StoryQuestion
 from .giving import Carriers
 from .moving import GO, QUESTIONS
-from .people_world import DENY, THEN, WHEN, WOMEN, Asked, Known, World
+from .people_world import DENY, QUESTION_KINDS, THEN, WHEN, WOMEN, Asked, Known, World
 
 
 def simulate_people(task: int, random: Random) -> Story:
@@ -139,7 +139,7 @@ class _Movers(World):
     def ask(self, subject: str, statement: int) -> Asked:
         if self.task in (9, 10):
             return self.whether(subject)
-        return Asked(f"Where is {subject}?", self.room[subject], self.known[subject].facts)
+        return Asked(QUESTION_KINDS[self.task][0].text(person=subject), self.room[subject], self.known[subject].facts)
 
 
 class _Diary(World):
@@ -174,7 +174,8 @@ class _Diary(World):
         room = next(room for room, told in moves if told == statement)
         last = max(step for step, (other, _) in enumerate(moves) if other == room)
         answer, before = moves[last - 1]
-        return Asked(f"Where was {subject} before the {room}?", answer, (moves[last][1], before))
+        text = QUESTION_KINDS[self.task][0].text(person=subject, room=room)
+        return Asked(text, answer, (moves[last][1], before))
 
 
 _WORLDS = {**dict.fromkeys(range(5, 9), Carriers), **dict.fromkeys(range(9, 14), _Movers), 14: _Diary}

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from .moving import DROP, GET, GO, OBJECTS, PEOPLE, ROOMS
-from .people_world import CASTS, DENY, GIFT_QUESTIONS, GIVE, NUMBERS, THEN, TOWN, WHEN
+from .people_world import CASTS, DENY, GIFT_QUESTIONS, GIVE, NUMBERS, QUESTION_KINDS, THEN, TOWN, WHEN
 from .proof import Proof, Prover, proved
 
 
@@ -23,9 +23,9 @@ def prove_people(task: int, sentences: Sequence[str], question: str) -> Proof:
     Raises:
         ValueError: another task, a question of another shape, or one that the sentences do not settle.
     """
-    if task not in _QUESTIONS:
+    if task not in _PROVERS:
         raise ValueError(f"task {task} is not set among people who move between rooms; choose one of 5 to 14")
-    return proved(task, sentences, question, _SHAPES[task], " or ".join(map(repr, _QUESTIONS[task])))
+    return proved(task, sentences, question, _PROVERS[task])
 
 
 class _Place(NamedTuple):
@@ -136,21 +136,17 @@ _ENTRY = re.compile(
 _ACT = re.compile(rf"({_NAME}) ({_any(GET + DROP + GIVE)}) the ({_ITEM})(?: there| to ({_NAME}))?\.")
 
 
-def _asks(shape: str, prove: Callable[..., Proof | None]) -> tuple[re.Pattern[str], Prover]:
-    """A shape with names of groups, and what proves an answer from the text and them."""
-    people = {name: f"(?P<{name}>{_NAME})" for name in ("person", "giver", "receiver")}
-    groups = {**people, "room": f"(?P<room>{_ROOM})", "item": f"(?P<item>{_ITEM})"}
-    pattern = re.compile(shape.replace("?", r"\?").format(**groups))
-    return pattern, lambda sentences, asked: prove(_Text(sentences), **asked.groupdict())
+def _prover(prove: Callable[..., Proof | None]) -> Prover:
+    return lambda sentences, asked: prove(_Text(sentences), **asked)
 
 
-_QUESTIONS: dict[int, dict[str, Callable[..., Proof | None]]] = {
-    5: {text: partial(_gift, answer) for text, answer in GIFT_QUESTIONS},
-    **{task: {"Is {person} in the {room}?": _whether} for task in (6, 9, 10)},
-    7: {"How many objects is {person} carrying?": _how_many},
-    8: {"What is {person} carrying?": _what},
-    **{task: {"Where is {person}?": _where} for task in (11, 12, 13)},
-    14: {"Where was {person} before the {room}?": _before},
+_PROVE: dict[int, tuple[Callable[..., Proof | None], ...]] = {
+    5: tuple(partial(_gift, answer) for answer in dict(GIFT_QUESTIONS).values()),
+    **dict.fromkeys((6, 9, 10), (_whether,)),
+    7: (_how_many,),
+    8: (_what,),
+    **dict.fromkeys((11, 12, 13), (_where,)),
+    14: (_before,),
 }
-"""Task -> the shapes of its questions, and what proves an answer."""
-_SHAPES = {task: dict(_asks(*asked) for asked in questions.items()) for task, questions in _QUESTIONS.items()}
+"""Task -> what proves an answer to each kind of its questions."""
+_PROVERS = {task: dict(zip(QUESTION_KINDS[task], map(_prover, proofs), strict=True)) for task, proofs in _PROVE.items()}

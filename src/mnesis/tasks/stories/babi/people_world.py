@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple, TypeVar
 
-from .moving import PEOPLE, RECENT, ROOMS
+from ..kinds import QuestionKind
+from .moving import OBJECTS, PEOPLE, RECENT, ROOMS
 
 CASTS = {
     5: ("Bill", "Fred", "Jeff", "Mary"),
@@ -29,15 +30,50 @@ THEN = ("After that", "Afterwards", "Following that", "Then")
 DENY = ("is no longer in", "is not in")
 WHEN = ("yesterday", "this morning", "this afternoon", "this evening")
 NUMBERS = ("none", "one", "two", "three")
+
+
+def rooms(task: int) -> tuple[str, ...]:
+    """Where a task happens."""
+    return TOWN if task in (10, 14) else ROOMS
+
+
+def _of_gift(template: str, about: str, *places: str) -> QuestionKind:
+    words = {"giver": CASTS[5], "receiver": CASTS[5], "item": OBJECTS}
+    return QuestionKind(template, about, {place: words[place] for place in places}, example={"receiver": "Mary"})
+
+
+def _of_person(task: int, template: str, about: str, aside: tuple[str, ...] = ()) -> QuestionKind:
+    words = {"person": CASTS.get(task, PEOPLE), "room": rooms(task)}
+    words = {place: known for place, known in words.items() if f"{{{place}}}" in template}
+    return QuestionKind(template, about, words, aside, {"person": "Mary", "room": "kitchen"})
+
+
+_WHAT_GIVEN = _of_gift("What did {giver} give to {receiver}?", "what somebody gave to somebody", "giver", "receiver")
+_WHO_GAVE = _of_gift("Who gave the {item}?", "who gave something", "item")
+_WHO_GAVE_TO = _of_gift("Who gave the {item} to {receiver}?", "who gave something to somebody", "item", "receiver")
+_WHO_RECEIVED = _of_gift("Who received the {item}?", "who received something", "item")
+_TO_WHOM = _of_gift("Who did {giver} give the {item} to?", "to whom somebody gave something", "giver", "item")
 GIFT_QUESTIONS = (
-    ("What did {giver} give to {receiver}?", "item"),
-    ("What did {giver} give to {receiver}?", "item"),
-    ("Who gave the {item}?", "giver"),
-    ("Who gave the {item} to {receiver}?", "giver"),
-    ("Who received the {item}?", "receiver"),
-    ("Who did {giver} give the {item} to?", "receiver"),
+    (_WHAT_GIVEN, "item"),
+    (_WHAT_GIVEN, "item"),
+    (_WHO_GAVE, "giver"),
+    (_WHO_GAVE_TO, "giver"),
+    (_WHO_RECEIVED, "receiver"),
+    (_TO_WHOM, "receiver"),
 )
 """What qa5 asks about a gift, each line equally often, and what of the gift is the answer."""
+QUESTION_KINDS = {
+    5: tuple(dict(GIFT_QUESTIONS)),
+    **{
+        task: (_of_person(task, "Is {person} in the {room}?", "whether somebody is in a room", aside=("room",)),)
+        for task in (6, 9, 10)
+    },
+    7: (_of_person(7, "How many objects is {person} carrying?", "how many things somebody carries"),),
+    8: (_of_person(8, "What is {person} carrying?", "what somebody carries"),),
+    **{task: (_of_person(task, "Where is {person}?", "where somebody is"),) for task in (11, 12, 13)},
+    14: (_of_person(14, "Where was {person} before the {room}?", "where somebody was before"),),
+}
+"""Task -> what it asks; one kind of all but qa5."""
 
 Option = TypeVar("Option")
 
@@ -71,7 +107,7 @@ class World:
     def __init__(self, task: int, random: Random):
         self.task, self.draw = task, random.random
         self.people = CASTS.get(task, PEOPLE)
-        self.rooms = TOWN if task in (10, 14) else ROOMS
+        self.rooms = rooms(task)
         self.room = {person: self.pick(self.rooms) for person in self.people}
         self.known: dict[str, Known] = {}
         self.told = 0  # statements so far
@@ -107,4 +143,4 @@ class World:
             room = self.pick([other for other in self.rooms if other != room])
         possible = () if known.denied else known.rooms
         answer = "no" if room not in possible else "yes" if len(possible) == 1 else "maybe"
-        return Asked(f"Is {person} in the {room}?", answer, known.facts)
+        return Asked(QUESTION_KINDS[self.task][0].text(person=person, room=room), answer, known.facts)

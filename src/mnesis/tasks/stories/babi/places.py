@@ -37,6 +37,7 @@ import re
 from collections.abc import Sequence
 from random import Random
 
+from ..kinds import QuestionKind
 from ..story import Story, StoryQuestion
 from .moving import ROOMS
 from .proof import Proof, Prover, proved
@@ -48,6 +49,34 @@ BESIDE = {"north": "above", "south": "below", "east": "to the right of", "west":
 THINGS = ("blue square", "pink rectangle", "red sphere", "red square", "triangle", "yellow square")
 SIZED = ("chocolate", "box of chocolates", "box", "chest", "container", "suitcase")
 """The first two are the smallest, in this order."""
+
+_WAYS = {"direction": tuple(STEPS), "room": ROOMS}
+_SIZES = {"small": SIZED, "large": SIZED}
+WHAT_IS_THERE = QuestionKind(
+    "What is {direction} of the {room}?", "what lies in a direction of a room", _WAYS, aside=("direction",)
+)
+WHAT_IT_IS_BESIDE = QuestionKind(
+    "What is the {room} {direction} of?", "of what a room lies in a direction", _WAYS, aside=("direction",)
+)
+IS_BESIDE = QuestionKind(
+    "Is the {thing} {beside} the {other}?",
+    "how two things lie",
+    {"thing": THINGS, "beside": tuple(BESIDE.values()), "other": THINGS},
+    aside=("beside",),
+    example={"other": "triangle"},
+)
+FITS_IN = QuestionKind(
+    "Does the {small} fit in the {large}?", "whether a thing fits in another", _SIZES, example={"large": "box"}
+)
+IS_BIGGER = QuestionKind(
+    "Is the {large} bigger than the {small}?", "which thing is bigger", _SIZES, example={"large": "box"}
+)
+HOW_TO_GO = QuestionKind(
+    "How do you go from the {start} to the {end}?",
+    "how to go from room to room",
+    {"start": ROOMS, "end": ROOMS},
+    example={"end": "kitchen"},
+)
 
 POSITION_QUESTIONS = 8
 """Questions of a story of qa17."""
@@ -88,38 +117,38 @@ def prove_places(task: int, sentences: Sequence[str], question: str) -> Proof:
     Raises:
         ValueError: another task, a question of another shape, or one that the sentences do not settle.
     """
-    if task not in _ASKED:
+    if task not in _PROVERS:
         raise ValueError(f"task {task} is not about places or sizes; choose 4, 17, 18 or 19")
-    return proved(task, sentences, question, _ASKED[task])
+    return proved(task, sentences, question, _PROVERS[task])
 
 
-def _prove_relation(sentences: Sequence[str], asked: re.Match[str]) -> Proof | None:
-    there, room, asked_room, back = asked.groups()
-    links = _read_links(sentences)
-    found = links.get(room or asked_room or "", {}).get(there or BACK[back or ""])
+def _prove_there(sentences: Sequence[str], asked: dict[str, str]) -> Proof | None:
+    found = _read_links(sentences).get(asked["room"], {}).get(asked["direction"])
     return None if found is None else (found[0], (found[1],))
 
 
-def _prove_position(sentences: Sequence[str], asked: re.Match[str]) -> Proof | None:
-    thing, said, other = asked.groups()
-    way = _way(_read_links(sentences), other, thing)
+def _prove_back(sentences: Sequence[str], asked: dict[str, str]) -> Proof | None:
+    return _prove_there(sentences, {**asked, "direction": BACK[asked["direction"]]})
+
+
+def _prove_position(sentences: Sequence[str], asked: dict[str, str]) -> Proof | None:
+    way = _way(_read_links(sentences), asked["other"], asked["thing"])
     if not way:
         return None
-    along = STEPS[_DIRECTION[said]]
+    along = STEPS[_DIRECTION[asked["beside"]]]
     ahead = sum(STEPS[step][axis] * along[axis] for step, _ in way for axis in (0, 1))
     return ("yes" if ahead > 0 else "no"), tuple(index for _, index in reversed(way))
 
 
-def _prove_way(sentences: Sequence[str], asked: re.Match[str]) -> Proof | None:
-    way = _way(_read_links(sentences), *asked.groups())
+def _prove_way(sentences: Sequence[str], asked: dict[str, str]) -> Proof | None:
+    way = _way(_read_links(sentences), asked["start"], asked["end"])
     if not way:
         return None
     return ",".join(step[0] for step, _ in way), tuple(index for _, index in way)
 
 
-def _prove_size(sentences: Sequence[str], asked: re.Match[str]) -> Proof | None:
-    held, bigger, last = asked.groups()
-    large, small = (last, held) if bigger is None else (bigger, last)
+def _prove_size(sentences: Sequence[str], asked: dict[str, str]) -> Proof | None:
+    large, small = asked["large"], asked["small"]
     told: dict[int, tuple[str, str]] = {}  # sentence -> the smaller and the bigger
     for index, sentence in enumerate(sentences):
         if fits := _FITS.fullmatch(sentence):
@@ -184,7 +213,11 @@ def _simulate_relation(random: Random) -> Story:
     told = _tell(layout, random)
     fact = random.randrange(2)
     answer, direction, other = told[fact]
-    asked = random.choice((f"What is {BACK[direction]} of the {other}?", f"What is the {other} {direction} of?"))
+    wordings = (
+        WHAT_IS_THERE.text(direction=BACK[direction], room=other),
+        WHAT_IT_IS_BESIDE.text(room=other, direction=direction),
+    )
+    asked = random.choice(wordings)
     return Story(_rooms_told(told), (StoryQuestion(2, asked, answer, (fact,)),))
 
 
@@ -206,7 +239,7 @@ def _simulate_position(random: Random) -> Story:
         for direction, step in STEPS.items():
             ahead = sum((at[thing][axis] - at[other][axis]) * step[axis] for axis in (0, 1))
             answer = "yes" if ahead > 0 else "no"
-            asked = f"Is the {thing} {BESIDE[direction]} the {other}?"
+            asked = IS_BESIDE.text(thing=thing, beside=BESIDE[direction], other=other)
             by_answer[answer].append(StoryQuestion(2, asked, answer, (fact, 1 - fact)))
     return Story(
         tuple(f"The {other} is {BESIDE[direction]} the {thing}." for thing, direction, other in told),
@@ -238,7 +271,7 @@ def _simulate_size(random: Random) -> Story:
             one, two = clauses[link]
             other = two if one == middle else one
             if end != other and (size[end] > size[middle]) == (size[middle] > size[other]):
-                wordings = f"Does the {other} fit in the {end}?", f"Is the {end} bigger than the {other}?"
+                wordings = FITS_IN.text(small=other, large=end), IS_BIGGER.text(large=end, small=other)
                 answer = "yes" if size[end] > size[other] else "no"
                 questions.append(StoryQuestion(len(sentences), random.choice(wordings), answer, (fact, link)))
                 asked += 1
@@ -261,8 +294,8 @@ def _simulate_way(random: Random) -> Story:
         next(i for i, (room, _, other) in enumerate(told) if {room, other} == step)
         for step in ({start, middle}, {middle, end})
     )
-    question = StoryQuestion(5, f"How do you go from the {start} to the {end}?", f"{first[0]},{second[0]}", facts)
-    return Story(_rooms_told(told), (question,))
+    asked = HOW_TO_GO.text(start=start, end=end)
+    return Story(_rooms_told(told), (StoryQuestion(5, asked, f"{first[0]},{second[0]}", facts),))
 
 
 def _any(words: Sequence[str]) -> str:
@@ -271,14 +304,16 @@ def _any(words: Sequence[str]) -> str:
 
 _DIRECTIONS = tuple(STEPS)
 _DIRECTION = {**{f"{step} of": step for step in STEPS}, **{said: step for step, said in BESIDE.items()}}
-_COMPASS, _ROOM, _THING, _SIZED = _any(_DIRECTIONS), _any(ROOMS), _any(THINGS), _any(SIZED)
+_SIZED = _any(SIZED)
 _LINK = re.compile(rf"The {_any(ROOMS + THINGS)} is {_any(tuple(_DIRECTION))} the {_any(ROOMS + THINGS)}\.")
 _FITS = re.compile(rf"The {_SIZED} fits inside the {_SIZED}\.")
 _BIGGER = re.compile(rf"The {_SIZED} is bigger than the {_SIZED}\.")
-_ASKED: dict[int, dict[re.Pattern[str], Prover]] = {
-    4: {re.compile(rf"What is (?:{_COMPASS} of the {_ROOM}|the {_ROOM} {_COMPASS} of)\?"): _prove_relation},
-    17: {re.compile(rf"Is the {_THING} {_any(tuple(BESIDE.values()))} the {_THING}\?"): _prove_position},
-    18: {re.compile(rf"(?:Does the {_SIZED} fit in|Is the {_SIZED} bigger than) the {_SIZED}\?"): _prove_size},
-    19: {re.compile(rf"How do you go from the {_ROOM} to the {_ROOM}\?"): _prove_way},
+_PROVERS: dict[int, dict[QuestionKind, Prover]] = {
+    4: {WHAT_IS_THERE: _prove_there, WHAT_IT_IS_BESIDE: _prove_back},
+    17: {IS_BESIDE: _prove_position},
+    18: {FITS_IN: _prove_size, IS_BIGGER: _prove_size},
+    19: {HOW_TO_GO: _prove_way},
 }
+QUESTION_KINDS = {task: tuple(provers) for task, provers in _PROVERS.items()}
+"""Task -> what it asks."""
 _SIMULATORS = {4: _simulate_relation, 17: _simulate_position, 18: _simulate_size, 19: _simulate_way}

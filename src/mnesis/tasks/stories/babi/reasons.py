@@ -33,6 +33,7 @@ import re
 from collections.abc import Sequence
 from random import Random
 
+from ..kinds import QuestionKind
 from ..story import Story, StoryQuestion
 from .moving import GET, GO
 from .proof import Proof, Prover, proved
@@ -50,6 +51,19 @@ NEEDS = {
     "tired": ("bedroom", "pajamas"),
 }
 """Need -> the room and the object it calls for."""
+_ASKED_NEEDY = tuple(name.lower() for name in NEEDY)
+_CALLED_FOR = {"person": _ASKED_NEEDY, "room": tuple(dict.fromkeys(room for room, _ in NEEDS.values()))}
+WHAT_FEARED = QuestionKind(
+    "What is {person} afraid of?", "what somebody is afraid of", {"person": tuple(name.lower() for name in FEARFUL)}
+)
+WHICH_COLOUR = QuestionKind("What color is {person}?", "what color somebody is", {"person": COLOURED})
+WHERE_TO = QuestionKind("Where will {person} go?", "where somebody will go", {"person": _ASKED_NEEDY})
+WHY_GONE = QuestionKind("Why did {person} go to the {room}?", "why somebody went somewhere", _CALLED_FOR)
+WHY_TAKEN = QuestionKind(
+    "Why did {person} get the {item}?",
+    "why somebody took something",
+    {"person": _ASKED_NEEDY, "item": tuple(item for _, item in NEEDS.values())},
+)
 
 FEAR_QUESTIONS = 4
 """Questions of a story of qa15."""
@@ -79,22 +93,22 @@ def prove_reasons(task: int, sentences: Sequence[str], question: str) -> Proof:
     Raises:
         ValueError: another task, a question of another shape, or one that the sentences do not settle.
     """
-    if task not in _ASKED:
+    if task not in _PROVERS:
         raise ValueError(f"task {task} asks for no reasons; choose 15, 16 or 20")
-    return proved(task, sentences, question, _ASKED[task])
+    return proved(task, sentences, question, _PROVERS[task])
 
 
-def _prove_fear(sentences: Sequence[str], asked: re.Match[str]) -> Proof | None:
-    animal = _told(sentences, _IS_ANIMAL).get(asked[1].capitalize())
+def _prove_fear(sentences: Sequence[str], asked: dict[str, str]) -> Proof | None:
+    animal = _told(sentences, _IS_ANIMAL).get(asked["person"].capitalize())
     fear = animal and _told(sentences, _FEARS).get(PLURALS[animal[0]].capitalize())
     return animal and fear and (_SINGULARS[fear[0]], (animal[1], fear[1]))
 
 
-def _prove_colour(sentences: Sequence[str], asked: re.Match[str]) -> Proof | None:
+def _prove_colour(sentences: Sequence[str], asked: dict[str, str]) -> Proof | None:
     kinds, colours = _told(sentences, _IS_KIND), _told(sentences, _IS_COLOUR)
-    if asked[1] not in kinds:
+    if asked["person"] not in kinds:
         return None
-    kind, fact = kinds.pop(asked[1])
+    kind, fact = kinds.pop(asked["person"])
     others = [(index, name) for name, (other, index) in kinds.items() if other == kind and name in colours]
     if not others:
         return None
@@ -103,15 +117,14 @@ def _prove_colour(sentences: Sequence[str], asked: re.Match[str]) -> Proof | Non
     return colour, (fact, index, colour_index)
 
 
-def _prove_need(sentences: Sequence[str], asked: re.Match[str]) -> Proof | None:
-    going, person, room, item = asked.groups()
-    need = _told(sentences, _IS_NEEDY).get((going or person).capitalize())
+def _prove_need(sentences: Sequence[str], asked: dict[str, str]) -> Proof | None:
+    need = _told(sentences, _IS_NEEDY).get(asked["person"].capitalize())
     if need is None:
         return None
-    calls_for = NEEDS[need[0]]
-    if going:
-        return calls_for[0], (need[1],)
-    return (need[0], (need[1],)) if room == calls_for[0] or item == calls_for[1] else None
+    room, item = NEEDS[need[0]]
+    if len(asked) == 1:  # where they will go
+        return room, (need[1],)
+    return (need[0], (need[1],)) if asked.get("room") == room or asked.get("item") == item else None
 
 
 def _told(sentences: Sequence[str], shape: re.Pattern[str]) -> dict[str, tuple[str, int]]:
@@ -143,7 +156,7 @@ def _simulate_fear(random: Random) -> Story:
     for name in random.choices(FEARFUL, k=FEAR_QUESTIONS):
         kind, fact = animal[name]
         feared, reason = fear[kind]
-        questions.append(StoryQuestion(len(sentences), f"What is {name.lower()} afraid of?", feared, (fact, reason)))
+        questions.append(StoryQuestion(len(sentences), WHAT_FEARED.text(person=name.lower()), feared, (fact, reason)))
     return Story(tuple(sentences), tuple(questions))
 
 
@@ -173,7 +186,8 @@ def _simulate_colour(random: Random) -> Story:
             last = others[-1]  # people stand in the order in which their kinds were told
             colour, reason = colours[last]
             support = fact, kinds[last][1], reason
-            return Story(tuple(sentences), (StoryQuestion(len(sentences), f"What color is {asked}?", colour, support),))
+            question = StoryQuestion(len(sentences), WHICH_COLOUR.text(person=asked), colour, support)
+            return Story(tuple(sentences), (question,))
 
 
 def _simulate_need(random: Random) -> Story:
@@ -189,14 +203,14 @@ def _simulate_need(random: Random) -> Story:
         answer = need[name]
         if steps[name] == 0:
             told[name] = len(sentences)
-            sentence, asked, answer = f"{name} is {need[name]}.", f"Where will {name.lower()} go?", room
+            sentence, asked, answer = f"{name} is {need[name]}.", WHERE_TO.text(person=name.lower()), room
         elif steps[name] == 1:
             sentence = f"{name} {random.choice(GO)} the {room}."
-            asked = f"Why did {name.lower()} go to the {room}?"
+            asked = WHY_GONE.text(person=name.lower(), room=room)
         else:
             taken.add(item)
             sentence = f"{name} {random.choice(GET)} the {item} there."
-            asked = f"Why did {name.lower()} get the {item}?"
+            asked = WHY_TAKEN.text(person=name.lower(), item=item)
         sentences.append(sentence)
         questions.append(StoryQuestion(len(sentences), asked, answer, (told[name],)))
         steps[name] += 1
@@ -214,13 +228,11 @@ _IS_ANIMAL = re.compile(rf"{_any(FEARFUL)} is a {_any(tuple(PLURALS))}\.")
 _IS_KIND = re.compile(rf"{_any(COLOURED)} is a {_any(KINDS)}\.")
 _IS_COLOUR = re.compile(rf"{_any(COLOURED)} is {_any(COLOURS)}\.")
 _IS_NEEDY = re.compile(rf"{_any(NEEDY)} is {_any(tuple(NEEDS))}\.")
-_PERSON = _any(NEEDY).lower()
-_ROOM, _ITEM = _any(sorted({room for room, _ in NEEDS.values()})), _any([item for _, item in NEEDS.values()])
-_ASKED: dict[int, dict[re.Pattern[str], Prover]] = {
-    15: {re.compile(rf"What is {_any(FEARFUL).lower()} afraid of\?"): _prove_fear},
-    16: {re.compile(rf"What color is {_any(COLOURED)}\?"): _prove_colour},
-    20: {
-        re.compile(rf"Where will {_PERSON} go\?|Why did {_PERSON} (?:go to the {_ROOM}|get the {_ITEM})\?"): _prove_need
-    },
+_PROVERS: dict[int, dict[QuestionKind, Prover]] = {
+    15: {WHAT_FEARED: _prove_fear},
+    16: {WHICH_COLOUR: _prove_colour},
+    20: dict.fromkeys((WHERE_TO, WHY_GONE, WHY_TAKEN), _prove_need),
 }
+QUESTION_KINDS = {task: tuple(provers) for task, provers in _PROVERS.items()}
+"""Task -> what it asks."""
 _SIMULATORS = {15: _simulate_fear, 16: _simulate_colour, 20: _simulate_need}

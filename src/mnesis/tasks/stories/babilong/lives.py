@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ....core.domain import Count
 from ....core.task import Episode, Forks, Task
-from ..babi.moving import OBJECTS, PEOPLE, ROOMS, oracle, simulate
+from ..babi.moving import OBJECTS, PEOPLE, QUESTION_KINDS, ROOMS, oracle, simulate
 from ..story import Story, StoryQuestion
 from ..wording import Piece
 from .babilong import BABILong
@@ -76,7 +76,8 @@ class BABILongLives(Task):
         self.forks, self.questions, self.facts = forks, questions, facts
         self.renamed = renamed
         self.vocabulary, self.chance = task.vocabulary, task.chance
-        self.wordings = [_question_texts(number) for number in range(1 if easier else task.task, task.task + 1)]
+        asked = range(1 if easier else task.task, task.task + 1)
+        self.wordings = [[text for kind in QUESTION_KINDS[number] for text in kind.texts()] for number in asked]
 
     def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:
         """Rows of ``length`` units; the lives of row b are from the b-th part of the log-scale up to ``length``."""
@@ -234,12 +235,3 @@ class _Row(NamedTuple):
     reset: np.ndarray
     known: list[tuple[str, ...]]
     """Facts told at the end of each window."""
-
-
-def _question_texts(task: int) -> list[str]:
-    """All questions that the stories of a task can be asked."""
-    if task == 1:
-        return [f"Where is {person}?" for person in PEOPLE]
-    if task == 2:
-        return [f"Where is the {item}?" for item in OBJECTS]
-    return [f"Where was the {item} before the {room}?" for item in OBJECTS for room in ROOMS]
