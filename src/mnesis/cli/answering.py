@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..nets import LanguageModel
     from ..tasks.language.tokenizer import Tokenizer
-    from ..tasks.stories.babi.kinds import QuestionKind
-    from .runs import OpenRun
+    from ..tasks.stories.kinds import Asks, Recognised
+    from ..tasks.stories.mentions import Mentions
 
-MOST = 8
-"""Tokens of an answer at most."""
+MOST = 32
+"""Tokens of an answer at most: bAbI's longest fits in as bytes."""
+UNTRAINED = "not a question this reader was trained to answer"
+NO_TEXT = "\ufffd"
+"""What bytes become that are no text."""
 
 
 @dataclass(frozen=True)
@@ -21,18 +23,29 @@ class Answer:
     """What the reader says to a question."""
 
     question: str
+    """As it was asked."""
     answer: str
-    """Empty where it says nothing."""
+    """Empty where it says nothing, or nothing that is text."""
     probability: float | None
-    """Of the answer's tokens, each given those before it; None where it says nothing."""
+    """That the reader gives to this answer, its end included, among all it could say; None where it says nothing."""
     trained: bool | None = None
-    """Whether it was trained to answer questions of this kind; None = its folder does not say."""
+    """Whether it was trained to answer such a question about such names; None = its folder does not say."""
+    unspoken: tuple[str, ...] = ()
+    """Names in the question that the text has not spoken of."""
+    remark: str = ""
+    """Why the answer means little, in words; empty where nothing speaks against it."""
+    put_as: str = ""
+    """The question as the reader was given it: in the letters of its training, where it was asked in others."""
 
     def __str__(self) -> str:
-        remarks = ["no answer" if self.probability is None else f"{self.probability:.0%}"]
-        if self.trained is False:
-            remarks.append("not a question this reader was trained to answer")
-        return " ".join(filter(None, (self.question, self.answer, f"({'; '.join(remarks)})")))
+        asked = self.put_as or self.question
+        sure = "no answer" if self.probability is None else _percent(self.probability)
+        parts = (
+            asked if asked.endswith("?") else f"{asked}:",
+            self.answer,
+            f"({'; '.join(filter(None, (sure, self.remark)))})",
+        )
+        return " ".join(filter(None, parts))
 
 
 def written(question: str) -> str:
@@ -50,24 +63,14 @@ def written(question: str) -> str:
     return question
 
 
-def trained_kinds(opened: OpenRun) -> tuple[QuestionKind, ...] | None:
-    """The questions that a reader was trained to answer; None where its folder does not say what it was trained on."""
-    from ..tasks.stories.babi.kinds import question_kinds
-
-    if "source" not in opened.config.get("config", opened.config):
-        return None
-    number = opened.source.number
-    numbers = range(1, number + 1) if number in (2, 3) else [number]  # these are taught by way of the easier ones
-    return tuple(kind for task in numbers for kind in question_kinds(task))
-
-
 def answer(
     network: LanguageModel,
     tokenizer: Tokenizer,
     state: Any,
     question: str,
     most: int = MOST,
-    kinds: Sequence[QuestionKind] | None = None,
+    asks: Asks | None = None,
+    mentions: Mentions | None = None,
 ) -> Answer:
     """Put a question to a fork of the state; the answer is the likeliest continuation up to its end.
 
@@ -75,31 +78,70 @@ def answer(
         network: the reader.
         tokenizer: its own.
         state: where it stands.
-        question: what to ask.
+        question: what to ask; where it can be asked that, case, blanks and question mark are put right.
         most: tokens of the answer at most.
-        kinds: what it was trained to answer; None = unknown.
+        asks: what it can be asked; None = unknown, and no answer is marked.
+        mentions: what the text that it has read speaks of; None = unknown.
 
     Raises:
         ValueError: an empty question, or a reader whose numbers are none.
     """
+    question = written(question)
+    seen = None if asks is None else asks.recognise(question)
+    unspoken = () if seen is None or mentions is None else mentions.missing(seen.names)
+    put = question.strip() if seen is None else seen.text
+    text, probability = _said(network, tokenizer, state, put, most)
+    trained = None if asks is None else seen is not None and not seen.unknown
+    remark = "" if asks is None else _remark(seen, unspoken)
+    return Answer(question, text, probability if text else None, trained, unspoken, remark, put)
+
+
+def _said(network: LanguageModel, tokenizer: Tokenizer, state: Any, question: str, most: int) -> tuple[str, float]:
+    """The likeliest continuation as text, and its probability."""
     import torch
 
-    prompt = torch.tensor([tokenizer.encode(" " + written(question).strip())])
     body, readout = network.parts()
-    y, state = body(prompt, state)
+    y, state = body(torch.tensor([tokenizer.encode(" " + question)]), state)
     logits, said, probability = readout(y[:, -1]), [], 1.0
-    for _ in range(most):
+    while True:
         if not logits.isfinite().all():
             raise ValueError(
                 "the reader's output is not a number (NaN or infinite), so it cannot answer; "
                 "its weights or its state are broken: use others"
             )
         token = int(logits.argmax(-1))
+        probability *= float(logits.softmax(-1).max())
         if token == tokenizer.end:
             break
-        probability *= float(logits.softmax(-1).max())
         said.append(token)
+        if len(said) == most:
+            break
         logits, state = network(torch.tensor([token]), state, step=True)
-    text = tokenizer.decode(said).strip()
-    trained = None if kinds is None else any(kind.fits(question) for kind in kinds)
-    return Answer(question, text, probability if text else None, trained)
+    return _readable(tokenizer.decode(said)), probability
+
+
+def _readable(text: str) -> str:
+    """Text on one line, what cannot be shown as U+FFFD; empty where there is nothing else."""
+    text = " ".join("".join(letter if letter.isprintable() else NO_TEXT for letter in " ".join(text.split())).split())
+    return text if text.replace(NO_TEXT, "").strip() else ""
+
+
+def _remark(seen: Recognised | None, unspoken: tuple[str, ...]) -> str:
+    """What is to be said of an answer to such a question."""
+    if seen is None:
+        return UNTRAINED
+    if seen.unknown:
+        return (
+            f"this reader was trained to be asked about {_listed(seen.known)}, not about {' and '.join(seen.unknown)}"
+        )
+    return f"the text has not spoken of {' and '.join(unspoken)}" if unspoken else ""
+
+
+def _percent(probability: float) -> str:
+    """Rounded, but never to what is impossible or sure."""
+    return "<1%" if probability < 0.005 else ">99%" if probability >= 0.995 else f"{probability:.0%}"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..core.files import parse_json
 from ..tasks.language.plain_text import PlainText, UnreadableError, chunks, stretches
 from .bookmark import Bookmark, Digest, beside, description, file_digest, find
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 TOKENS = "tokens"
 """In the description of a saved state: how many it has read, over all parts."""
+SPOKEN_OF = "spoken_of"
+"""In the description of a saved state: names that a question may have and that the text has spoken of, as JSON."""
 
 
 class _Stopped(Exception):  # noqa: N818 - what was asked for, no error
@@ -34,6 +38,7 @@ class Reading:
         save: the file for the state after the text; what an interrupted reading left beside it is gone on from.
         resume: the state to begin with; None = fresh.
         overwrite: ``save`` may be replaced, and what an interrupted reading of something else left.
+        names: to note whether the text speaks of them.
 
     Raises:
         ValueError: a state of another reader, or the rest of another reading; the message says the mend.
@@ -47,8 +52,10 @@ class Reading:
         save: Path | None,
         resume: Path | None,
         overwrite: bool,
+        names: Sequence[str] = (),
     ) -> None:
         from ..core.state import load_state
+        from ..tasks.stories.mentions import Mentions
 
         self._network, self._tokenizer, self._save, self._overwrite = network, tokenizer, save, overwrite
         self._about = {"reader": _fingerprint(network, tokenizer)}
@@ -57,6 +64,8 @@ class Reading:
         self.speed: float | None = None
         """Tokens a second, the first chunk left out, which pays for the start; None = there was no second."""
         self._before = 0 if resume is None else _tokens_of(resume)
+        self.mentions = Mentions(names, () if resume is None else _spoken_of(resume))
+        """Of the names, in all parts."""
         self._mark = Bookmark(self._about["reader"], "" if resume is None else file_digest(resume), chunk)
         self._kept = found = None if save is None else find(save)
         self._found = found is not None
@@ -130,7 +139,8 @@ class Reading:
         body, _ = self._network.parts()
         digest, passed = Digest(), 0
         warm, paced, pace = False, 0, 0.0
-        for tokens in chunks(stretches(source.blocks(look)), self._tokenizer.encode, self._mark.chunk):
+        runs = self.mentions.listen(stretches(source.blocks(look)))
+        for tokens in chunks(runs, self._tokenizer.encode, self._mark.chunk):
             look()
             passed += len(tokens)
             name = digest.add(tokens)
@@ -192,8 +202,12 @@ class Reading:
                 f"{self._save} has appeared while the text was read; what was read is kept in {beside(self._save)}: "
                 "move one of them away, or give --overwrite"
             )
-        total = {} if self.tokens_in_all is None else {TOKENS: str(self.tokens_in_all)}
-        save_state(self.state, self._save, about={**self._about, **total})
+        about = dict(self._about)
+        if self.tokens_in_all is not None:
+            about[TOKENS] = str(self.tokens_in_all)
+        if self.mentions.heard is not None:
+            about[SPOKEN_OF] = json.dumps(self.mentions.heard)
+        save_state(self.state, self._save, about=about)
         if self._found:
             beside(self._save).unlink(missing_ok=True)
 
@@ -210,6 +224,13 @@ class Reading:
 def _tokens_of(path: Path) -> int | None:
     found = description(path).get(TOKENS, "")
     return int(found) if found.isascii() and found.isdigit() and len(found) < 20 else None
+
+
+def _spoken_of(path: Path) -> list[str] | None:
+    """Names that the text before a state has spoken of; None of a state that does not say."""
+    told = description(path).get(SPOKEN_OF)
+    mend = "read the text anew and save it again"
+    return None if told is None else parse_json(told, list[str], source=f"{SPOKEN_OF} of {path}", mend=mend)
 
 
 def _fingerprint(network: LanguageModel, tokenizer: Tokenizer) -> str:

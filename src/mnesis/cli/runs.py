@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..core.memory import Memory
     from ..tasks.language.tokenizer import Tokenizer
     from ..tasks.stories.babilong.source import BABILongSource
+    from ..tasks.stories.kinds import Asks
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,12 @@ class OpenRun:
         if described is None:
             raise ValueError(f"{self.folder} was not trained on BABILong; evaluate it from Python with mnesis.measure")
         return read_source(described, f"{self.folder / 'config.json'}: source", mend="restore the file")
+
+    @property
+    def asks(self) -> Asks | None:
+        """What it can be asked, by what it was trained on; None where its folder does not say."""
+        config = self.config.get("config", self.config)
+        return self.source.asks() if isinstance(config, dict) and config.get("source") is not None else None
 
 
 def read_source(values: Any, place: str, *, mend: str) -> BABILongSource:

@@ -6,8 +6,13 @@
     cat book.txt | mnesis stream - --ask "Where is John?"
 
 The state that --save writes is all there is to go on from: a text read in parts gives what it gives in one. With
---save, Ctrl-C saves and stops, and the same command with the same text goes on where it stopped. A reader answers what
-it was trained to answer; other questions are marked.
+--save, Ctrl-C saves and stops, and the same command with the same text goes on where it stopped.
+
+A reader answers what it was trained to answer. The one that ships says where Daniel, John, Mary or Sandra is, from a
+text that says where they went: "Where is Mary?" Case, blanks and a missing question mark do not matter. A question of
+another form, about another name, or about somebody of whom the text has not spoken is answered too, and marked: that
+answer means nothing. Behind every answer stands the probability that the reader gives to it, its end included, among
+all that it could say: how sure the reader is, not how often it is right. What is no text is no answer.
 """
 
 from __future__ import annotations
@@ -22,7 +27,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from ..core.machine import fast_products, prepare, width
 from ..tasks.language.plain_text import PlainText
-from .answering import Answer, answer, trained_kinds, written
+from .answering import Answer, answer, written
 from .arguments import Named
 from .bookmark import alone, beside, check_place
 from .interruptible import Reading
@@ -33,6 +38,7 @@ KEPT = "what --save had kept before is kept"
 
 if TYPE_CHECKING:
     from ..nets import LanguageModel
+    from ..tasks.stories.kinds import Asks
     from .runs import OpenRun
 
 
@@ -54,7 +60,8 @@ def run(
     Args:
         text: a text in UTF-8: a file, a pipe, or - for standard input. Words of more than 4,096 characters are cut.
         model: a run's folder, or the name of a reader that ships with mnesis.
-        ask: questions to put at the end; the reader's state is forked, so that none changes what it has read.
+        ask: questions to put at the end, such as "Where is Mary?"; the reader's state is forked, so that none changes
+            what it has read.
         save: file for the reader's state after the text (safetensors); an interrupted reading leaves FILE.partial.
         resume: a state that --save wrote; reading goes on from there.
         overwrite: replace an existing --save file.
@@ -95,17 +102,29 @@ def _read(
     prepare(threads)
     opened = open_run(model, trust=trust)
     network = _language_model(opened)
-    reading = Reading(network, opened.tokenizer, chunk, save, resume, overwrite)
+    asks = opened.asks
+    reading = Reading(network, opened.tokenizer, chunk, save, resume, overwrite, asks.names if asks else ())
+    if source.typed:
+        print(f"type or paste a text, and end it with Ctrl-D on a line of its own; {_offer(asks)}", file=sys.stderr)
     with torch.no_grad(), fast_products(width(network)), StopSignals() as signals:
         with _progress(source) as show:
             finished = reading.read(source, lambda: signals.received is not None, show)
         if not finished:
             return _stop(reading, save, signals.received or 0)
-        kinds = trained_kinds(opened) if questions else None
-        said = [answer(network, opened.tokenizer, reading.state, question, kinds=kinds) for question in questions]
+        said = [
+            answer(network, opened.tokenizer, reading.state, question, asks=asks, mentions=reading.mentions)
+            for question in questions
+        ]
         reading.finish()
-    _show(reading, said, [str(kind) for kind in kinds or ()], save, as_json)
+    _show(reading, said, asks, save, as_json)
     return 0
+
+
+def _offer(asks: Asks | None) -> str:
+    """What the reader can be asked, in one sentence."""
+    if asks is None:
+        return "the reader's folder does not say what it was trained to answer, so no answer is marked"
+    return f"this reader answers {asks}"
 
 
 def _language_model(opened: OpenRun) -> LanguageModel:
@@ -147,7 +166,7 @@ def _stop(reading: Reading, save: Path | None, signal: int) -> int:
     return 128 + signal
 
 
-def _show(reading: Reading, said: list[Answer], kinds: list[str], save: Path | None, as_json: bool) -> None:
+def _show(reading: Reading, said: list[Answer], asks: Asks | None, save: Path | None, as_json: bool) -> None:
     from ..core.state import nbytes
 
     size = nbytes(reading.state)
@@ -159,15 +178,17 @@ def _show(reading: Reading, said: list[Answer], kinds: list[str], save: Path | N
             "tokens_per_second": reading.speed,
             "state_bytes": size,
         }
-        print(json.dumps({**facts, "answers": [asdict(reply) for reply in said], "trained_to_answer": kinds}))
+        trained = None if asks is None else asks.templates
+        facts |= {"answers": [asdict(reply) for reply in said], "trained_to_answer": trained, "asks": _offer(asks)}
+        print(json.dumps(facts))
         return
     speed = "" if reading.speed is None else f" ({reading.speed:,.0f} tokens/s)"
     lines = [f"read {reading.tokens:,} tokens in {reading.seconds:.1f} s{speed}; state {size / 1024:.0f} KiB"]
     if reading.tokens_in_all not in (None, reading.tokens):
         lines.append(f"{reading.tokens_in_all:,} tokens in all parts")
     lines += map(str, said)
-    if any(reply.trained is False for reply in said):
-        lines.append(f"this reader was trained to answer: {' '.join(kinds)}")
+    if not said or any(reply.remark for reply in said) or asks is None:
+        lines.append(_offer(asks))
     if save is not None:
         lines.append(f"state saved: {save}")
     print("\n".join(lines))

@@ -55,6 +55,8 @@ class PlainText:
         """Bytes, where that is known."""
         self.read = 0
         """Bytes read so far."""
+        self.typed = self._file.isatty()
+        """Whether somebody types it at a terminal."""
 
     def __enter__(self) -> PlainText:
         return self

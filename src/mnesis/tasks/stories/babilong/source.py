@@ -16,7 +16,9 @@ from ...language.prose import Prose
 from ...language.sentences import read_book, split_sentences
 from ...language.tokenizer import BPETokenizer, ByteTokenizer, Tokenizer
 from ..babi.files import read_stories
+from ..babi.kinds import question_kinds
 from ..babi.moving import simulate
+from ..kinds import Asks
 from ..story import Story
 from ..wording import story_words
 from .babilong import BABILong
@@ -72,6 +74,14 @@ class BABILongSource:
             known = ", ".join(each.name for each in fields(cls) if each.name != "from_file")
             raise ValueError(f"this is no BABILong source: {found}; it takes {known}")
         return replace(build(cls, values), from_file=True)
+
+    def asks(self) -> Asks | None:
+        """What a reader can be asked that was trained on this; None where its stories are not in bAbI's English."""
+        # Tasks 2 and 3 are taught by way of the easier ones.
+        numbers = range(1, self.number + 1) if self.number in (2, 3) else (self.number,)
+        kinds = tuple(kind for number in numbers for kind in question_kinds(number))
+        english = self.stories == "simulated" or self.variant.startswith("en")
+        return Asks(kinds) if kinds and english else None
 
     def tokenizer(self) -> Tokenizer:
         """Trained on the training background; every word of the stories is one token."""
