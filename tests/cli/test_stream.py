@@ -346,19 +346,19 @@ def test_names_are_remembered_from_part_to_part(capsys, text) -> None:
     assert error.count("\n") == 1
 
 
-def test_whoever_types_a_text_is_told_how_it_ends_and_what_can_be_asked(text) -> None:
+def test_whoever_types_a_text_is_told_how_it_ends_and_what_can_be_asked(capsys, monkeypatch) -> None:
     terminal, typed = pty.openpty()
-    command = [sys.executable, "-m", "mnesis.cli", "stream", "-", "--threads", "1", "--ask", "Where is Mary?"]
-    with subprocess.Popen(command, stdin=typed, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        os.write(terminal, b"Mary moved to the office.\n\x04")
-        out, error = process.communicate(timeout=60)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(fileno=lambda: typed, closed=False))
+    os.write(terminal, b"Mary moved to the office.\n\x04")
+    code, out, error = run(capsys, "-", "--threads", "1", "--ask", "Where is Mary?")
     os.close(terminal)
     os.close(typed)
-    assert error.decode() == (
+    assert code == 0
+    assert out.splitlines()[1].startswith("Where is Mary? office (")
+    assert error == (
         "type or paste a text, and end it with Ctrl-D on a line of its own; "
         'this reader answers where somebody is ("Where is Mary?")\n'
     )
-    assert out.decode().splitlines()[1].startswith("Where is Mary? office (")
 
 
 def test_how_an_answer_is_told() -> None:
