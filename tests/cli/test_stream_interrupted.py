@@ -170,6 +170,17 @@ def test_parts_are_interrupted_like_wholes(capsys, monkeypatch, readers, text, p
     assert sorted(files(place)) == ["both", "first", "state"]
 
 
+def test_names_before_the_interruption_were_spoken_of(capsys, monkeypatch, text, place) -> None:
+    text.write_text(f"Mary moved to the office. {TEXT}")
+    told = [*command(Path("reader"), text, place / "state"), "--ask", "Where is Mary?", "Where is John?"]
+    with monkeypatch.context() as patch:
+        interrupt(2, patch=patch.setattr)
+        assert run(capsys, *told)[0] == 130
+    code, out, _ = run(capsys, *told)
+    assert code == 0
+    assert [answer["unspoken"] for answer in json.loads(out)["answers"]] == [[], ["John"]]
+
+
 def test_a_signal_ends_the_wait_for_more(capsys, monkeypatch, readers, text, place) -> None:
     reader = readers("armt")
     run(capsys, *command(reader, text, place / "whole"))

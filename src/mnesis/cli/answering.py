@@ -1,4 +1,13 @@
-"""Questions to a reader: what it was trained to answer, and what it says."""
+"""Questions to a reader: what it was trained to answer, and what it says.
+
+    opened = open_run("reader")
+    text, mentions = " Mary moved to the office.", Mentions(opened.asks.names)
+    tokens = [token for run in mentions.listen([text]) for token in opened.tokenizer.encode(run)]
+    _, state = opened.network(torch.tensor([tokens]))
+    answer(opened.network, opened.tokenizer, state, "Where is Mary?", asks=opened.asks, mentions=mentions)
+
+What a reader cannot know it is asked all the same: the answer says what speaks against it.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +88,7 @@ def answer(
         tokenizer: its own.
         state: where it stands.
         question: what to ask; where it can be asked that, case, blanks and question mark are put right.
-        most: tokens of the answer at most.
+        most: tokens of the answer at most; one that is longer is cut, and its probability is that of the beginning.
         asks: what it can be asked; None = unknown, and no answer is marked.
         mentions: what the text that it has read speaks of; None = unknown.
 
