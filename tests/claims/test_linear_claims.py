@@ -15,9 +15,7 @@ from mnesis.claims.gated_rnn_attention import (
     NEURONS,
     UNGATED,
     GatedRNNAttention,
-    LinearAttentionTeacher,
     construction_gap,
-    linear_attention,
 )
 from mnesis.claims.legs_timescale import LEGS, LSTM, LegSTimescale
 from mnesis.claims.linear_universality import (
@@ -29,7 +27,6 @@ from mnesis.claims.linear_universality import (
     SMOOTH,
     WHOLE,
     LinearUniversality,
-    RunningMaximum,
     rates,
     read_back,
 )
@@ -40,15 +37,14 @@ from mnesis.claims.stable_ssm_memory import (
     LARGEST,
     RADII,
     SIZES,
-    PolynomialMemory,
     StableSSMMemory,
     perturbed,
-    polynomial,
 )
 from mnesis.claims.star_free_languages import LSTM as CELL
 from mnesis.claims.star_free_languages import MAMBA, OTHERS, STAR_FREE, StarFreeLanguages
 from mnesis.memories.linear.aaren import Aaren
 from mnesis.memories.linear.stable_ssm import PARAMETERIZATIONS, StableSSM
+from mnesis.tasks.signals.polynomial_memory import PolynomialMemory
 
 
 def aaren(error: float = 1e-12, narrow: float = 1e-6, large: float = 1e-2, finite: bool = True) -> dict[str, Any]:
@@ -108,17 +104,11 @@ def test_gated_rnn_verdicts(figures, verdict) -> None:
     assert GatedRNNAttention().judge(figures) == verdict
 
 
-def test_gated_rnn_table_and_teacher() -> None:
+def test_gated_rnn_table_and_construction() -> None:
     rows = GatedRNNAttention().table(gated(0.06, 0.009, 0.3)).rows
     assert len(rows) == 1 + len(NEURONS[GATED]) + len(NEURONS[UNGATED])
     assert rows[1][1:] == ("3", "6.000 %", "67 %")
     assert construction_gap(20) < 1e-12
-    episode = LinearAttentionTeacher(32).episodes(2000, 32, torch.Generator().manual_seed(3))
-    assert abs(float(episode.targets.square().mean()) - 1) < 0.1
-    x, *weights = (torch.randn(1, 3, 3, dtype=torch.float64) for _ in range(4))
-    query, key, value = (weight[0] for weight in weights)
-    last = sum(value @ x[0, s] * ((key @ x[0, s]) @ (query @ x[0, 2])) for s in range(3))
-    assert (linear_attention(x, query, key, value)[0, 2] - last).abs().max() < 1e-12
 
 
 @pytest.mark.parametrize(
@@ -171,9 +161,6 @@ def test_what_universality_measures() -> None:
         assert len(found.angle().unique()) == 40
     assert read_back(WHOLE, RING, 32, 32) < 1e-9
     assert read_back(WHOLE, REAL, 32, 32) > 0.1
-    episode = RunningMaximum().episodes(2000, 64, torch.Generator().manual_seed(1))
-    assert abs(float(episode.targets.std()) - 1) < 0.1
-    assert (episode.targets[:, 1:] >= episode.targets[:, :-1]).all()
 
 
 def stable(moved: float = 0.2, unmoved: float = 0.04, direct: float = 300.0) -> dict[str, Any]:
@@ -205,25 +192,19 @@ def test_the_perturbation_error_is_that_of_the_filter() -> None:
     """Unmoved, it is what the worst inputs and the bias reach; moved, it is never less; unstable rates are noted."""
     torch.manual_seed(0)
     memory = StableSSM(1, states=3, activation="linear", parameterization="direct").double()
+    response = PolynomialMemory().response(40)
     with torch.no_grad():
         silent = memory(torch.zeros(1, 40, 1, dtype=torch.float64))[0][0, :, 0]
         impulse = torch.zeros(1, 40, 1, dtype=torch.float64)
         impulse[0, 0] = 1
-        gap = memory(impulse)[0][0, :, 0] - silent - polynomial(40)
+        gap = memory(impulse)[0][0, :, 0] - silent - response
         worst = gap.flip(0).sign()[None, :, None]
-        output = memory(worst)[0][0, -1, 0] - silent[-1] - (worst[0, :, 0].flip(0) * polynomial(40)).sum()
-    expected = float((output + silent[-1].abs()) / polynomial(40).sum())
+        output = memory(worst)[0][0, -1, 0] - silent[-1] - (worst[0, :, 0].flip(0) * response).sum()
+    expected = float((output + silent[-1].abs()) / response.sum())
     found = [perturbed(memory, radius, 40, 10) for radius in (0.0, 0.001, 0.01)]
     assert abs(found[0] - expected) < 1e-6
     assert found == sorted(found)
     assert perturbed(memory, 100.0, 400, 10) == LARGEST
-
-
-def test_polynomial_memory_is_an_impulse_and_its_negative() -> None:
-    episode = PolynomialMemory().episodes(2, 21, torch.Generator())
-    assert episode.inputs[:, :2, 0].tolist() == [[1, 0], [-1, 0]]
-    assert abs(float(episode.targets[0, 20, 0]) - 3**-1.1) < 1e-6
-    assert torch.equal(episode.targets[0], -episode.targets[1])
 
 
 @pytest.mark.parametrize(

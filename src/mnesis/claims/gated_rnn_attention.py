@@ -9,14 +9,14 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from ..core.memory import Memory
-from ..core.task import Episode, Task
+from ..core.task import Task
 from ..learn import Recipe, Stage
 from ..measure.pages import figures as style
 from ..measure.pages.drawing import styled
 from ..memories.linear.gated_rnn import GatedRNN
+from ..tasks.algorithms.linear_attention_teacher import LinearAttentionTeacher, linear_attention
 from .accuracy import TEST_SEED
 from .claim import Scale, Table, Verdict, Work
 from .drawing import curves
@@ -44,30 +44,6 @@ SETTINGS: dict[Scale, Setting] = {
     "laptop": Setting(32, 64, 6000, 1000),
     "full": Setting(32, 256, 50_000, 10_000),
 }
-
-
-class LinearAttentionTeacher(Task):
-    """Regress what linear attention with fixed random weights makes of a normal sequence.
-
-    Targets are sum over s <= t of (V x_s) (K x_s . Q x_t), divided by what makes their variance one on average over a
-    sequence. ``length`` counts units.
-
-    Args:
-        units: of the sequences over which targets have variance one.
-    """
-
-    def __init__(self, units: int) -> None:
-        self.vocabulary, self.features, self.chance, self.units = 0, DIM, 0.0, units
-        generator = torch.Generator().manual_seed(0)
-        query, key, value = torch.randn(3, DIM, DIM, generator=generator, dtype=torch.float64) / DIM**0.5
-        x = torch.randn(2000, units, DIM, generator=generator, dtype=torch.float64)
-        scale = linear_attention(x, query, key, value).square().mean().sqrt()
-        self.query, self.key, self.value = query, key, value / scale
-
-    def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:
-        x = torch.randn(batch, length, DIM, generator=generator, device=generator.device)
-        weights = (part.to(x) for part in (self.query, self.key, self.value))
-        return Episode(x, linear_attention(x, *weights), torch.ones(x.shape[:2], device=x.device))
 
 
 @dataclass(frozen=True)
@@ -150,11 +126,6 @@ class GatedRNNAttention(TrainedClaim):
         return {"": figure}
 
 
-def linear_attention(x: Tensor, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """sum over s <= t of (V x_s) (K x_s . Q x_t)."""
-    return (x @ query.mT @ (x @ key.mT).mT).tril() @ (x @ value.mT)
-
-
 def construction_gap(units: int = 200) -> float:
     """Between the constructed network and linear attention, as a share of the largest output."""
     generator = torch.Generator().manual_seed(1)
@@ -175,6 +146,6 @@ def error(figures: Mapping[str, Any], model: str, at: int) -> float:
 def _trial(setting: Setting, model: str, neurons: int, seed: int) -> Trial:
     build = partial(GatedRNN, DIM, neurons=neurons, output_gate=model == GATED)
     recipe = Recipe((Stage(setting.units, setting.batch, setting.steps),), learning_rate=1e-2, warm_up=50, seed=seed)
-    task = LinearAttentionTeacher(setting.units)
+    task = LinearAttentionTeacher(dim=DIM, units=setting.units)
     exams = (ErrorExam(neurons, setting.units, setting.rows),)
     return Trial(model, seed, (Phase("training", build, task, recipe, exams),), size=neurons)

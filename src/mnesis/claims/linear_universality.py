@@ -14,10 +14,11 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from ..core.memory import Memory
-from ..core.task import Episode, Task
+from ..core.task import Task
 from ..learn import Recipe, Stage
 from ..measure.pages.drawing import styled
 from ..ops.diagonal import diagonal
+from ..tasks.signals.running_maximum import UNITS, RunningMaximum, cosines, smooth
 from .accuracy import TEST_SEED
 from .claim import Scale, Table, Verdict, Work
 from .drawing import curves
@@ -25,7 +26,7 @@ from .trials import Exam, Phase, TrainedClaim, Trial
 
 RING, DISC, REAL = "ring", "disc", "real"
 RADII = {RING: (0.99, 1.0), DISC: (0.0, 1.0)}
-WAVES, UNITS = 16, 64
+WAVES = 16
 NUMBERS = (2, 4, 8, WAVES, 32, 64)
 EXACT, LOST, FALLS, STAYS = 1e-6, 0.1, 0.25, 0.5
 FILTER, WHOLE, SMOOTH = "running maximum", "all inputs", "smooth inputs"
@@ -48,23 +49,6 @@ SETTINGS: dict[Scale, Setting] = {
     "laptop": Setting(256, 128, 64, 4000, 1000),
     "full": Setting(512, 512, 256, 50_000, 10_000),
 }
-
-
-class RunningMaximum(Task):
-    """Say at every unit the largest value so far of a smooth curve: 16 cosines with normal weights that fall as 1/n.
-
-    Targets have variance one. ``length`` counts units, over which all curves last.
-    """
-
-    def __init__(self) -> None:
-        self.vocabulary, self.features, self.chance = 0, 1, 0.0
-        largest = smooth(torch.Generator().manual_seed(0), 5000, UNITS).cummax(1).values
-        self.mean, self.deviation = float(largest.mean()), float(largest.std())
-
-    def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:
-        x = smooth(generator, batch, length)
-        targets = (x.cummax(1).values - self.mean) / self.deviation
-        return Episode(x[..., None], targets[..., None], torch.ones_like(x))
 
 
 class FilterThenMLP(Memory[Tensor]):
@@ -201,25 +185,13 @@ def rates(kind: str, channels: int) -> Tensor:
     return torch.polar(radius, math.pi * (index + 0.5) / channels)
 
 
-def smooth(generator: torch.Generator, rows: int, units: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Curves [rows, units] of 16 cosines."""
-    weight = torch.randn(rows, WAVES, generator=generator, device=generator.device, dtype=dtype)
-    return weight @ cosines(units).to(weight)
-
-
-def cosines(units: int) -> Tensor:
-    """The waves, weighted, in float64: [16, units]."""
-    order, time = torch.arange(WAVES, dtype=torch.float64), (torch.arange(units, dtype=torch.float64) + 0.5) / units
-    return (math.pi * order[:, None] * time).cos() / (1 + order[:, None])
-
-
 def read_back(kind: str, rate: str, numbers: int, length: int) -> float:
     """The relative error of inputs that least squares finds in the last state."""
     generator = torch.Generator().manual_seed(2)
     if kind == WHOLE:
         basis, x = torch.eye(length, dtype=torch.float64), torch.randn(1, length, generator=generator).double()
     else:
-        basis, x = cosines(length), smooth(generator, 1, length, torch.float64)
+        basis, x = cosines(length, WAVES), smooth(generator, 1, length, WAVES, torch.float64)
     own = rates(rate, numbers if rate == REAL else numbers // 2)
     read = torch.cat([x, basis])[..., None]  # the input, and what the reader knows of inputs
     fresh = torch.zeros(len(read), len(own), dtype=torch.complex128)
@@ -238,5 +210,5 @@ def value(figures: Mapping[str, Any], model: str, at: int, quantity: str) -> flo
 def _trial(setting: Setting, numbers: int, seed: int) -> Trial:
     build = partial(FilterThenMLP, numbers, setting.hidden)
     recipe = Recipe((Stage(UNITS, setting.batch, setting.steps),), learning_rate=3e-3, warm_up=50, seed=seed)
-    phase = Phase("training", build, RunningMaximum(), recipe, (ErrorExam(numbers, setting.rows),))
+    phase = Phase("training", build, RunningMaximum(waves=WAVES), recipe, (ErrorExam(numbers, setting.rows),))
     return Trial(FILTER, seed, (phase,), size=numbers)

@@ -7,38 +7,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import torch
-
-from ..core.task import Episode, Task
+from ..core.task import Task
 from ..learn import Recipe, Stage
 from ..nets import LanguageModel
 from ..tasks.copying.copy import Copy
+from ..tasks.wrappers.forgetful import Forgetful
 from .accuracy import AccuracyClaim, AnswerExam, accuracy, places
 from .claim import Scale, Verdict
 from .trials import Phase, Trial
 
 RMT, TRANSFORMER_XL, NONE = "RMT", "Transformer-XL", "no memory"
 LEARNED, BEHIND, NEAR_CHANCE = 0.95, 0.1, 0.1
-
-
-class Forgetful(Task):
-    """Another task, its state reset at the border of every segment: the same sequences, read without a memory.
-
-    Args:
-        task: The task.
-        segment: Units between two resets.
-    """
-
-    def __init__(self, task: Task, segment: int):
-        self.task, self.segment = task, segment
-        self.vocabulary, self.chance = task.vocabulary, task.chance
-
-    def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:
-        """The task's own episodes, with resets."""
-        episode = self.task.episodes(batch, length, generator)
-        reset = torch.zeros(episode.weight.shape, dtype=torch.bool, device=episode.weight.device)
-        reset[:, self.segment :: self.segment] = True
-        return episode._replace(reset=reset)
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ..core.memory import Memory
-from ..core.task import Episode, Task
+from ..core.task import Task
 from ..learn import Recipe, Stage
 from ..measure.pages import figures as style
 from ..measure.pages.drawing import curve, styled
 from ..memories.linear.stable_ssm import PARAMETERIZATIONS, StableSSM, kept_of
+from ..tasks.signals.polynomial_memory import PolynomialMemory
 from .accuracy import TEST_SEED
 from .claim import Scale, Table, Verdict, Work
 from .trials import Exam, Phase, TrainedClaim, Trial
@@ -42,24 +43,6 @@ SETTINGS: dict[Scale, Setting] = {
     "laptop": Setting(1000, 3000, 64),
     "full": Setting(1000, 30_000, 1000),
 }
-
-
-class PolynomialMemory(Task):
-    """Answer an impulse at the first unit, and its negative, with (1 + j / 10)^-1.1 after j units.
-
-    As a linear filter is its impulse response, this is the functional of polynomial memory that the authors' code
-    fits. ``length`` counts units; a batch has both impulses, in turns.
-    """
-
-    def __init__(self) -> None:
-        self.vocabulary, self.features, self.chance = 0, 1, 0.0
-
-    def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:
-        sign = 1 - 2.0 * (torch.arange(batch, device=generator.device) % 2)
-        inputs = torch.zeros(batch, length, 1, device=generator.device)
-        inputs[:, 0, 0] = sign
-        targets = sign[:, None] * polynomial(length).to(sign)
-        return Episode(inputs, targets[..., None], torch.ones_like(targets))
 
 
 @dataclass(frozen=True)
@@ -153,11 +136,6 @@ class StableSSMMemory(TrainedClaim):
         return {"": figure}
 
 
-def polynomial(units: int) -> Tensor:
-    """The response, in float64: [units]."""
-    return (1 + torch.arange(units, dtype=torch.float64) / 10) ** -1.1
-
-
 @torch.no_grad()
 def perturbed(memory: StableSSM, radius: float, units: int, directions: int) -> float:
     """The largest error of the filter when its parameters move by ``radius`` in one of many directions."""
@@ -176,7 +154,7 @@ def errors(parameters: Tensor, parameterization: str, units: int) -> Tensor:
     """Of filters [R, 4, N] (w, U, b, C), as shares of the target's largest output: [R]."""
     w, read, bias, out = parameters.unbind(1)
     powers = kept_of(w, parameterization)[:, None] ** torch.arange(units, dtype=w.dtype)[:, None]  # [R, units, N]
-    target = polynomial(units)
+    target = PolynomialMemory().response(units)
     response = (powers * (read * out)[:, None]).sum(-1)
     # Inputs of the worst signs reach the sum of the response's errors, and what biases add by the last unit.
     offset = (powers * (bias * out)[:, None]).sum((1, 2)).abs()

@@ -54,4 +54,9 @@ CARDS = (
         "add the two numbers of a long sequence that are marked",
         papers=("hochreiter1997lstm", "arjovsky2016unitary"), lengths=(10, 50),
     ),
+    Card(
+        "linear-attention-teacher", "tasks.algorithms.linear_attention_teacher:LinearAttentionTeacher", "signals",
+        "say what linear attention with fixed random weights makes of normal vectors",
+        papers=("zucchet2023gated",), lengths=32,
+    ),
 )  # fmt: skip

@@ -30,4 +30,8 @@ CARDS = (
         "name the one member that a small and a large set share", papers=("arora2024just",),
         example={"vocabulary": 68}, lengths=(4, 16),
     ),
+    Card(
+        "hidden-fact", "tasks.recall.hidden_fact:HiddenFact", "retrieval",
+        "say the fact that stood somewhere in segments of filler", papers=("bulatov2023scaling",), lengths=(1, 5),
+    ),
 )  # fmt: skip

@@ -26,6 +26,16 @@ CARDS = (
         papers=("atiya2000algorithms",), lengths=128,
     ),
     Card(
+        "polynomial-memory", "tasks.signals.polynomial_memory:PolynomialMemory", "signals",
+        "answer an impulse with a response that fades as a power of time",
+        papers=("wang2023stablessm",), lengths=128,
+    ),
+    Card(
+        "running-maximum", "tasks.signals.running_maximum:RunningMaximum", "signals",
+        "say the largest value so far of a smooth curve",
+        papers=("orvieto2023universality",), lengths=64,
+    ),
+    Card(
         "piecewise-stationary", "tasks.signals.piecewise_stationary:PiecewiseStationary", "prediction",
         "say the next bit of a coin whose bias jumps at unknown times",
         papers=("veness2013ptw", "genewein2023memory"), lengths=(16, 128),

@@ -1,0 +1,1 @@
+"""Tasks around another task: the same sequences, read otherwise."""
