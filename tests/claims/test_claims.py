@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mnesis.claims import accuracy, trials
+from mnesis.claims import exams, trials
 from mnesis.claims.accuracy import AccuracyClaim
 from mnesis.claims.claim import Claim, Result, Scale, Stopped
 from mnesis.claims.trials import TrainedClaim
@@ -105,7 +105,7 @@ def test_what_is_finished_is_read_back(tmp_path: Path, monkeypatch: pytest.Monke
     def forbidden(*_: object) -> None:
         raise AssertionError("taken again")
 
-    monkeypatch.setattr(accuracy, "answers", forbidden)
+    monkeypatch.setattr(exams, "answers", forbidden)
     again = made("rmt-length").run("smoke", tmp_path, progress=False)
     assert again.figures == first.figures
     with pytest.raises(AssertionError, match="taken again"):

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from mnesis.claims import armt_rewrite, rmt_copy, rmt_length
-from mnesis.claims.accuracy import accuracy, draw_curves, places
+from mnesis.claims.accuracy import accuracy
+from mnesis.claims.points import places
 
 
 def figures(curves: dict[str, dict[int, float]], *, trained: int | None = None, chance: float = 0.1) -> dict[str, Any]:
@@ -78,6 +79,6 @@ def test_a_figure_has_a_curve_a_model_and_its_marks() -> None:
     made = figures({"one": {5: 0.9, 20: 0.7}, "two": {5: 0.4, 20: 0.3}}, trained=5)
     assert places(made) == [5, 20]
     assert accuracy(made, "two", 20) == pytest.approx(0.3)
-    axes = draw_curves(made).axes[0]
+    axes = rmt_length.RMTLength().draw(made)[""].axes[0]
     assert [line.get_label() for line in axes.lines] == ["one", "two", "chance", "trained to here"]
     assert list(axes.lines[0].get_ydata()) == pytest.approx([0.9, 0.7])

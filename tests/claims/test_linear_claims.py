@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from mnesis.claims.aaren_attention import AarenAttention, prefix_attention
+from mnesis.claims.aaren_attention import AarenAttention
 from mnesis.claims.bilinear_state_tracking import FULL, GROUPS, POSITIVE, BilinearStateTracking
 from mnesis.claims.copying_limits import FIXED, HYBRID, CopyingLimits
+from mnesis.claims.diagonal_channels import DISC, REAL, RING, SMOOTH, WHOLE, rates, read_back
 from mnesis.claims.gated_rnn_attention import (
     GATED,
     NEURONS,
@@ -18,31 +19,14 @@ from mnesis.claims.gated_rnn_attention import (
     construction_gap,
 )
 from mnesis.claims.legs_timescale import LEGS, LSTM, LegSTimescale
-from mnesis.claims.linear_universality import (
-    DISC,
-    FILTER,
-    NUMBERS,
-    REAL,
-    RING,
-    SMOOTH,
-    WHOLE,
-    LinearUniversality,
-    rates,
-    read_back,
-)
+from mnesis.claims.linear_universality import FILTER, NUMBERS, LinearUniversality
 from mnesis.claims.min_gru_speed import MinGRUSpeed
+from mnesis.claims.perturbation import LARGEST, RADII, perturbed
 from mnesis.claims.reading_twice import ATTENTION, LARGE, ONCE, SMALL, TWICE, ReadingTwice
 from mnesis.claims.recall_state_size import DECAY, DELTA, HEBBIAN, RecallStateSize
-from mnesis.claims.stable_ssm_memory import (
-    LARGEST,
-    RADII,
-    SIZES,
-    StableSSMMemory,
-    perturbed,
-)
+from mnesis.claims.stable_ssm_memory import SIZES, StableSSMMemory
 from mnesis.claims.star_free_languages import LSTM as CELL
 from mnesis.claims.star_free_languages import MAMBA, OTHERS, STAR_FREE, StarFreeLanguages
-from mnesis.memories.linear.aaren import Aaren
 from mnesis.memories.linear.stable_ssm import PARAMETERIZATIONS, StableSSM
 from mnesis.tasks.signals.polynomial_memory import PolynomialMemory
 
@@ -68,16 +52,6 @@ def aaren(error: float = 1e-12, narrow: float = 1e-6, large: float = 1e-2, finit
 )
 def test_aaren_verdicts(figures, verdict) -> None:
     assert AarenAttention().judge(figures) == verdict
-
-
-def test_the_attention_that_aaren_is_compared_with() -> None:
-    """By torch's own kernel, the learned query in every place."""
-    torch.manual_seed(0)
-    memory, x = Aaren(8, heads=2).double(), torch.randn(2, 12, 8, dtype=torch.float64)
-    q = memory.query(memory.token).expand(2, 12, 8)
-    q, k, v = (part.unflatten(-1, (2, 4)).transpose(1, 2) for part in (q, memory.key(x), memory.value(x)))
-    y = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-    assert (prefix_attention(memory, x) - memory.output(y.transpose(1, 2).flatten(2))).abs().max() < 1e-12
 
 
 def gated(few: float, enough: float, ungated: float, construction: float = 1e-12) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mnesis.core.record import recording
 from mnesis.core.state import nbytes
-from mnesis.memories.linear.aaren import Aaren
+from mnesis.memories.linear.aaren import Aaren, prefix_attention
 
 every_form = pytest.mark.parametrize("form", Aaren.forms)
 
@@ -36,6 +36,7 @@ def test_it_is_attention(form) -> None:
     memory, x = Aaren(12, heads=3, form=form, chunk=7).double(), draw(2, 30, 12)
     y, expected = memory(x)[0], attention(memory, x)
     assert (y - expected).abs().max() < 1e-13
+    assert (prefix_attention(memory, x) - expected).abs().max() < 1e-13
     for found, wanted in zip(differentiated(memory, y), differentiated(memory, expected), strict=True):
         assert (found - wanted).abs().max() < 1e-12
 

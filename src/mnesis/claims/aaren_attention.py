@@ -7,13 +7,12 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from ..core.state import nbytes
-from ..measure.pages.drawing import styled
-from ..memories.linear.aaren import Aaren
+from ..memories.linear.aaren import Aaren, prefix_attention
 from .claim import Claim, Scale, Table, Verdict, Work
-from .drawing import curves
+from .drawing import chart, curves
+from .points import models
 
 DIM, HEADS, BATCH = 32, 4, 2
 SIZES = (1, 10, 100, 1000, 10_000)
@@ -63,16 +62,14 @@ class AarenAttention(Claim):
         return "holds" if len(figures["state_bytes"]) == len(TYPES) else "does not hold"
 
     def table(self, figures: Mapping[str, Any]) -> Table:
-        points = figures["points"]
-        models = list(dict.fromkeys(point["model"] for point in points))
-        worst = {(p["model"], p["at"]): max(p["error"], p["cut_error"]) for p in points}
-        rows = [(model, *(f"{worst[model, size]:.0e}" for size in SIZES)) for model in models]
+        worst = {(p["model"], p["at"]): max(p["error"], p["cut_error"]) for p in figures["points"]}
+        rows = [(model, *(f"{worst[model, size]:.0e}" for size in SIZES)) for model in models(figures)]
         caption = f"largest error of {figures['units']:,} units, at once or in pieces, by the size of scores"
         return Table(("", *(f"{size:,}" for size in SIZES)), rows, caption)
 
     def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
-        with styled():
-            figure, _ = curves(figures, "error", across="size of the scores", up="error (share of the largest output)")
+        with chart(across="size of the scores", up="error (share of the largest output)", log="xy") as (figure, ax):
+            curves(ax, figures, "error")
         return {"": figure}
 
 
@@ -82,7 +79,7 @@ def _compare(form: str, dtype: torch.dtype, size: int, units: int) -> tuple[dict
     torch.manual_seed(0)
     memory = Aaren(DIM, heads=HEADS, form=form).double()
     x = torch.randn(BATCH, units, DIM, dtype=torch.float64)
-    scores = _scores(memory, x)
+    scores = memory.scores(x, x.dtype)
     for parameter in memory.key.parameters():
         parameter.mul_(size / scores.abs().max())
     expected = prefix_attention(memory, x)
@@ -101,20 +98,3 @@ def _compare(form: str, dtype: torch.dtype, size: int, units: int) -> tuple[dict
     ]
     finite = all(bool(found.isfinite().all()) for found in (y, *parts))
     return {"error": errors[0], "cut_error": errors[1], "finite": finite}, held
-
-
-def prefix_attention(memory: Aaren, x: Tensor) -> Tensor:
-    """Softmax over every prefix, head by head, as attention is written."""
-    scores = _scores(memory, x)[:, None].expand(-1, x.shape[1], -1, -1)
-    unseen = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).triu(1)[None, :, :, None]
-    values = memory.value(x).unflatten(-1, (memory.heads, -1))
-    parts = []
-    for head in range(memory.heads):
-        weight = scores[..., head].masked_fill(unseen[..., 0], float("-inf")).softmax(-1)
-        parts.append(weight @ values[:, :, head])
-    return memory.output(torch.cat(parts, -1))
-
-
-def _scores(memory: Aaren, x: Tensor) -> Tensor:
-    query = memory.query(memory.token).unflatten(-1, (memory.heads, -1))
-    return (memory.key(x).unflatten(-1, (memory.heads, -1)) * query).sum(-1) * memory.width**-0.5

@@ -2,25 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from torch import Tensor
 
 from ..core.memory import Memory
 from ..core.task import Task
-from ..measure.pages import figures as style
-from ..measure.pages.drawing import axes, styled
+from ..nets import LanguageModel
 from ..tasks.language.text import Text
-from .accuracy import CHUNK, TEST_SEED
-from .claim import Table
-from .trials import Exam
+from .claim import Scale, Table, Work
+from .drawing import chart, curves, mark_training
+from .exams import CHUNK, TEST_SEED
+from .points import mean, places
+from .trials import Exam, TrainedClaim
+
+FAR = 16
+"""Tests are so many times as long as trainings."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Sizes of one scale, the same for every claim about bands."""
+
+    dim: int
+    depth: int
+    length: int
+    """T: of the trained sequences."""
+    batch: int
+    steps: int
+    rows: int
+
+    @property
+    def build(self) -> Callable[[], Memory[Any]]:
+        """Makes a language model of characters with retention."""
+        network = {"dim": self.dim, "memory": "retention", "depth": self.depth, "options": {"heads": 2}}
+        return partial(LanguageModel, Text().vocabulary, **network)
+
+    @property
+    def bands(self) -> list[tuple[int, int]]:
+        """(T/2, T], (T, 2T] and so on, to 16 T: where each begins and ends."""
+        ends = [self.length * 2**power for power in range(FAR.bit_length())]
+        return list(zip([self.length // 2, *ends], ends, strict=False))
+
+
+SETTINGS: dict[Scale, Setting] = {
+    "smoke": Setting(16, 1, 16, 4, 4, 4),
+    "laptop": Setting(64, 2, 64, 16, 2000, 100),
+    "full": Setting(256, 6, 512, 32, 20_000, 400),
+}
 
 
 @dataclass(frozen=True)
@@ -43,9 +79,8 @@ class PlaceExam(Exam):
     def take(self, network: Memory[Any], task: Task) -> dict[str, Any]:
         losses = _losses(network.eval(), Text(part="test"), self.rows, self.length)[:, self.low : self.at].mean(1)
         half = 1.96 * float(losses.std()) / self.rows**0.5
-        mean = float(losses.mean())
-        places = self.rows * (self.at - self.low)
-        return {"phase": self.phase, "loss": mean, "interval": [mean - half, mean + half], "answers": places}
+        loss, count = float(losses.mean()), self.rows * (self.at - self.low)
+        return {"phase": self.phase, "loss": loss, "interval": [loss - half, loss + half], "answers": count}
 
 
 class Line(NamedTuple):
@@ -56,66 +91,47 @@ class Line(NamedTuple):
     label: str
 
 
-def ends_of_bands(length: int, far: int) -> list[tuple[int, int]]:
-    """(T/2, T], (T, 2T] and so on, to ``far`` times the length T: where each begins and ends."""
-    ends = [length * 2**power for power in range(far.bit_length())]
-    return list(zip([length // 2, *ends], ends, strict=False))
+class BandsClaim(TrainedClaim):
+    """A claim about the loss by bands of places, up to 16 times the trained length.
 
+    Its figures are ``trained``, the length, and ``points`` with ``phase`` and ``loss``, and ``trainings``.
+    """
 
-def bands(figures: Mapping[str, Any]) -> list[int]:
-    """Where the bands of places end."""
-    return sorted({point["at"] for point in figures["points"]})
+    @abstractmethod
+    def lines(self, figures: Mapping[str, Any]) -> list[Line]:
+        """What is drawn and told, first what the others are compared with."""
+
+    def measure(self, scale: Scale, work: Work) -> dict[str, Any]:
+        return {"trained": SETTINGS[scale].length, **super().measure(scale, work)}
+
+    def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
+        """A curve a line, shaded from the lowest seed to the highest; the first is dashed."""
+        lines = {line.label: {"model": line.model, "phase": line.phase} for line in self.lines(figures)}
+        with chart(across="characters read (up to)", up="loss (nats a character)", log="x") as (figure, ax):
+            curves(ax, figures, "loss", lines, band=_range)
+            ax.lines[0].set_linestyle("--")
+            mark_training(ax, figures["trained"])
+        return {"": figure}
+
+    def table(self, figures: Mapping[str, Any]) -> Table:
+        """A row a line, a column a band, and the rise."""
+        at, rows = places(figures), []
+        for line in self.lines(figures):
+            losses = [mean(figures, "loss", line.model, band, phase=line.phase) for band in at]
+            rows.append((line.label, *(f"{loss:.3f}" for loss in losses), f"[bold]{losses[-1] - losses[0]:+.3f}[/]"))
+        return Table(("", *(f"{band:,}" for band in at), "rise"), rows, "loss in nats up to so many characters")
 
 
 def rise(figures: Mapping[str, Any], model: str, phase: str) -> float:
     """How much higher the loss is at the far end than at the end of the trained length, mean over seeds."""
-    first, *_, last = bands(figures)
-    return mean_loss(figures, model, phase, last) - mean_loss(figures, model, phase, first)
+    first, *_, last = places(figures)
+    near, far = (mean(figures, "loss", model, band, phase=phase) for band in (first, last))
+    return far - near
 
 
-def mean_loss(figures: Mapping[str, Any], model: str, phase: str, band: int) -> float:
-    """Over seeds."""
-    return fmean(_losses_of_seeds(figures, model, phase, band))
-
-
-def draw_bands(figures: Mapping[str, Any], lines: Sequence[Line]) -> Figure:
-    """A curve a line: the mean over seeds, and around it from the lowest to the highest; the first phase is dashed."""
-    at = bands(figures)
-    with styled():
-        figure, ax = axes(height=3.4 + 0.24 * len(lines))
-        for index, line in enumerate(lines):
-            seeds = [_losses_of_seeds(figures, line.model, line.phase, band) for band in at]
-            color, dash = style.SERIES[index], "--" if index == 0 else "-"
-            mean = [fmean(losses) for losses in seeds]
-            ax.plot(at, mean, color=color, marker=style.MARKERS[index], linewidth=2, linestyle=dash, label=line.label)
-            ax.fill_between(at, list(map(min, seeds)), list(map(max, seeds)), color=color, alpha=0.2, linewidth=0)
-        ax.axvline(figures["trained"], color=style.SOFT, linewidth=1.2, linestyle="-.", label="trained to here")
-        ax.set_xscale("log")
-        ax.xaxis.set_major_locator(FixedLocator(at))
-        ax.xaxis.set_minor_locator(NullLocator())
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        ax.set_xlabel("characters read (up to)")
-        ax.set_ylabel("loss (nats a character)")
-        ax.grid(axis="y")
-        figure.legend(loc="outside lower left", ncols=1)
-    return figure
-
-
-def table_of_bands(figures: Mapping[str, Any], lines: Sequence[Line]) -> Table:
-    """A row a line, a column a band, and the rise."""
-    at, rows = bands(figures), []
-    for line in lines:
-        losses = [mean_loss(figures, line.model, line.phase, band) for band in at]
-        rows.append((line.label, *(f"{loss:.3f}" for loss in losses), f"[bold]{losses[-1] - losses[0]:+.3f}[/]"))
-    return Table(("", *(f"{band:,}" for band in at), "rise"), rows, "loss in nats up to so many characters")
-
-
-def _losses_of_seeds(figures: Mapping[str, Any], model: str, phase: str, band: int) -> list[float]:
-    return [
-        point["loss"]
-        for point in figures["points"]
-        if (point["model"], point["phase"], point["at"]) == (model, phase, band)
-    ]
+def _range(points: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    losses = [point["loss"] for point in points]
+    return min(losses), max(losses)
 
 
 def _losses(network: Memory[Any], task: Task, rows: int, length: int) -> Tensor:

@@ -11,8 +11,10 @@ from ..core.memory import Memory
 from ..core.task import Task
 from ..learn import Stage
 from ..tasks.algorithms.state_tracking import StateTracking
-from .accuracy import AccuracyClaim, AnswerExam, accuracy, reader
+from .accuracy import AccuracyClaim, accuracy, reader
 from .claim import Scale, Verdict
+from .exams import AnswerExam
+from .points import places
 from .trials import Trial
 
 GROUPS = {"parity": ("cyclic", 2), "sums modulo 5": ("cyclic", 5), "permutations of 3": ("symmetric", 3)}
@@ -83,7 +85,7 @@ class BilinearStateTracking(AccuracyClaim):
         ]
 
     def judge(self, figures: Mapping[str, Any]) -> Verdict:
-        longest = max(point["at"] for point in figures["points"])
+        longest = places(figures)[-1]
         tracked = min(accuracy(figures, f"{FULL}, {group}", longest) for group in GROUPS) >= TRACKED
         lost = accuracy(figures, f"{POSITIVE}, parity", longest) <= 0.5 + LOST
         return "holds" if tracked and lost else "does not hold"

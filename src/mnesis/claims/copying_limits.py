@@ -8,8 +8,10 @@ from typing import Any
 
 from ..learn import Stage
 from ..tasks.recall.multi_query_recall import MultiQueryRecall
-from .accuracy import AccuracyClaim, AnswerExam, accuracy, reader
+from .accuracy import AccuracyClaim, accuracy, reader
 from .claim import Scale, Verdict
+from .exams import AnswerExam
+from .points import places
 from .trials import Trial
 
 FIXED, HYBRID = "linear attention", "with a layer of attention"
@@ -67,8 +69,7 @@ class CopyingLimits(AccuracyClaim):
         return [_trial(SETTINGS[scale], model, seed) for seed in self.seeds[scale] for model in (FIXED, HYBRID)]
 
     def judge(self, figures: Mapping[str, Any]) -> Verdict:
-        at = sorted({point["at"] for point in figures["points"]})
-        alone, attending = ([accuracy(figures, model, place) for place in at] for model in (FIXED, HYBRID))
+        alone, attending = ([accuracy(figures, model, place) for place in places(figures)] for model in (FIXED, HYBRID))
         if alone[0] < LEARNED:
             return "inconclusive"
         return "holds" if min(attending) >= FLAT and alone[0] - alone[-1] >= FALL else "does not hold"

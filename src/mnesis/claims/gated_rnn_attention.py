@@ -12,15 +12,15 @@ from matplotlib.figure import Figure
 
 from ..core.memory import Memory
 from ..core.task import Task
-from ..learn import Recipe, Stage
+from ..learn import Stage
 from ..measure.pages import figures as style
-from ..measure.pages.drawing import styled
 from ..memories.linear.gated_rnn import GatedRNN
 from ..tasks.algorithms.linear_attention_teacher import LinearAttentionTeacher, linear_attention
-from .accuracy import TEST_SEED
 from .claim import Scale, Table, Verdict, Work
-from .drawing import curves
-from .trials import Exam, Phase, TrainedClaim, Trial
+from .drawing import chart, curves
+from .exams import mean_square, unexplained
+from .points import mean, select
+from .trials import Exam, TrainedClaim, Trial, trained
 
 GATED, UNGATED = "gated RNN", "without output gate"
 DIM = 3
@@ -48,18 +48,15 @@ SETTINGS: dict[Scale, Setting] = {
 
 @dataclass(frozen=True)
 class ErrorExam(Exam):
-    """The squared error of unseen sequences as a share of their variance; ``at`` counts neurons."""
+    """The squared error of unseen sequences as a share of their variance, and the rates; ``at`` counts neurons."""
 
     units: int
     rows: int
 
-    @torch.no_grad()
     def take(self, network: Memory[Any], task: Task) -> dict[str, Any]:
-        episode = task.episodes(self.rows, self.units, torch.Generator().manual_seed(TEST_SEED))
-        y, _ = network.eval()(episode.inputs)
         assert isinstance(network, GatedRNN)
-        error = (y - episode.targets).square().mean() / episode.targets.square().mean()
-        return {"error": float(error), "kept": sorted(network.kept(torch.float64).tolist())}
+        error = unexplained(network, task, self.rows, self.units, variance=mean_square)
+        return {"error": error, "kept": sorted(network.kept(torch.float64).tolist())}
 
 
 class GatedRNNAttention(TrainedClaim):
@@ -96,12 +93,12 @@ class GatedRNNAttention(TrainedClaim):
         return {"construction": construction_gap(), **super().measure(scale, work)}
 
     def judge(self, figures: Mapping[str, Any]) -> Verdict:
-        gated = {at: error(figures, GATED, at) for at in NEURONS[GATED]}
+        gated = {at: mean(figures, "error", GATED, at) for at in NEURONS[GATED]}
         holds = (
             figures["construction"] <= EXACT
             and min(gated[at] for at in gated if at >= ENOUGH) < LEARNED
             and min(gated[at] for at in gated if at <= ENOUGH - 2 * DIM) > MISSED
-            and min(error(figures, UNGATED, at) for at in NEURONS[UNGATED]) > MISSED
+            and min(mean(figures, "error", UNGATED, at) for at in NEURONS[UNGATED]) > MISSED
         )
         return "holds" if holds else "does not hold"
 
@@ -109,18 +106,15 @@ class GatedRNNAttention(TrainedClaim):
         rows = [("constructed", str(ENOUGH), f"{figures['construction']:.0e}", "")]
         for model, sizes in NEURONS.items():
             for at in sizes:
-                own = [point for point in figures["points"] if (point["model"], point["at"]) == (model, at)]
-                rates = [rate for point in own for rate in point["kept"]]
+                rates = [rate for point in select(figures, model=model, at=at) for rate in point["kept"]]
                 ends = sum(min(rate, 1 - rate) < 0.05 for rate in rates) / len(rates)
-                rows.append((model, str(at), f"{100 * error(figures, model, at):.3f} %", f"{100 * ends:.0f} %"))
+                rows.append((model, str(at), f"{100 * mean(figures, 'error', model, at):.3f} %", f"{100 * ends:.0f} %"))
         caption = "error as a share of the targets' variance; rates within 0.05 of 0 or 1"
         return Table(("", "neurons", "error", "rates at the ends"), rows, caption)
 
     def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
-        with styled():
-            figure, ax = curves(
-                figures, "error", across="neurons", up="error (share of the variance)", scales=("linear", "log")
-            )
+        with chart(across="neurons", up="error (share of the variance)", log="y") as (figure, ax):
+            curves(ax, figures, "error")
             ax.axvline(ENOUGH, color=style.SOFT, linewidth=1.2, linestyle="-.")
             ax.annotate("d² + d", (ENOUGH, 1), (3, 0), xycoords=("data", "axes fraction"), textcoords="offset points")
         return {"": figure}
@@ -137,15 +131,9 @@ def construction_gap(units: int = 200) -> float:
     return float((y - expected).abs().max() / expected.abs().max())
 
 
-def error(figures: Mapping[str, Any], model: str, at: int) -> float:
-    """The mean over seeds."""
-    found = [point["error"] for point in figures["points"] if (point["model"], point["at"]) == (model, at)]
-    return sum(found) / len(found)
-
-
 def _trial(setting: Setting, model: str, neurons: int, seed: int) -> Trial:
     build = partial(GatedRNN, DIM, neurons=neurons, output_gate=model == GATED)
-    recipe = Recipe((Stage(setting.units, setting.batch, setting.steps),), learning_rate=1e-2, warm_up=50, seed=seed)
     task = LinearAttentionTeacher(dim=DIM, units=setting.units)
+    stages = (Stage(setting.units, setting.batch, setting.steps),)
     exams = (ErrorExam(neurons, setting.units, setting.rows),)
-    return Trial(model, seed, (Phase("training", build, task, recipe, exams),), size=neurons)
+    return trained(model, seed, build, task, stages, exams, rate=1e-2, size=neurons)

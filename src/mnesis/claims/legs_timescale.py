@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ..learn import Recipe, Stage
+from ..learn import Stage
 from ..nets import Classifier
 from ..tasks.signals.timescale import TimescaleShift
-from .accuracy import AccuracyClaim, AnswerExam, accuracy
+from .accuracy import AccuracyClaim, accuracy
 from .claim import Scale, Verdict
-from .trials import Phase, Trial
+from .exams import AnswerExam
+from .points import places
+from .trials import Trial, trained
 
 LEGS, LSTM = "HiPPO-LegS", "LSTM"
 LEARNED, KEPT, LOST = 0.8, 0.05, 0.2
@@ -65,7 +67,7 @@ class LegSTimescale(AccuracyClaim):
         known = {model: accuracy(figures, model, figures["trained"]) for model in (LEGS, LSTM)}
         if min(known.values()) < LEARNED:
             return "inconclusive"
-        others = {point["at"] for point in figures["points"]} - {figures["trained"]}
+        others = {*places(figures)} - {figures["trained"]}
         lost = {model: max(known[model] - accuracy(figures, model, at) for at in others) for model in known}
         return "holds" if lost[LEGS] < KEPT and lost[LSTM] >= LOST else "does not hold"
 
@@ -77,6 +79,6 @@ def trial(setting: Setting, model: str, seed: int) -> Trial:
     build = partial(
         Classifier, task.features, task.vocabulary, dim=setting.dim, memory=memory, depth=1, options=options
     )
-    recipe = Recipe((Stage(setting.length, setting.batch, setting.steps),), learning_rate=3e-3, warm_up=50, seed=seed)
+    stages = (Stage(setting.length, setting.batch, setting.steps),)
     exams = tuple(AnswerExam(at, at, setting.rows) for at in (setting.length // 2, setting.length, 2 * setting.length))
-    return Trial(model, seed, (Phase("training", build, task, recipe, exams),))
+    return trained(model, seed, build, task, stages, exams)

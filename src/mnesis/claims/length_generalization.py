@@ -3,48 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from matplotlib.figure import Figure
-
-from ..learn import Recipe, Stage
-from ..nets import LanguageModel
+from ..learn import Stage
 from ..tasks.language.text import Text
-from .bands import Line, PlaceExam, draw_bands, ends_of_bands, rise, table_of_bands
-from .claim import Scale, Table, Verdict, Work
-from .trials import Phase, TrainedClaim, Trial
+from .bands import FAR, SETTINGS, BandsClaim, Line, PlaceExam, Setting, rise
+from .claim import Scale, Verdict
+from .points import models
+from .trials import Phase, Trial, phase
 
 FRESH, CARRIED, FITTED, NOISE = "fresh", "carried", "fitted noise", "noise"
 """What the further updates start from."""
 RISE, MENDED, LEFT = 0.2, 0.25, 0.75
-FAR = 16
-"""Tests are so many times as long as trainings."""
+FURTHER: dict[Scale, int] = {"smoke": 3, "laptop": 500, "full": 500}
+"""Updates from other starts."""
 
 
-@dataclass(frozen=True)
-class Setting:
-    """Sizes of one scale."""
-
-    dim: int
-    depth: int
-    length: int
-    """T: of the trained sequences."""
-    batch: int
-    steps: int
-    further: int
-    rows: int
-
-
-SETTINGS: dict[Scale, Setting] = {
-    "smoke": Setting(16, 1, 16, 4, 4, 3, 4),
-    "laptop": Setting(64, 2, 64, 16, 2000, 500, 100),
-    "full": Setting(256, 6, 512, 32, 20_000, 500, 400),
-}
-
-
-class LengthGeneralization(TrainedClaim):
+class LengthGeneralization(BandsClaim):
     """A language model with retention, read to sixteen times the length that it was trained on.
 
     Two layers of d = 64 with two heads, on generated prose by characters, sequences of T = 64, 2,000 updates from fresh
@@ -72,13 +47,10 @@ class LengthGeneralization(TrainedClaim):
 
     def trials(self, scale: Scale) -> list[Trial]:
         return [
-            _trial(SETTINGS[scale], start, seed)
+            _trial(SETTINGS[scale], FURTHER[scale], start, seed)
             for seed in self.seeds[scale]
             for start in (CARRIED, FITTED, NOISE, FRESH)
         ]
-
-    def measure(self, scale: Scale, work: Work) -> dict[str, Any]:
-        return {"trained": SETTINGS[scale].length, **super().measure(scale, work)}
 
     def judge(self, figures: Mapping[str, Any]) -> Verdict:
         before = rise(figures, FRESH, "trained")
@@ -87,40 +59,26 @@ class LengthGeneralization(TrainedClaim):
         carried, fresh = (rise(figures, start, "updated") / before for start in (CARRIED, FRESH))
         return "holds" if carried <= MENDED and fresh >= LEFT else "does not hold"
 
-    def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
-        return {"": draw_bands(figures, _lines(figures))}
-
-    def table(self, figures: Mapping[str, Any]) -> Table:
-        return table_of_bands(figures, _lines(figures))
-
-
-def _lines(figures: Mapping[str, Any]) -> list[Line]:
-    updates = next(training["updates"] for training in figures["trainings"] if training["phase"] == "updated")
-    starts = dict.fromkeys(point["model"] for point in figures["points"])
-    words = {
-        FRESH: "fresh again",
-        CARRIED: "from carried states",
-        FITTED: "from noise fitted to them",
-        NOISE: "from noise",
-    }
-    lines = [Line(FRESH, "trained", "from fresh states alone")]
-    return lines + [Line(start, "updated", f"+ {updates} updates, {words[start]}") for start in starts]
+    def lines(self, figures: Mapping[str, Any]) -> list[Line]:
+        updates = next(training["updates"] for training in figures["trainings"] if training["phase"] == "updated")
+        words = {
+            FRESH: "fresh again",
+            CARRIED: "from carried states",
+            FITTED: "from noise fitted to them",
+            NOISE: "from noise",
+        }
+        before = Line(FRESH, "trained", "from fresh states alone")
+        return [before, *(Line(start, "updated", f"+ {updates} updates, {words[start]}") for start in models(figures))]
 
 
-def _trial(setting: Setting, start: Any, seed: int) -> Trial:
+def _trial(setting: Setting, further: int, start: Any, seed: int) -> Trial:
     """Trials of one seed are one training until they part."""
-    task, length = Text(), setting.length
-    build = partial(
-        LanguageModel, task.vocabulary, dim=setting.dim, memory="retention", depth=setting.depth, options={"heads": 2}
-    )
-    stages = {
-        "trained": Stage(length, setting.batch, setting.steps),
-        "updated": Stage(length, setting.batch, setting.further, start=start, start_deviation=0.3),
-    }
-    phases = []
-    for name, stage in stages.items():
-        rate = 3e-3 if name == "trained" else 1e-3
-        recipe = Recipe((stage,), learning_rate=rate, warm_up=50, seed=seed + 1000 * len(phases))
-        exams = tuple(PlaceExam(end, name, low, FAR * length, setting.rows) for low, end in ends_of_bands(length, FAR))
-        phases.append(Phase(name, build, task, recipe, exams))
-    return Trial(start, seed, tuple(phases))
+    first = Stage(setting.length, setting.batch, setting.steps)
+    then = Stage(setting.length, setting.batch, further, start=start, start_deviation=0.3)
+    phases = (_phase(setting, "trained", seed, first, 3e-3), _phase(setting, "updated", seed + 1000, then, 1e-3))
+    return Trial(start, seed, phases)
+
+
+def _phase(setting: Setting, name: str, seed: int, stage: Stage, rate: float) -> Phase:
+    exams = tuple(PlaceExam(end, name, low, FAR * setting.length, setting.rows) for low, end in setting.bands)
+    return phase(name, seed, setting.build, Text(), (stage,), exams, rate=rate)

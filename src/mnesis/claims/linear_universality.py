@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from ..core.memory import Memory
 from ..core.task import Task
-from ..learn import Recipe, Stage
-from ..measure.pages.drawing import styled
+from ..learn import Stage
 from ..ops.diagonal import diagonal
-from ..tasks.signals.running_maximum import UNITS, RunningMaximum, cosines, smooth
-from .accuracy import TEST_SEED
+from ..tasks.signals.running_maximum import UNITS, RunningMaximum
 from .claim import Scale, Table, Verdict, Work
-from .drawing import curves
-from .trials import Exam, Phase, TrainedClaim, Trial
+from .diagonal_channels import DISC, REAL, RING, SMOOTH, WAVES, WHOLE, rates, read_back
+from .drawing import chart, curves
+from .exams import unexplained
+from .points import mean, models, places
+from .trials import Exam, TrainedClaim, Trial, trained
 
-RING, DISC, REAL = "ring", "disc", "real"
-RADII = {RING: (0.99, 1.0), DISC: (0.0, 1.0)}
-WAVES = 16
 NUMBERS = (2, 4, 8, WAVES, 32, 64)
 EXACT, LOST, FALLS, STAYS = 1e-6, 0.1, 0.25, 0.5
-FILTER, WHOLE, SMOOTH = "running maximum", "all inputs", "smooth inputs"
+FILTER = "running maximum"
 
 
 @dataclass(frozen=True)
@@ -87,11 +83,8 @@ class ErrorExam(Exam):
 
     rows: int
 
-    @torch.no_grad()
     def take(self, network: Memory[Any], task: Task) -> dict[str, Any]:
-        episode = task.episodes(self.rows, UNITS, torch.Generator().manual_seed(TEST_SEED))
-        y, _ = network.eval()(episode.inputs)
-        return {"error": float(F.mse_loss(y, episode.targets) / episode.targets.var())}
+        return {"error": unexplained(network, task, self.rows, UNITS)}
 
 
 class LinearUniversality(TrainedClaim):
@@ -136,79 +129,40 @@ class LinearUniversality(TrainedClaim):
         full = figures["length"]
 
         def lost(kind: str, rate: str, at: int) -> float:
-            return value(figures, f"{kind}, {rate}", at, "read_back")
+            return mean(figures, "read_back", f"{kind}, {rate}", at)
 
-        trained = {at: value(figures, FILTER, at, "error") for at in NUMBERS}
+        errors = {at: mean(figures, "error", FILTER, at) for at in NUMBERS}
         holds = (
             lost(WHOLE, RING, full) <= EXACT
             and lost(WHOLE, REAL, full) >= LOST
             and lost(SMOOTH, RING, WAVES) <= EXACT
             and lost(SMOOTH, RING, WAVES // 2) >= LOST
-            and trained[WAVES] <= FALLS * trained[4]
-            and trained[NUMBERS[-1]] >= STAYS * trained[WAVES]
+            and errors[WAVES] <= FALLS * errors[4]
+            and errors[NUMBERS[-1]] >= STAYS * errors[WAVES]
         )
         return "holds" if holds else "does not hold"
 
     def table(self, figures: Mapping[str, Any]) -> Table:
-        at = sorted({point["at"] for point in figures["points"]})
-        rows = []
-        for model in dict.fromkeys(point["model"] for point in figures["points"]):
-            quantity = "error" if model == FILTER else "read_back"
-            own = {point["at"] for point in figures["points"] if point["model"] == model}
-            rows.append((model, *(f"{value(figures, model, x, quantity):.0e}" if x in own else "" for x in at)))
+        at, rows = places(figures), []
+        for model in models(figures):
+            quantity, own = "error" if model == FILTER else "read_back", places(figures, model)
+            rows.append((model, *(f"{mean(figures, quantity, model, x):.0e}" if x in own else "" for x in at)))
         caption = (
             f"relative errors of {figures['length']} inputs read back, and of the running maximum (of its variance)"
         )
         return Table(("", *map(str, at)), rows, caption)
 
     def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
-        with styled():
-            read, ax = curves(
-                figures, "read_back", across="numbers in the state", up="relative error of what is read back"
-            )
+        across = "numbers in the state"
+        with chart(across=across, up="relative error of what is read back", log="xy") as (read, ax):
+            curves(ax, figures, "read_back")
             ax.set_ylim(1e-16, 10)
-            maximum, _ = curves(
-                figures, "error", across="numbers in the state", up="error of the maximum (of its variance)"
-            )
+        with chart(across=across, up="error of the maximum (of its variance)", log="xy") as (maximum, ax):
+            curves(ax, figures, "error")
         return {"": read, "maximum": maximum}
-
-
-def rates(kind: str, channels: int) -> Tensor:
-    """Complex rates, none of which is another's conjugate; real ones count as one number each."""
-    index = torch.arange(channels, dtype=torch.float64)
-    if kind == REAL:
-        return torch.complex((index + 0.5) / channels, torch.zeros(channels, dtype=torch.float64))
-    low, high = RADII[kind]
-    # By radii in golden steps, so that neighbours on the circle do not share theirs.
-    share = (index * (5**0.5 - 1) / 2) % 1
-    radius = (low**2 + (high**2 - low**2) * share).sqrt()
-    return torch.polar(radius, math.pi * (index + 0.5) / channels)
-
-
-def read_back(kind: str, rate: str, numbers: int, length: int) -> float:
-    """The relative error of inputs that least squares finds in the last state."""
-    generator = torch.Generator().manual_seed(2)
-    if kind == WHOLE:
-        basis, x = torch.eye(length, dtype=torch.float64), torch.randn(1, length, generator=generator).double()
-    else:
-        basis, x = cosines(length, WAVES), smooth(generator, 1, length, WAVES, torch.float64)
-    own = rates(rate, numbers if rate == REAL else numbers // 2)
-    read = torch.cat([x, basis])[..., None]  # the input, and what the reader knows of inputs
-    fresh = torch.zeros(len(read), len(own), dtype=torch.complex128)
-    _, state = diagonal("chunk", own.expand(*read.shape[:2], -1), read.to(own).expand(-1, -1, len(own)), fresh)
-    state = state.real if rate == REAL else torch.view_as_real(state).flatten(1)
-    found = torch.linalg.lstsq(state[1:].mT, state[:1].mT, driver="gelsd").solution.mT @ basis
-    return float((found - x).norm() / x.norm())
-
-
-def value(figures: Mapping[str, Any], model: str, at: int, quantity: str) -> float:
-    """The mean over seeds."""
-    found = [p[quantity] for p in figures["points"] if (p["model"], p["at"]) == (model, at) and quantity in p]
-    return sum(found) / len(found)
 
 
 def _trial(setting: Setting, numbers: int, seed: int) -> Trial:
     build = partial(FilterThenMLP, numbers, setting.hidden)
-    recipe = Recipe((Stage(UNITS, setting.batch, setting.steps),), learning_rate=3e-3, warm_up=50, seed=seed)
-    phase = Phase("training", build, RunningMaximum(waves=WAVES), recipe, (ErrorExam(numbers, setting.rows),))
-    return Trial(FILTER, seed, (phase,), size=numbers)
+    stages, exams = (Stage(UNITS, setting.batch, setting.steps),), (ErrorExam(numbers, setting.rows),)
+    return trained(FILTER, seed, build, RunningMaximum(waves=WAVES), stages, exams, size=numbers)

@@ -11,10 +11,8 @@ from matplotlib.figure import Figure
 
 from ..core.catalog import create_memory
 from ..core.memory import Memory
-from ..measure.pages import figures as style
-from ..measure.pages.drawing import styled
 from .claim import Claim, Scale, Table, Verdict, Work
-from .drawing import curves
+from .drawing import chart, curves, level
 from .timing import taking_turns
 
 PAIRS = {"min-gru": "gru", "min-lstm": "lstm"}
@@ -79,11 +77,9 @@ class MinGRUSpeed(Claim):
 
     def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
         named = [{**point, "model": f"{point['model']} over {point['baseline']}"} for point in figures["points"]]
-        with styled():
-            figure, ax = curves(
-                {**figures, "points": named}, "ratio", across="units of a sequence", up="times faster in training"
-            )
-            ax.axhline(1, color=style.SOFT, linestyle="--", linewidth=1.5)
+        with chart(across="units of a sequence", up="times faster in training", log="xy") as (figure, ax):
+            curves(ax, {"points": named}, "ratio")
+            level(ax, 1)
             ax.set_yticks([1, 2, 4, 8], ["1", "2", "4", "8"])
             ax.minorticks_off()
         return {"": figure}

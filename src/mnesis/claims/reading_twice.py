@@ -11,8 +11,10 @@ from ..core.memory import Memory
 from ..core.task import Task
 from ..learn import Stage
 from ..tasks.recall.set_disjointness import SetDisjointness
-from .accuracy import AccuracyClaim, AnswerExam, accuracy, reader
+from .accuracy import AccuracyClaim, accuracy, reader
 from .claim import Scale, Verdict, Work
+from .exams import AnswerExam
+from .points import places
 from .trials import Trial
 
 ONCE, TWICE, ATTENTION = "delta rule", "delta rule, read twice", "attention"
@@ -94,7 +96,7 @@ class ReadingTwice(AccuracyClaim):
         return {**figures, "points": points}
 
     def judge(self, figures: Mapping[str, Any]) -> Verdict:
-        largest = max(point["at"] for point in figures["points"])
+        largest = places(figures)[-1]
 
         def right(model: str, order: str) -> float:
             return accuracy(figures, f"{model}, {order}", largest)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import fmean
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from ..learn import Stage
-from ..measure.pages.drawing import axes, curve, styled
 from ..tasks.recall.multi_query_recall import MultiQueryRecall
-from .accuracy import AccuracyClaim, AnswerExam, accuracy, reader
+from .accuracy import AccuracyClaim, accuracy, reader
 from .claim import Scale, Verdict
+from .drawing import chart, paths, shares
+from .exams import AnswerExam
+from .points import places
 from .trials import Trial
 
 HEBBIAN, DECAY, DELTA = "linear-attention", "gla", "delta-rule"
@@ -80,7 +80,7 @@ class RecallStateSize(AccuracyClaim):
         ]
 
     def judge(self, figures: Mapping[str, Any]) -> Verdict:
-        at = sorted({point["at"] for point in figures["points"] if point["model"] == DELTA})
+        at = places(figures, DELTA)
         right = {name: [accuracy(figures, name, place) for place in at] for name in (HEBBIAN, DECAY, DELTA)}
         if min(found[-1] for found in right.values()) < LEARNED:
             return "inconclusive"
@@ -91,42 +91,10 @@ class RecallStateSize(AccuracyClaim):
         return "holds" if gains and kept and grows else "does not hold"
 
     def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
-        return {**super().draw(figures), "speed": draw_speed(figures)}
-
-
-def draw_speed(figures: Mapping[str, Any]) -> Figure:
-    """Recall against the rate of training in the same run: a path a model, to the largest state, which is large."""
-    rates: dict[tuple[str, int], list[float]] = {}
-    for training in figures["trainings"]:
-        name, numbers = training["model"].split(", ")
-        rates.setdefault((name, int(numbers)), []).append(training["units"] / max(training["seconds"], 1e-9))
-    with styled():
-        named = list(dict.fromkeys(name for name, _ in rates))
-        figure, ax = axes(height=3.3 + 0.24 * len(named))
-        for index, name in enumerate(named):
-            at = sorted(numbers for model, numbers in rates if model == name)
-            x = [fmean(rates[name, numbers]) for numbers in at]
-            curve(ax, index, x, [accuracy(figures, name, numbers) for numbers in at], name)
-            largest = ax.lines[-1]
-            ax.plot(
-                x[-1:],
-                [accuracy(figures, name, at[-1])],
-                color=largest.get_color(),
-                marker=largest.get_marker(),
-                markerfacecolor=largest.get_markerfacecolor(),
-                markersize=10,
-            )
-        ax.set_xscale("log")
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:,.0f}"))
-        ax.xaxis.set_minor_locator(NullLocator())
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.0%}"))
-        ax.set_ylim(-0.02, 1.04)
-        ax.set_xlabel("units trained a second (one core)")
-        ax.set_ylabel("right answers")
-        ax.grid(axis="y")
-        figure.legend(loc="outside lower left", ncols=2)
-    return figure
+        with chart(across="units trained a second (one core)", up="right answers", log="x") as (figure, ax):
+            paths(ax, figures, "accuracy")
+            shares(ax)
+        return {**super().draw(figures), "speed": figure}
 
 
 def _judged(setting: Setting) -> list[tuple[str, int, dict[str, Any]]]:

@@ -8,13 +8,15 @@ from functools import partial
 from typing import Any
 
 from ..core.task import Task
-from ..learn import Recipe, Stage
+from ..learn import Stage
 from ..nets import LanguageModel
 from ..tasks.copying.copy import Copy
 from ..tasks.wrappers.forgetful import Forgetful
-from .accuracy import AccuracyClaim, AnswerExam, accuracy, places
+from .accuracy import AccuracyClaim, accuracy
 from .claim import Scale, Verdict
-from .trials import Phase, Trial
+from .exams import AnswerExam
+from .points import places
+from .trials import Phase, Trial, phase
 
 RMT, TRANSFORMER_XL, NONE = "RMT", "Transformer-XL", "no memory"
 LEARNED, BEHIND, NEAR_CHANCE = 0.95, 0.1, 0.1
@@ -102,18 +104,9 @@ def _phase(setting: Setting, model: str, seed: int, index: int) -> Phase:
     task: Task = Copy(symbols=setting.symbols)
     if model == NONE:
         task = Forgetful(task, segment)
-    memory, options = "rmt", {"memory_tokens": setting.memory}
-    if model == TRANSFORMER_XL:
-        memory, options = "transformer-xl", {"memory_length": setting.memory}
-    build = partial(
-        LanguageModel,
-        task.vocabulary,
-        dim=setting.dim,
-        memory=memory,
-        depth=setting.layers,
-        options={"segment": segment, **options},
-    )
-    stage = Stage(setting.source, setting.batch, setting.steps[index], promote=0.995)
-    recipe = Recipe((stage,), learning_rate=setting.rate, warm_up=50, seed=seed)
-    exam = AnswerExam(segments, setting.source, setting.rows, whole=False)
-    return Phase(f"segments-{segments}", build, task, recipe, (exam,))
+    memory, carried = ("transformer-xl", "memory_length") if model == TRANSFORMER_XL else ("rmt", "memory_tokens")
+    network = {"dim": setting.dim, "memory": memory, "depth": setting.layers}
+    build = partial(LanguageModel, task.vocabulary, **network, options={"segment": segment, carried: setting.memory})
+    stages = (Stage(setting.source, setting.batch, setting.steps[index], promote=0.995),)
+    exams = (AnswerExam(segments, setting.source, setting.rows, whole=False),)
+    return phase(f"segments-{segments}", seed, build, task, stages, exams, rate=setting.rate)

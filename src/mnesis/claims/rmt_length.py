@@ -8,8 +8,9 @@ from typing import Any
 
 from ..learn import Stage
 from ..tasks.recall.hidden_fact import HiddenFact
-from .accuracy import AccuracyClaim, AnswerExam, accuracy, reader
+from .accuracy import AccuracyClaim, accuracy, reader
 from .claim import Scale, Verdict
+from .exams import AnswerExam
 from .trials import Trial
 
 RANDOM, FIXED, NONE = "random counts", "fixed counts", "no curriculum"

@@ -8,8 +8,10 @@ from typing import Any
 
 from ..learn import Stage
 from ..tasks.algorithms.formal_languages import FormalLanguage
-from .accuracy import AccuracyClaim, AnswerExam, accuracy, reader
+from .accuracy import AccuracyClaim, accuracy, reader
 from .claim import Scale, Verdict
+from .exams import AnswerExam
+from .points import places
 from .trials import Trial
 
 STAR_FREE = ("flip-flop", "tomita-4", "bounded-dyck")
@@ -70,7 +72,7 @@ class StarFreeLanguages(AccuracyClaim):
         ]
 
     def judge(self, figures: Mapping[str, Any]) -> Verdict:
-        longest = max(point["at"] for point in figures["points"])
+        longest = places(figures)[-1]
         if accuracy(figures, f"{LSTM}, parity", longest) < KNOWN:
             return "inconclusive"
         known = min(accuracy(figures, f"{MAMBA}, {language}", longest) for language in STAR_FREE) >= KNOWN

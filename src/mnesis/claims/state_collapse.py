@@ -6,49 +6,26 @@ import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
-from matplotlib.figure import Figure
 
 from ..core.memory import Memory
 from ..core.state import leaves
 from ..core.task import Task
-from ..learn import Recipe, Stage
-from ..nets import LanguageModel
+from ..learn import Stage
 from ..nets.state_collapse import Clipped, Remedy, Scaled, Windowed, remedy_states
 from ..tasks.language.text import Text
-from .accuracy import TEST_SEED
-from .bands import Line, PlaceExam, draw_bands, ends_of_bands, mean_loss, rise, table_of_bands
-from .claim import Scale, Table, Verdict, Work
-from .trials import Phase, TrainedClaim, Trial
+from .bands import FAR, SETTINGS, BandsClaim, Line, PlaceExam, Setting, rise
+from .claim import Scale, Verdict
+from .exams import TEST_SEED
+from .points import mean
+from .trials import Trial, trained
 
 UNTOUCHED, FORGETTING, CLIPPED, WINDOWED = "untouched", "forgets more", "clipped", "window by difference"
 RISE, LEFT, COST = 0.2, 0.5, 0.05
-FAR = 16
-"""Tests are so many times as long as trainings."""
 PHASE = "training"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Sizes of one scale."""
-
-    dim: int
-    depth: int
-    length: int
-    """T: of the trained sequences."""
-    batch: int
-    steps: int
-    rows: int
-
-
-SETTINGS: dict[Scale, Setting] = {
-    "smoke": Setting(16, 1, 16, 4, 4, 4),
-    "laptop": Setting(64, 2, 64, 16, 2000, 100),
-    "full": Setting(256, 6, 512, 32, 20_000, 400),
-}
+LINES = [Line(name, PHASE, name) for name in (UNTOUCHED, FORGETTING, CLIPPED, WINDOWED)]
 
 
 @dataclass(frozen=True)
@@ -81,7 +58,7 @@ class RemedyExam(PlaceExam):
         return Clipped(float(torch.stack([torch.linalg.matrix_norm(matrix).mean() for matrix in matrices]).mean()))
 
 
-class StateCollapse(TrainedClaim):
+class StateCollapse(BandsClaim):
     """A language model with retention, read to sixteen times the length that it was trained on, with three remedies.
 
     Two layers of d = 64 with two heads, on generated prose by characters, sequences of T = 64, 2,000 updates from fresh
@@ -110,40 +87,27 @@ class StateCollapse(TrainedClaim):
     def trials(self, scale: Scale) -> list[Trial]:
         return [_trial(SETTINGS[scale], seed) for seed in self.seeds[scale]]
 
-    def measure(self, scale: Scale, work: Work) -> dict[str, Any]:
-        return {"trained": SETTINGS[scale].length, **super().measure(scale, work)}
-
     def judge(self, figures: Mapping[str, Any]) -> Verdict:
         risen = rise(figures, UNTOUCHED, PHASE)
         if risen < RISE:
             return "inconclusive"
-        trained = figures["trained"]
-        before = mean_loss(figures, UNTOUCHED, PHASE, trained)
+        near, far = figures["trained"], FAR * figures["trained"]
+        before = mean(figures, "loss", UNTOUCHED, near)
         for remedy in (FORGETTING, CLIPPED, WINDOWED):
-            cost = mean_loss(figures, remedy, PHASE, trained) - before
-            if cost > COST or mean_loss(figures, remedy, PHASE, FAR * trained) - before > LEFT * risen:
+            cost, after = (mean(figures, "loss", remedy, place) - before for place in (near, far))
+            if cost > COST or after > LEFT * risen:
                 return "does not hold"
         return "holds"
 
-    def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
-        return {"": draw_bands(figures, LINES)}
-
-    def table(self, figures: Mapping[str, Any]) -> Table:
-        return table_of_bands(figures, LINES)
-
-
-LINES = [Line(name, PHASE, name) for name in (UNTOUCHED, FORGETTING, CLIPPED, WINDOWED)]
+    def lines(self, figures: Mapping[str, Any]) -> list[Line]:
+        return LINES
 
 
 def _trial(setting: Setting, seed: int) -> Trial:
-    task, length = Text(), setting.length
-    build = partial(
-        LanguageModel, task.vocabulary, dim=setting.dim, memory="retention", depth=setting.depth, options={"heads": 2}
-    )
-    recipe = Recipe((Stage(length, setting.batch, setting.steps),), learning_rate=3e-3, warm_up=50, seed=seed)
+    stages = (Stage(setting.length, setting.batch, setting.steps),)
     exams = tuple(
-        RemedyExam(end, PHASE, low, FAR * length, setting.rows, remedy=line.model, trained=length)
+        RemedyExam(end, PHASE, low, FAR * setting.length, setting.rows, remedy=line.model, trained=setting.length)
         for line in LINES
-        for low, end in ends_of_bands(length, FAR)
+        for low, end in setting.bands
     )
-    return Trial("retention", seed, (Phase(PHASE, build, task, recipe, exams),))
+    return trained("retention", seed, setting.build, Text(), stages, exams)

@@ -24,7 +24,7 @@ from ..core.made_by import made_by, told
 from ..core.memory import Memory
 from ..core.run_files import read_metrics
 from ..core.task import Task
-from ..learn import Recipe, Validation, fit
+from ..learn import Recipe, Stage, Validation, fit
 from .claim import Claim, Scale, Stopped, Work
 
 _MEND = "remove it to measure it anew, or give another --folder"
@@ -95,6 +95,51 @@ class Trial:
     def name(self) -> str:
         """Of the model and its size."""
         return self.model if self.size is None else f"{self.model}, {self.size}"
+
+
+def phase(
+    name: str,
+    seed: int,
+    build: Callable[[], Memory[Any]],
+    task: Task,
+    stages: tuple[Stage, ...],
+    exams: tuple[Exam, ...] = (),
+    *,
+    validation: Validation | None = None,
+    rate: float = 3e-3,
+    warm_up: int = 50,
+    **recipe: Any,
+) -> Phase:
+    """A phase by its recipe.
+
+    Args:
+        name, build, task, exams, validation: of the :class:`Phase`.
+        seed, stages, warm_up, recipe: arguments of :class:`mnesis.learn.Recipe`.
+        rate: of learning.
+    """
+    how = Recipe(stages, learning_rate=rate, warm_up=warm_up, seed=seed, **recipe)
+    return Phase(name, build, task, how, exams, validation)
+
+
+def trained(
+    model: str,
+    seed: int,
+    build: Callable[[], Memory[Any]],
+    task: Task,
+    stages: tuple[Stage, ...],
+    exams: tuple[Exam, ...] = (),
+    *,
+    about: Mapping[str, Any] | None = None,
+    size: int | None = None,
+    **training: Any,
+) -> Trial:
+    """A network that is trained once, and asked then.
+
+    Args:
+        model, seed, about, size: of the :class:`Trial`.
+        build, task, stages, exams, training: of its :func:`phase`.
+    """
+    return Trial(model, seed, (phase("training", seed, build, task, stages, exams, **training),), about or {}, size)
 
 
 class TrainedClaim(Claim):

@@ -24,7 +24,7 @@ from ...tasks.images.collections import open_collection
 from ...tasks.images.few_shot import few_shot, nested
 from ...tasks.images.image_set import ImageSet
 from ...tasks.images.lessons import RecallLessons
-from ..accuracy import TEST_SEED, share
+from ..exams import TEST_SEED, share
 from ..trials import Exam
 
 

@@ -21,8 +21,8 @@ from ...learn import Recipe, Stage
 from ...measure.pages import figures as style
 from ...measure.pages.drawing import axes, curve, styled
 from ...tasks.recall.associative_retrieval import AssociativeRetrieval
-from ..accuracy import TEST_SEED
 from ..claim import Scale, Table, Verdict, Work
+from ..exams import TEST_SEED
 from ..trials import Exam, Phase, TrainedClaim, Trial
 
 RANDOM, ALL, SOFT, TOP, NONE = "random address", "every address", "soft", "top-4", "no bank"

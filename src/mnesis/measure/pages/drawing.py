@@ -24,13 +24,14 @@ def styled() -> Any:
     return matplotlib.rc_context(style.STYLE)
 
 
-def curve(ax: Axes, index: int, x: Sequence[Any], y: Sequence[Any], label: str) -> None:
-    """One line of a figure; beyond the series' colours dashed, with hollow marks."""
+def curve(ax: Axes, index: int, x: Sequence[Any], y: Sequence[Any], label: str, *, size: int = 6) -> None:
+    """One line of a figure, its marks of a size in points; beyond the series' colours dashed, with hollow marks."""
     color, marker = style.SERIES[index % len(style.SERIES)], style.MARKERS[index % len(style.MARKERS)]
     dash, inside = ("-", color) if index < len(style.SERIES) else ("--", "white")
     ax.plot(
-        x, y, color=color, marker=marker, linestyle=dash, linewidth=2, markersize=6, markerfacecolor=inside, label=label
-    )
+        x, y, color=color, marker=marker, linestyle=dash, linewidth=2, markersize=size, markerfacecolor=inside,
+        label=label,
+    )  # fmt: skip
 
 
 def tick_places(ax: Axes, places: Sequence[int]) -> None:

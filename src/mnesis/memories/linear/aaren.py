@@ -60,12 +60,27 @@ class Aaren(MemoryInForms[AarenState]):
         )
 
     def read(self, x: Float[Tensor, "B T D"], state: AarenState, form: str) -> tuple[Tensor, AarenState]:
-        wide, parts = state.total.dtype, (self.query(self.token), self.key(x), self.value(x))
-        q, k, v = (part.unflatten(-1, (self.heads, -1)) for part in parts)
-        score = (k.to(wide) * q.to(wide)).sum(-1) * self.width**-0.5
+        score, v = self.scores(x, state.total.dtype), self.value(x).unflatten(-1, (self.heads, -1))
         record("aaren/score", score)
         one, none = torch.ones_like(score)[..., None], torch.zeros_like(score)
         carried = state.total[..., None, :], state.maximum
         y, _, total, maximum = self.run(exponential_gating, form, one, one, v, score, none, *carried)
         y = (y[..., :-1] / y[..., -1:]).flatten(2).to(v.dtype)
         return self.output(y), AarenState(total.squeeze(-2), maximum)
+
+    def scores(self, x: Float[Tensor, "B T D"], dtype: torch.dtype) -> Float[Tensor, "B T H"]:
+        """s of every unit."""
+        q, k = (part.unflatten(-1, (self.heads, -1)).to(dtype) for part in (self.query(self.token), self.key(x)))
+        return (k * q).sum(-1) * self.width**-0.5
+
+
+def prefix_attention(memory: Aaren, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+    """What it reads from a fresh state, as attention is written: softmax over every prefix, head by head."""
+    scores = memory.scores(x, x.dtype)[:, None].expand(-1, x.shape[1], -1, -1)
+    unseen = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).triu(1)
+    values = memory.value(x).unflatten(-1, (memory.heads, -1))
+    parts = []
+    for head in range(memory.heads):
+        weight = scores[..., head].masked_fill(unseen, float("-inf")).softmax(-1)
+        parts.append(weight @ values[:, :, head])
+    return memory.output(torch.cat(parts, -1))

@@ -1,4 +1,4 @@
-"""How answers are counted."""
+"""How answers are counted, and errors of numbers measured."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.nn.functional import one_hot
 
-from mnesis.claims.accuracy import CHUNK, AnswerExam, answers, share
+from mnesis.claims.exams import CHUNK, AnswerExam, answers, mean_square, share, unexplained
 from mnesis.core.memory import Memory
+from mnesis.core.task import Episode, Task
 from mnesis.nets import LanguageModel
 from mnesis.tasks.copying.copy import Copy
 from mnesis.tasks.recall.hidden_fact import HiddenFact
@@ -59,3 +60,31 @@ def test_a_share_knows_its_samples() -> None:
     assert (found["accuracy"], found["answers"], found["samples"]) == (0.625, 8, 4)
     low, high = share(torch.tensor([[True]] * 95 + [[False]] * 5))["interval"]
     assert (round(low, 3), round(high, 3)) == (0.888, 0.978)
+
+
+class Says(Memory[Any]):
+    """Says its inputs times a number."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Any:
+        return torch.zeros(batch, 1)
+
+    def scan(self, x: Any, state: Any, phase: int = 0) -> Any:
+        return x * self.factor, state
+
+
+@pytest.mark.parametrize("variance", [torch.var, mean_square])
+def test_what_is_unexplained_is_a_share_of_the_variance(variance) -> None:
+    class Doubled(Task):
+        vocabulary, features, chance = 0, 1, 0.0
+
+        def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:
+            x = torch.randn(batch, length, 1, generator=generator)
+            return Episode(x, 2 * x, torch.ones(batch, length))
+
+    assert unexplained(Says(2.0), Doubled(), 100, 50, variance) == 0
+    assert unexplained(Says(0.0), Doubled(), 100, 50, variance) == pytest.approx(1, abs=0.01)
+    assert unexplained(Says(1.0), Doubled(), 100, 50, variance) == pytest.approx(0.25, abs=0.01)
