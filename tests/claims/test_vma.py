@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from mnesis.claims.vma.ablations import CLASSES, COSINE, FLAT, INNER, Ablations
+from mnesis.claims.vma.answer_bits import AnswerBitsExam
 from mnesis.claims.vma.classification import TESTS, Classification
 from mnesis.claims.vma.confounders import Confounders
 from mnesis.claims.vma.cost import HARD, HardIsFaster
@@ -20,7 +21,7 @@ from mnesis.claims.vma.learned_memory import LearnedMemory
 from mnesis.claims.vma.matching import GMN, MatchingClaim
 from mnesis.claims.vma.nats import gap
 from mnesis.claims.vma.recall import PLAIN, SKIP, Recall
-from mnesis.claims.vma.sequence import ALL, NONE, RANDOM, TOP, AnswerBitsExam, Sequence
+from mnesis.claims.vma.sequence import ALL, NONE, RANDOM, TOP, Sequence
 from mnesis.claims.vma.sequence import SOFT as BLENDED
 from mnesis.claims.vma.study import SETTINGS, SHORT, SOFT, SOFT_FEW, VAE, VMA, build
 from mnesis.generative.generation import Generation

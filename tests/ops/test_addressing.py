@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from mnesis.claims.vma.estimator import (
+from mnesis.claims.vma.enumeration import (
     NONE,
     SLOTS,
     Parts,

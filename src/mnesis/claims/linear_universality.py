@@ -154,10 +154,10 @@ class LinearUniversality(TrainedClaim):
 
     def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
         across = "numbers in the state"
-        with chart(across=across, up="relative error of what is read back", log="xy") as (read, ax):
+        with chart(across=across, up="relative error", log="xy") as (read, ax):
             curves(ax, figures, "read_back")
             ax.set_ylim(1e-16, 10)
-        with chart(across=across, up="error of the maximum (of its variance)", log="xy") as (maximum, ax):
+        with chart(across=across, up="error (share of the variance)", log="xy") as (maximum, ax):
             curves(ax, figures, "error")
         return {"": read, "maximum": maximum}
 

@@ -8,8 +8,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from ...measure.pages import figures as style
-from ...measure.pages.drawing import axes, styled
 from ..claim import Scale, Verdict
+from ..drawing import chart
 from ..trials import Trial
 from .exams import NestedExam
 from .few_shot import ROUNDS
@@ -63,13 +63,13 @@ class Ablations(NatsClaim):
 
     def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
         above = {f"{VMA}{suffix}": _above(figures, suffix) for suffix in VARIANTS if suffix}
-        with styled():
-            figure, ax = axes(height=2.6)
+        with chart(across="nats above memory-normalised,\nlearned prior, 8 classes", up="", grid="x", height=2.6) as (
+            figure,
+            ax,
+        ):
             ax.barh(list(above), list(above.values()), color=style.SERIES[0], height=0.6)
             ax.axvline(0, color=style.INK, linewidth=1)
             ax.invert_yaxis()
-            ax.set_xlabel("nats above memory-normalised,\nlearned prior, 8 classes")
-            ax.grid(axis="x")
         return {"": figure}
 
 

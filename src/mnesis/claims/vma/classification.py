@@ -8,8 +8,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from ...measure.pages import figures as style
-from ...measure.pages.drawing import axes, styled
 from ..claim import Scale, Table, Verdict
+from ..drawing import chart
 from ..trials import Exam, TrainedClaim, Trial
 from .exams import ClassExam
 from .study import SEEDS, VMA, few_shot_trials, omniglot
@@ -73,8 +73,7 @@ class Classification(TrainedClaim):
         return Table(header, rows, "right classes in %")
 
     def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
-        with styled():
-            figure, ax = axes(height=3.0)
+        with chart(across="", up="right classes", height=2.6) as (figure, ax):
             for index, (way, label) in enumerate((("address", "q(a | x)"), ("importance", "importance-weighted"))):
                 for place, (ways, shots) in enumerate(TESTS):
                     own = [p[way]["accuracy"] for p in figures["points"] if (p["ways"], p["shots"]) == (ways, shots)]
@@ -89,9 +88,6 @@ class Classification(TrainedClaim):
             ax.set_xticks(range(len(TESTS)), [f"{ways}-way\n{shots}-shot" for ways, shots in TESTS])
             ax.set_ylim(0, 1.08)
             ax.yaxis.set_major_formatter("{x:.0%}")
-            ax.set_ylabel("right classes")
-            ax.grid(axis="y")
-            figure.legend(loc="outside lower left", ncols=3)
         return {"": figure}
 
 

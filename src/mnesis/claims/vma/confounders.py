@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
 
 from ...measure.pages import figures as style
-from ...measure.pages.drawing import axes, curve, styled
 from ..claim import Scale, Table, Verdict, Work
+from ..drawing import chart, curves, level
+from ..points import mean, places, select
 from ..trials import Exam, Trial
 from .exams import NestedExam
-from .nats import NatsClaim, gap, mean, places, point
+from .nats import NatsClaim, gap
 from .study import SEEDS, SOFT, VAE, VMA, few_shot_trials, omniglot
 
 TOLERANCE = 1.0
@@ -89,10 +89,11 @@ class Confounders(NatsClaim):
         return {**found, "points": [point for point in found["points"] if point not in many], "many": many}
 
     def judge(self, figures: Mapping[str, Any]) -> Verdict:
-        without = mean(figures, VAE, 1)
+        without = mean(figures, "nll", VAE, 1)
         for classes in places(figures, VMA):
-            excess, _ = gap(point(figures, VMA, classes), point(figures, VMA, 1))
-            if abs(excess - math.log(classes)) > TOLERANCE or mean(figures, VMA, classes) >= without:
+            many, one = (select(figures, model=VMA, at=at)[0] for at in (classes, 1))
+            excess, _ = gap(many, one)
+            if abs(excess - math.log(classes)) > TOLERANCE or mean(figures, "nll", VMA, classes) >= without:
                 return "does not hold"
         return "holds"
 
@@ -102,35 +103,14 @@ class Confounders(NatsClaim):
 
     def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
         at = places(figures, VMA)
-        with styled():
-            figure, ax = axes()
-            for index, model in enumerate((VMA, SOFT)):
-                curve(ax, index, at, [mean(figures, model, classes) for classes in at], model)
-            ideal = mean(figures, VMA, at[0]) + np.log(at)
+        with chart(across="classes in the bank, four exemplars each", up="nats", log="x") as (figure, ax):
+            curves(ax, figures, "nll", {model: {"model": model} for model in (VMA, SOFT)})
+            ideal = mean(figures, "nll", VMA, at[0]) + np.log(at)
             ax.plot(at, ideal, color=style.SERIES[0], linestyle=":", linewidth=1.5, label="VMA at 1, + log C")
-            ax.axhline(mean(figures, VAE, 1), color=style.SOFT, linestyle="--", linewidth=1.5, label="VAE")
-            ax.set_xscale("log")
-            ax.xaxis.set_major_locator(FixedLocator(at))
-            ax.xaxis.set_minor_locator(NullLocator())
-            ax.xaxis.set_major_formatter("{x:.0f}")
-            ax.set_xlabel("classes in the bank, four exemplars each")
-            ax.set_ylabel("nats")
-            ax.grid(axis="y")
-            figure.legend(loc="outside lower left", ncols=2)
-        return {"": figure, "exemplars": _exemplars(figures["many"])}
-
-
-def _exemplars(points: Sequence[Mapping[str, Any]]) -> Figure:
-    """Nats against exemplars a class, all classes in the bank."""
-    own = sorted((point for point in points if point["model"] == VMA), key=lambda point: point["at"])
-    without = next(point["nll"] for point in points if point["model"] == VAE)
-    with styled():
-        figure, ax = axes(height=3.0)
-        curve(ax, 0, [point["at"] for point in own], [point["nll"] for point in own], VMA)
-        ax.axhline(without, color=style.SOFT, linestyle="--", linewidth=1.5, label="VAE")
-        ax.set_xticks([point["at"] for point in own])
-        ax.set_xlabel(f"exemplars a class, of {own[0]['classes']} classes")
-        ax.set_ylabel("nats")
-        ax.grid(axis="y")
-        figure.legend(loc="outside lower left", ncols=2)
-    return figure
+            level(ax, mean(figures, "nll", VAE, 1), "VAE")
+        many = {"points": figures["many"]}
+        across = f"exemplars a class, of {figures['many'][0]['classes']} classes"
+        with chart(across=across, up="nats", height=2.6) as (exemplars, ax):
+            curves(ax, many, "nll", {VMA: {"model": VMA}})
+            level(ax, mean(many, "nll", VAE), "VAE")
+        return {"": figure, "exemplars": exemplars}

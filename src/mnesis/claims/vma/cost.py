@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import gc
 import math
-import multiprocessing
-import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-import psutil
 import torch
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 from torch import Tensor
 
-from ...core.machine import prepare
 from ...generative.bank import Bank, LearnedBank
 from ...generative.model import GenerativeModel
-from ...generative.networks import MLPNetworks
 from ...generative.soft_attention import SoftAttention
 from ...generative.variational_memory_addressing import VariationalMemoryAddressing
-from ...measure.pages import figures as style
-from ...measure.pages.drawing import axes, styled
 from ..claim import Claim, Scale, Table, Verdict, Work
-from ..timing import taking_turns
-from .study import SETTINGS, SIDE
+from ..drawing import chart, curves, tick_decades
+from ..timing import alone, taking_turns
+from .study import SETTINGS, SIDE, Layers
 
 HARD, SOFT = "VMA, K = 4", "soft attention, K = 1"
 FASTER_FROM = 48
@@ -71,7 +64,7 @@ class HardIsFaster(Claim):
         costs = []
         for slots in LARGE[scale]:
             for name in (LEARNED, EMBEDDED, CACHED):
-                seconds, held = _alone(name, slots, REPEATS[scale])
+                seconds, held = alone(partial(_call, name, slots), partial(_call, name, BATCH), REPEATS[scale])
                 costs.append({"model": name, "at": slots, "seconds": seconds, "bytes": held})
         return {"points": points, "costs": costs, "threads": torch.get_num_threads()}
 
@@ -90,22 +83,10 @@ class HardIsFaster(Claim):
     def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
         drawn = {}
         for name, rows in (("", figures["points"]), ("cost", figures["costs"])):
-            with styled():
-                figure, ax = axes(height=3.4)
-                for index, model in enumerate(dict.fromkeys(row["model"] for row in rows)):
-                    own = [row for row in rows if row["model"] == model]
-                    x, y = [row["at"] for row in own], [1000 * row["seconds"] for row in own]
-                    ax.plot(x, y, color=style.SERIES[index], marker=style.MARKERS[index], linewidth=2, label=model)
-                ax.set_xscale("log", base=2)
-                ax.set_yscale("log")
-                ax.set_xlabel("slots in the bank")
-                ax.set_ylabel("milliseconds")
-                ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-                ax.yaxis.set_minor_locator(NullLocator())
-                ax.yaxis.set_major_formatter("{x:g}")
-                ax.xaxis.set_major_formatter("{x:,.0f}")
-                ax.grid(axis="y")
-                figure.legend(loc="outside lower left")
+            with chart(across="slots in the bank", up="milliseconds", log="xy") as (figure, ax):
+                named = [{**row, "milliseconds": 1000 * row["seconds"]} for row in rows]
+                curves(ax, {"points": named}, "milliseconds")
+                tick_decades(ax.yaxis)
             drawn[name] = figure
         return drawn
 
@@ -137,38 +118,9 @@ def _step(
     return step
 
 
-def _alone(name: str, slots: int, repeats: int) -> tuple[float, int]:
-    """Seconds and bytes of one call, in a process that does nothing else."""
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(_cost, (name, slots, repeats, torch.get_num_threads()))
-
-
-def _cost(name: str, slots: int, repeats: int, threads: int) -> tuple[float, int]:
-    prepare(threads)
-    _call(name, BATCH)()  # what the first call of a process loads is no cost of a bank
-    gc.collect()
-    process = psutil.Process()
-    before = highest = process.memory_info().rss
-    done = threading.Event()
-
-    def watch() -> None:
-        nonlocal highest
-        while not done.wait(0.001):
-            highest = max(highest, process.memory_info().rss)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    _call(name, slots)()
-    done.set()
-    watcher.join()
-    return taking_turns({name: _call(name, slots)}, repeats)[name], highest - before
-
-
 def _call(name: str, slots: int) -> Callable[[], object]:
     """One update, or one evaluation, with a bank that it brings along."""
-    options = {"latent": 8, "match": 64, "channels": 1, "template": DIGIT, "addressed": True}
-    model = VariationalMemoryAddressing(MLPNetworks(DIGIT, hidden=(128, 64), **options))
+    model = VariationalMemoryAddressing(Layers((128, 64), latent=8, match=64).networks(DIGIT, DIGIT))
     if name == CACHED:
         bank, x = model.keyed(_pictures(slots, DIGIT)), _pictures(BATCH, DIGIT)
         return lambda: model.log_prob(x, bank, samples=200, allow_targets=True)

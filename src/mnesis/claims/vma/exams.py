@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -17,7 +18,7 @@ from torch import Tensor
 from ...core.memory import Memory
 from ...core.task import Task
 from ...generative.bank import Bank
-from ...generative.evaluation import Knowledge, classify, know
+from ...generative.evaluation import Knowledge, classify, know, usage
 from ...generative.generation import Generation
 from ...generative.variational_memory_addressing import VariationalMemoryAddressing
 from ...tasks.images.collections import open_collection
@@ -202,6 +203,36 @@ class ShowExam(PictureExam):
             ],
             "classes": self.classes,
         }
+
+
+@dataclass(frozen=True)
+class LearnedExam(PictureExam):
+    """Nats of pictures read with the bank that was learned, and how its addresses are used; ``at`` is its slots.
+
+    Args:
+        count: pictures.
+        shown: slots to draw pictures from, those read most.
+        drawn: pictures of each.
+    """
+
+    count: int = 1000
+    shown: int = 8
+    drawn: int = 10
+
+    def take(self, network: Memory[Any], task: Task) -> dict[str, Any]:
+        taught = cast(Generation, network)
+        images = self.images.pixels[: self.count].float()
+        bank = None if taught.bank is None else taught.bank()
+        generator = torch.Generator().manual_seed(self.seed)
+        batches = [(x, bank) for x in images.split(500)]
+        found = told(know(taught.model, batches, samples=self.samples, allow_targets=True, generator=generator))
+        if bank is not None and isinstance(taught.model, VariationalMemoryAddressing):
+            used = usage(taught.model, images, bank)
+            found |= {"prior_entropy": used.prior_entropy, "clusters": math.exp(used.proposed_entropy)}
+            most = bank.content[used.proposed.argsort(descending=True)[: self.shown]]
+            rows = [taught.model.sample(slot[None], self.drawn, generator=generator).mean for slot in most]
+            found |= {"rows": as_png(torch.stack(rows))}
+        return found
 
 
 def as_png(pictures: Float[Tensor, "rows columns H W"]) -> str:

@@ -9,11 +9,12 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from ...measure.pages import figures as style
-from ...measure.pages.drawing import axes, styled
 from ..claim import Scale, Verdict
+from ..drawing import chart
+from ..points import mean, models
 from ..trials import Exam, Trial
 from .exams import NestedExam, ShowExam
-from .nats import NatsClaim, mean, picture, sheet
+from .nats import NatsClaim, addresses, sheet
 from .study import SEEDS, SOFT, SOFT_FEW, VAE, VMA, few_shot_trials, omniglot
 
 GAP = 1.0
@@ -61,42 +62,22 @@ class FewShot(NatsClaim):
         return (nats, ShowExam(slots, source)) if model == VMA else (nats,)
 
     def judge(self, figures: Mapping[str, Any]) -> Verdict:
-        soft = min(mean(figures, SOFT), mean(figures, SOFT_FEW))
-        below = soft - mean(figures, VMA) >= GAP
-        return "holds" if below and mean(figures, VAE) - soft >= GAP else "does not hold"
+        soft = min(mean(figures, "nll", SOFT), mean(figures, "nll", SOFT_FEW))
+        below = soft - mean(figures, "nll", VMA) >= GAP
+        return "holds" if below and mean(figures, "nll", VAE) - soft >= GAP else "does not hold"
 
     def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
-        names = [name for name in (VMA, SOFT, SOFT_FEW, VAE) if any(p["model"] == name for p in figures["points"])]
-        with styled():
-            figure, ax = axes(height=2.6)
-            nats = [mean(figures, name) for name in names]
-            address = [mean(figures, name, quantity="kl_address") for name in names]
+        names = [name for name in (VMA, SOFT, SOFT_FEW, VAE) if name in models(figures)]
+        across = "nats a picture of a class never trained on"
+        with chart(across=across, up="", grid="x", height=2.4) as (figure, ax):
+            nats = [mean(figures, "nll", name) for name in names]
+            address = [mean(figures, "kl_address", name) for name in names]
             ax.barh(names, nats, color=style.SERIES[0], height=0.6)
             ax.barh(names, address, color=style.SERIES[1], height=0.6, label="of them KL(q(a | x) || p(a))")
             for place, value in enumerate(nats):
                 ax.text(value, place, f" {value:.1f}", va="center")
             ax.invert_yaxis()
             ax.set_xlim(0, 1.15 * max(nats))
-            ax.set_xlabel("nats a picture of a class never trained on")
-            figure.legend(loc="outside lower left")
         shown = next(point for point in figures["points"] if "samples" in point)
         rows = sheet(shown["samples"], "the one exemplar of an unseen class, and pictures drawn from it")
-        return {"": figure, "samples": rows, "addresses": _addresses(shown)}
-
-
-def _addresses(shown: Mapping[str, Any]) -> Figure:
-    """q(a | x) over the slots of all classes, for two pictures, with the slots that it prefers."""
-    with styled():
-        figure = Figure(figsize=(style.WIDTH, 4.2), layout="constrained")
-        panels = figure.subplots(2, 3, width_ratios=(1, 3.4, 5))
-        for (left, middle, right), lookup in zip(panels, shown["lookups"], strict=True):
-            for ax, name, title in ((left, "target", "x"), (right, "best", "the five best slots")):
-                ax.imshow(picture(lookup[name]), cmap="gray", vmin=0, vmax=255)
-                ax.set_axis_off()
-                ax.set_title(title, fontsize=10.5)
-            examples = len(lookup["q"]) // shown["classes"]
-            colors = [style.SERIES[(slot // examples) % 2] for slot in range(len(lookup["q"]))]
-            middle.bar(range(len(lookup["q"])), lookup["q"], 1.0, color=colors)
-            middle.set_xticks([])
-            middle.set_title("q(a | x) by slot", fontsize=10.5)
-    return figure
+        return {"": figure, "samples": rows, "addresses": addresses(shown)}

@@ -9,12 +9,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ...measure.pages import figures as style
-from ...measure.pages.drawing import axes, styled
 from ..claim import Scale, Verdict
+from ..drawing import chart
+from ..points import mean, places
 from ..trials import Trial
 from .exams import NestedExam
 from .few_shot import ROUNDS
-from .nats import NatsClaim, mean
+from .nats import NatsClaim
 from .study import SEEDS, Diet, omniglot, trial, variant
 
 EXAMPLES: dict[Scale, tuple[int, ...]] = {"smoke": (1, 2), "laptop": (1, 2, 4, 8), "full": (1, 2, 4, 8, 16)}
@@ -55,21 +56,20 @@ class KLShift(NatsClaim):
         ]
 
     def judge(self, figures: Mapping[str, Any]) -> Verdict:
-        at = _examples(figures)
+        at = places(figures)
         address, latent, nats = (
-            _mean(figures, at[-1], quantity) - _mean(figures, at[0], quantity)
+            mean(figures, quantity, at=at[-1]) - mean(figures, quantity, at=at[0])
             for quantity in ("kl_address", "kl_latent", "nll")
         )
         return "holds" if address >= MOVED and max(latent, nats) <= -MOVED else "does not hold"
 
     def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
-        at = _examples(figures)
+        at = places(figures)
         address, latent, nats = (
-            np.array([_mean(figures, examples, quantity) for examples in at])
+            np.array([mean(figures, quantity, at=examples) for examples in at])
             for quantity in ("kl_address", "kl_latent", "nll")
         )
-        with styled():
-            figure, ax = axes(height=3.4)
+        with chart(across="exemplars a class, of 8 classes", up="nats", height=2.9) as (figure, ax):
             place = range(len(at))
             ax.bar(place, address, 0.6, color=style.SERIES[1], label="KL of the address")
             ax.bar(place, latent, 0.6, bottom=address, color=style.SERIES[0], label="KL of z")
@@ -77,16 +77,4 @@ class KLShift(NatsClaim):
                 ax.text(x, top, f"{value:.1f} nats\nin all", ha="center", va="bottom", fontsize=10)
             ax.set_ylim(0, 1.3 * float((address + latent).max()))
             ax.set_xticks(place, [str(examples) for examples in at])
-            ax.set_xlabel("exemplars a class, of 8 classes")
-            ax.set_ylabel("nats")
-            figure.legend(loc="outside lower left", ncols=2)
         return {"": figure}
-
-
-def _examples(figures: Mapping[str, Any]) -> list[int]:
-    return sorted({point["at"] for point in figures["points"]})
-
-
-def _mean(figures: Mapping[str, Any], examples: int, quantity: str) -> float:
-    model = next(point["model"] for point in figures["points"] if point["at"] == examples)
-    return mean(figures, model, examples, quantity)

@@ -7,9 +7,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from ...measure.pages import figures as style
-from ...measure.pages.drawing import styled
+from ...measure.pages.drawing import curve
 from ..claim import Scale, Table, Verdict
+from ..drawing import panels
+from ..points import mean
 from ..trials import Trial
 from .exams import NestedExam
 from .nats import NatsClaim
@@ -102,33 +103,18 @@ class MatchingClaim(NatsClaim):
 
     def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
         classes, examples = _grid(figures)
-        with styled():
-            figure = Figure(figsize=(style.WIDTH, 3.8), layout="constrained")
-            panels = figure.subplots(1, 2, sharey=True)
-            for ax, model in zip(panels, (GMN, VMA), strict=True):
+        with panels((GMN, VMA), across="exemplars a class", up="nats", height=3.2) as (figure, both):
+            for ax, model in zip(both, (GMN, VMA), strict=True):
                 for index, count in enumerate(classes):
-                    values = [nats(figures, model, count, n) for n in examples]
-                    ax.plot(
-                        examples, values, color=style.SERIES[index], marker=style.MARKERS[index], linewidth=2,
-                        label=f"{count} in the bank" if model == VMA else None,
-                    )  # fmt: skip
+                    label = f"{count} class{'es' if count > 1 else ''} in the bank"
+                    curve(ax, index, examples, [nats(figures, model, count, n) for n in examples], label)
                 ax.set_xticks(examples)
-                ax.set_title(model)
-                ax.set_xlabel("exemplars a class")
-                ax.grid(axis="y")
-            panels[0].set_ylabel("nats")
-            figure.legend(loc="outside lower left", ncols=2, title="classes", alignment="left")
         return {"": figure}
 
 
 def nats(figures: Mapping[str, Any], model: str, classes: int, examples: int) -> float:
     """Nats of a model with so many classes and exemplars in its bank, the mean over seeds."""
-    found = [
-        point["nll"]
-        for point in figures["points"]
-        if (point["model"], point["classes"], point["examples"]) == (model, classes, examples)
-    ]
-    return sum(found) / len(found)
+    return mean(figures, "nll", model, classes=classes, examples=examples)
 
 
 def _grid(figures: Mapping[str, Any]) -> tuple[list[int], list[int]]:

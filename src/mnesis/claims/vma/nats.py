@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from typing import Any, ClassVar
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
 from ...measure.pages import figures as style
-from ...measure.pages.drawing import axes, styled
+from ...measure.pages.drawing import axes, curve, styled, tick_places
 from ..claim import Table
+from ..drawing import chart
+from ..points import mean
 from ..trials import TrainedClaim
 
 
@@ -43,38 +44,31 @@ class NatsClaim(TrainedClaim):
         return Table(header, rows, "nats: -log p(x | bank), by the bound of many samples")
 
 
-def point(figures: Mapping[str, Any], model: str, at: int) -> Mapping[str, Any]:
-    """The first seed's point of a model at a place."""
-    return next(point for point in figures["points"] if point["model"] == model and point["at"] == at)
-
-
-def mean(figures: Mapping[str, Any], model: str, at: int | None = None, quantity: str = "nll") -> float:
-    """Over a model's points, at one place if one is given; what is left to average over are seeds."""
-    own = [point for point in figures["points"] if point["model"] == model and quantity in point]
-    found = [point[quantity] for point in own if at is None or point["at"] == at]
-    return sum(found) / len(found)
-
-
-def places(figures: Mapping[str, Any], model: str) -> list[int]:
-    """Where a model has points."""
-    return sorted({point["at"] for point in figures["points"] if point["model"] == model and "nll" in point})
-
-
 def gap(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[float, float]:
     """Mean of paired differences in nats, and its standard error."""
     differences = np.asarray(one["nats"]) - np.asarray(other["nats"])
     return float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(len(differences)))
 
 
-def beside_log(figure: Figure, ax: Axes, at: Sequence[int], label: str, *, columns: int) -> None:
-    """Quantities in nats by the size of the bank: log N beside them, the axes, and what the lines mean."""
-    ax.plot(at, np.log(at), color=style.SOFT, linestyle="--", linewidth=1.5, label="log N")
-    ax.set_xscale("log", base=2)
-    ax.set_xticks(at, [str(slots) for slots in at])
-    ax.set_xlabel(label)
-    ax.set_ylabel("nats")
-    ax.grid(axis="y")
-    figure.legend(loc="outside lower left", ncols=columns)
+def by_slots(
+    figures: Mapping[str, Any], at: Sequence[int], shown: Mapping[str, str], model: Callable[[int], str], *, across: str
+) -> Figure:
+    """Quantities in nats by the size of the bank, beside log N.
+
+    Args:
+        figures: of a claim.
+        at: sizes.
+        shown: labels by the names of the quantities.
+        model: whose bank has a size.
+        across: label of the horizontal axis.
+    """
+    with chart(across=across, up="nats", log="x", height=2.8) as (figure, ax):
+        for index, (quantity, label) in enumerate(shown.items()):
+            curve(ax, index, at, [mean(figures, quantity, model(slots), slots) for slots in at], label)
+        ax.plot(at, np.log(at), color=style.SOFT, linestyle="--", linewidth=1.5, label="log N")
+        ax.set_ylim(0)
+        tick_places(ax, at)
+    return figure
 
 
 def picture(png: str) -> Any:
@@ -89,4 +83,22 @@ def sheet(png: str, title: str, height: float = 4.2) -> Figure:
         ax.imshow(picture(png), cmap="gray", vmin=0, vmax=255)
         ax.set_axis_off()
         ax.set_title(title, loc="left", fontsize=10.5)
+    return figure
+
+
+def addresses(shown: Mapping[str, Any]) -> Figure:
+    """q(a | x) over the slots of all classes, for two pictures, with the slots that it prefers."""
+    with styled():
+        figure = Figure(figsize=(style.WIDTH, 4.2), layout="constrained")
+        panels = figure.subplots(2, 3, width_ratios=(1, 3.4, 5))
+        for (left, middle, right), lookup in zip(panels, shown["lookups"], strict=True):
+            for ax, name, title in ((left, "target", "x"), (right, "best", "the five best slots")):
+                ax.imshow(picture(lookup[name]), cmap="gray", vmin=0, vmax=255)
+                ax.set_axis_off()
+                ax.set_title(title, fontsize=10.5)
+            examples = len(lookup["q"]) // shown["classes"]
+            colors = [style.SERIES[(slot // examples) % 2] for slot in range(len(lookup["q"]))]
+            middle.bar(range(len(lookup["q"])), lookup["q"], 1.0, color=colors)
+            middle.set_xticks([])
+            middle.set_title("q(a | x) by slot", fontsize=10.5)
     return figure

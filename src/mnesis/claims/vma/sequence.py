@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from copy import copy
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
-import torch
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
 
-from ...core.memory import Memory
-from ...core.record import recording
-from ...core.task import Task
 from ...generative.sequence import BankReader, Shown
-from ...learn import Recipe, Stage
-from ...measure.pages import figures as style
-from ...measure.pages.drawing import axes, curve, styled
+from ...learn import Stage
+from ...measure.pages.drawing import curve, tick_places
 from ...tasks.recall.associative_retrieval import AssociativeRetrieval
 from ..claim import Scale, Table, Verdict, Work
-from ..exams import TEST_SEED
-from ..trials import Exam, Phase, TrainedClaim, Trial
+from ..drawing import chart, mark_training
+from ..points import places
+from ..trials import TrainedClaim, Trial, trained
+from .answer_bits import AnswerBitsExam
 
 RANDOM, ALL, SOFT, TOP, NONE = "random address", "every address", "soft", "top-4", "no bank"
 READS = {RANDOM: "vimco", ALL: "exact", SOFT: "soft", TOP: "top-k", NONE: "none"}
@@ -52,47 +47,6 @@ SETTINGS: dict[Scale, Setting] = {
     "laptop": Setting(64, 32, 16, 1500, 64, 2e-3, (1, 2, 4, 8, 16), 1000),
     "full": Setting(128, 64, 16, 50_000, 256, 1e-3, (1, 2, 4, 8, 16), 4000),
 }
-
-
-@dataclass(frozen=True)
-class AnswerBitsExam(Exam):
-    """How many bits of the answer a reader finds, with the prior over addresses alone; ``at`` counts pairs.
-
-    Args:
-        rows: questions.
-        batch: sequences read side by side.
-    """
-
-    rows: int = 1000
-    batch: int = 25
-
-    @torch.no_grad()
-    def take(self, network: Memory[Any], task: Task) -> dict[str, Any]:
-        inner = cast(AssociativeRetrieval, cast(Shown, task).task)
-        reader = copy(cast(BankReader, network).eval())
-        reader.slots = self.at * inner.segment_length + inner.key_length  # every unit before the question
-        generator, found = torch.Generator().manual_seed(TEST_SEED), []
-        for start in range(0, self.rows, self.batch):
-            episode = task.episodes(min(self.batch, self.rows - start), self.at, generator)
-            asked = cast(Any, episode.inputs)
-            value = (asked.answer >= 0) & (asked.answer != inner.END)
-            with torch.random.fork_rng([]), recording() as observed:
-                torch.manual_seed(start)
-                said = reader(asked)[0][value]
-            told = [observed[f"address/{name}"][0][value] for name in ("posterior_divergence", "prior_entropy")]
-            answer = asked.answer[value]
-            found.append(torch.stack([said.gather(1, answer[:, None])[:, 0], said.argmax(1) == answer, *told]))
-        log_prob, right, divergence, entropy = torch.cat(found, 1)
-        bits = inner.value_length * math.log2(inner.symbols) + log_prob / math.log(2)
-        return {
-            "bits": float(bits.mean()),
-            "bits_standard_error": float(bits.std() / math.sqrt(len(bits))),
-            "accuracy": float(right.mean()),
-            "slots": reader.slots,
-            "posterior_divergence": float(divergence.mean()),
-            "settled": float(math.log(reader.slots) - entropy.mean()),
-            "answers": len(bits),
-        }
 
 
 class Sequence(TrainedClaim):
@@ -149,20 +103,12 @@ class Sequence(TrainedClaim):
         return Table(header, rows, "bits of the answer; nats of the address, where there is one")
 
     def draw(self, figures: Mapping[str, Any]) -> dict[str, Figure]:
-        at = sorted({point["at"] for point in figures["points"]})
-        with styled():
-            figure, ax = axes()
+        at, across = places(figures), "pairs read before the question, five slots each"
+        with chart(across=across, up="bits gained over no bank", log="x") as (figure, ax):
             for index, name in enumerate(name for name in READS if name != NONE):
                 curve(ax, index, at, [gained(figures, name, pairs) for pairs in at], name)
-            ax.axvline(figures["trained"], color=style.SOFT, linewidth=1.2, linestyle="-.", label="trained to here")
-            ax.set_xscale("log", base=2)
-            ax.xaxis.set_major_locator(FixedLocator(at))
-            ax.xaxis.set_minor_locator(NullLocator())
-            ax.xaxis.set_major_formatter("{x:.0f}")
-            ax.set_xlabel("pairs read before the question, five slots each")
-            ax.set_ylabel("bits gained over no bank")
-            ax.grid(axis="y")
-            figure.legend(loc="outside lower left", ncols=2)
+            mark_training(ax, figures["trained"])
+            tick_places(ax, at)
         return {"": figure}
 
 
@@ -179,23 +125,13 @@ def _task() -> AssociativeRetrieval:
 
 def _trial(setting: Setting, name: str, seed: int) -> Trial:
     task = Shown(_task())
-    recipe = Recipe(
-        (Stage((1, setting.pairs), setting.batch, setting.updates),),
-        learning_rate=setting.rate,
-        warm_up=100,
-        seed=seed,
-        log_every=50,
-    )
-    build = partial(
-        BankReader,
-        task.vocabulary,
-        dim=setting.dim,
-        match=setting.match,
-        slots=(setting.pairs + 1) * _task().segment_length,
-        read=READS[name],
-    )
+    stages = (Stage((1, setting.pairs), setting.batch, setting.updates),)
+    slots = (setting.pairs + 1) * _task().segment_length
+    network = {"dim": setting.dim, "match": setting.match, "slots": slots, "read": READS[name]}
+    build = partial(BankReader, task.vocabulary, **network)
     exams = tuple(AnswerBitsExam(times * setting.pairs, setting.rows) for times in setting.times)
-    return Trial(name, seed, (Phase("training", build, task, recipe, exams),), {"read": READS[name]})
+    how = {"rate": setting.rate, "warm_up": 100, "log_every": 50}
+    return trained(name, seed, build, task, stages, exams, about={"read": READS[name]}, **how)
 
 
 def _nats(point: Mapping[str, Any], name: str) -> str:

@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from ...core.memory import Memory
+from ...core.task import Task
 from ...generative.autoencoder import VariationalAutoencoder
 from ...generative.generation import Generation
 from ...generative.matching import GenerativeMatching
 from ...generative.model import GenerativeModel
-from ...generative.networks import ConvolutionNetworks
+from ...generative.networks import ConvolutionNetworks, MLPNetworks
 from ...generative.soft_attention import SoftAttention
 from ...generative.variational_memory_addressing import VariationalMemoryAddressing
-from ...learn import Recipe, Stage, Validation
+from ...learn import Stage, Validation
 from ...tasks.images.lessons import FewShotLessons
 from ..claim import Scale
-from ..trials import Exam, Phase, Trial
+from ..trials import Exam, Trial, trained
 from .exams import NestedExam, Pictures, Watch, pictures
 
 VMA, SOFT, SOFT_FEW, VAE = "VMA", "soft attention 8x4", "soft attention 2x16", "VAE"
@@ -79,6 +80,27 @@ SETTINGS: dict[Scale, Setting] = {
 """The full widths are those of the paper, where it gives them; the length of its trainings is not in the text."""
 
 
+@dataclass(frozen=True)
+class Layers:
+    """Sizes of networks without convolutions."""
+
+    hidden: tuple[int, ...]
+    latent: int
+    match: int
+
+    def networks(self, image: tuple[int, int], template: tuple[int, ...] | None, *, skip: bool = True) -> MLPNetworks:
+        return MLPNetworks(
+            image,
+            hidden=self.hidden,
+            latent=self.latent,
+            match=self.match,
+            channels=1,
+            template=template,
+            addressed=template is not None,
+            skip=skip,
+        )
+
+
 def omniglot(data: Path | None) -> Pictures:
     """Omniglot from a folder of data, glyphs made on the spot without one."""
     return pictures("omniglot", data, "glyphs")
@@ -133,19 +155,38 @@ def trial(
         0, source, "validation", samples=4, classes=diet.classes, examples=diet.examples, rounds=1,
         limit=setting.validation_classes,
     )  # fmt: skip
-    validation = Validation(Watch(watched, task), setting.validate_every, "nll")
-    course = recipe(stage, setting.rate, seed, save_every=500, log_every=50)
-    phase = Phase("training", partial(build, setting, model, options), task, course, exams, validation)
     about = {"pictures": source.collection, "model_options": dict(options), "diet": asdict(diet)}
-    return Trial(name, seed, (phase,), about)
+    how = {"rate": setting.rate, "save_every": 500, "log_every": 50}
+    made = partial(build, setting, model, options)
+    return course(
+        name, seed, made, task, stage, exams, watched, setting.validate_every, "nll", about=about, **how
+    )  # fmt: skip
 
 
-def recipe(stage: Stage, rate: float, seed: int, *, save_every: int = 2000, log_every: int = 200) -> Recipe:
-    """How the models of all these claims are trained: gradients that are cut late, and a start that is short."""
-    stages = (stage,)
-    return Recipe(
-        stages, learning_rate=rate, warm_up=100, clip=100.0, seed=seed, save_every=save_every, log_every=log_every
-    )
+def course(
+    name: str,
+    seed: int,
+    build: Callable[[], Memory[Any]],
+    task: Task,
+    stage: Stage,
+    exams: tuple[Exam, ...],
+    watched: Exam,
+    every: int,
+    choose: str | None = None,
+    **training: Any,
+) -> Trial:
+    """How the models of all these claims are trained: gradients that are cut late, and a start that is short.
+
+    Args:
+        name, seed, build, task, exams, training: as :func:`mnesis.claims.trials.trained` takes them.
+        stage: of the training, the only one.
+        watched: an exam on validation pictures, taken during the training.
+        every: updates between two of those.
+        choose: its figure by which weights are chosen; None = the last ones.
+    """
+    validation = Validation(Watch(watched, task), every, choose)
+    how = {"warm_up": 100, "clip": 100.0, "validation": validation, "save_every": 2000, "log_every": 200}
+    return trained(name, seed, build, task, (stage,), exams, **how | training)
 
 
 class PlainTargets(FewShotLessons):
