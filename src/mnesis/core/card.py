@@ -57,6 +57,8 @@ class Card:
     """A stack of layers by itself, not what stands in one block."""
     cost: str = ""
     """State numbers per row, in the constructor's own words."""
+    equations: tuple[str, ...] = ()
+    """Of a memory: its update as its docstring has it, lines of LaTeX that are aligned at &."""
     example: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of a small instance, for laws, comparisons and examples."""
     size: str = ""

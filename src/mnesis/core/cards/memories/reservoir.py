@@ -14,5 +14,9 @@ CARDS = (
             {"spectral_radius": 1.0, "topology": "cycle", "input_scale": 0.03},
             {"spectral_radius": 0.9, "leak": 0.3, "input_scale": 0.1},
         ),
+        equations=(
+            r"s_t &= (1 - a) s_{t-1} + a f(W s_{t-1} + V x_t + b)",
+            r"y_t &= s_t",
+        ),
     ),
 )  # fmt: skip

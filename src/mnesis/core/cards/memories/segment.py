@@ -10,6 +10,9 @@ CARDS = (
         "memory tokens read at the start and written at the end of a segment",
         papers=("bulatov2022rmt",), whole=True, size="memory_tokens", cost="memory_tokens * dim + segment cache",
         example={"dim": 16, "segment": 8, "memory_tokens": 3, "heads": 2, "hidden": 24},
+        equations=(
+            r"[\,\cdot\,;\; Y_n;\; M_{n+1}] &= \operatorname{host}([M_n;\; X_n;\; M_n])",
+        ),
     ),
     Card(
         "armt", "memories.segment.armt:ARMT", "segment",
@@ -20,6 +23,13 @@ CARDS = (
             "dim": 16, "segment": 40, "memory_tokens": 6, "memory_dim": 24, "heads": 2, "hidden": 24,
             "convolution": 3, "output_norm": True,
         },
+        equations=(
+            r"x &\leftarrow x + \frac{A^\top \phi(W_q x)}{z \cdot \phi(W_q x)}",
+            r"A &\leftarrow A + \sum_m \beta_m \phi(k_m) \left(v_m - \frac{A^\top \phi(k_m)}{z \cdot "
+            r"\phi(k_m)}\right)^\top",
+            r"z &\leftarrow z + \sum_m \gamma_m \phi(k_m), \quad "
+            r"\gamma_m = 1 - \frac{z \cdot \phi(k_m)}{|\phi(k_m)|^2}",
+        ),
     ),
     Card(
         "transformer-xl", "memories.segment.transformer_xl:TransformerXL", "segment",
@@ -28,5 +38,10 @@ CARDS = (
         cost="layers * (memory_length + segment) * dim + 1",
         example={"dim": 16, "segment": 8, "memory_length": 12, "heads": 2, "hidden": 24},
         earlier=({},),
+        equations=(
+            r"\tilde{h} &= [\operatorname{SG}(\text{memory}),\; h]",
+            r"q, k, v &= h W_q,\; \tilde{h} W_{kE},\; \tilde{h} W_v",
+            r"\text{score}_{ij} &= (q_i + u) \cdot k_j + (q_i + v) \cdot W_{kR} R_{i-j}",
+        ),
     ),
 )  # fmt: skip

@@ -1,0 +1,32 @@
+"""Prose of docstrings as a page shows it: letters and indices of formulas set, and what Sphinx calls roles."""
+
+from __future__ import annotations
+
+import re
+
+ROLE = re.compile(r":(?:class|func|meth|mod|attr):`~?(?P<target>[\w.]+)`")
+"""A reference to something of the code by its name."""
+
+_GREEK = {
+    "alpha": "α", "beta": "β", "gamma": "γ", "theta": "θ", "lambda": "λ", "nu": "ν", "phi": "φ", "omega": "ω",
+    "Lambda": "Λ",
+}  # fmt: skip
+_LETTER = re.compile(rf"(?<![\w`.])(?:{'|'.join(_GREEK)})(?![^\W_])")
+_INDEX = re.compile(r"(?<!\w)([^\W\d_]['~]?)_(?:\{([^{}]+)\}|([^\W_]+))|(?<!\w)([^\W\d_]+|(?<=\))(?=_))_(?:\{([^{}]+)\}|([^\W_]{1,2})\b)")
+_POWER = re.compile(r"(?<=[\w)>'|])\^(?:\{([^{}]+)\}|(\((?:[^()]|\([^()]*\))*\))|(-?\w+(?:/\w+)?))")
+_LITERAL = re.compile(r"(``[^`]*``|`[^`]*`|^ {4}[^\n]*$)", re.MULTILINE)
+
+
+def typeset(text: str) -> str:
+    """Indices below, powers above, letters in Greek: ``h_{t-1}`` and ``lambda^2``; code stays as it is."""
+    return "".join(part if number % 2 else _set(part) for number, part in enumerate(_LITERAL.split(text)))
+
+
+def _set(text: str) -> str:
+    text = _INDEX.sub(_lowered, _LETTER.sub(lambda found: _GREEK[found[0]], text))
+    return _POWER.sub(lambda found: f"<sup>{found[1] or found[2] or found[3]}</sup>", text).replace("<-", "←")
+
+
+def _lowered(found: re.Match[str]) -> str:
+    base, below = found[1] or found[4], found[2] or found[3] or found[5] or found[6]
+    return f"{base}<sub>{_GREEK.get(below, below)}</sub>"
