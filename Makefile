@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-slow fuzz lint format docs leaderboard wheel clean
+.PHONY: demo test test-slow fuzz lint format docs architecture leaderboard wheel clean
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -31,10 +31,13 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# The site, in build/site: its pages open from there, without a server or a network.
 docs: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
-	$(BIN)/mnesis pages docs --overwrite
-	$(BIN)/mkdocs build --quiet
+	$(BIN)/python -m website build/docs
+	$(BIN)/python -m zensical build --clean --strict
+
+architecture: $(INSTALLED)
+	$(BIN)/python -m website.architecture
 
 # Some hours on two cores; Ctrl-C saves, and the same command goes on.
 LEADERBOARD := $(BIN)/mnesis compare --batch 16 --budget tokens=500k --threads 2 --folder docs/results/leaderboard
@@ -53,5 +56,5 @@ clean:
 $(INSTALLED): pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint,docs]'
 	touch $@

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
 
 import mnesis
 from mnesis.tasks.language.background import ProseBackground
 from mnesis.tasks.language.tokenizer import ByteTokenizer
 from tests.real_data import real
+from website.catalog import memory_pages, task_pages
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
 REFUSALS = {
     "series": r"there is no GunPoint_TRAIN.ts \(or .arff, .tsv, .txt\) in .*; give the folder that holds it",
     "words": "lacks the text to train on, such as train.txt; put it there",
@@ -23,9 +24,14 @@ REFUSALS = {
 """What tasks on files say where there are none."""
 
 
+@cache
+def pages(kind: str) -> dict[str, str]:
+    return memory_pages() if kind == "memories" else task_pages()
+
+
 def example(kind: str, name: str) -> str:
     """The block of a page; what the reader is to fill in is named as in ``filled``."""
-    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / kind / f"{name}.md").read_text(encoding="utf-8"), re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", pages(kind)[f"{name}.md"], re.DOTALL)
     return re.sub(r"(\w+)=(\.\.\.|\"\.\.\.\")", r'\1=filled["\1"]', code)
 
 
@@ -41,13 +47,9 @@ def filled(folder: Path) -> dict[str, object]:
     }
 
 
-def names(kind: str) -> list[str]:
-    return sorted(path.stem for path in (DOCS / kind).glob("*.md") if path.stem != "index")
-
-
-@pytest.mark.parametrize("name", names("tasks"))
+@pytest.mark.parametrize("name", [card.name for card in mnesis.list_tasks()])
 def test_tasks_are_made_as_their_pages_say(name, tmp_path) -> None:
-    known = {"mnesis": mnesis, "torch": torch, "filled": filled(tmp_path)}
+    known = {"filled": filled(tmp_path)}
     if name in REFUSALS:
         with pytest.raises(ValueError, match=REFUSALS[name]):
             exec(example("tasks", name), known)
@@ -56,15 +58,15 @@ def test_tasks_are_made_as_their_pages_say(name, tmp_path) -> None:
     assert isinstance(known["task"], mnesis.Task)
 
 
-@pytest.mark.parametrize("name", names("memories"))
+@pytest.mark.parametrize("name", [card.name for card in mnesis.list_memories()])
 def test_memories_are_made_as_their_pages_say(name) -> None:
-    known = {"mnesis": mnesis, "torch": torch, "x": torch.randn(1, 2, 256)}
+    known: dict[str, Any] = {}
     exec(example("memories", name), known)
-    assert known["y"].shape == (1, 2, 256)
+    assert known["y"].shape == (2, 100, 256)
 
 
 def test_the_series_page_reads_real_series() -> None:
-    known = {"mnesis": mnesis, "filled": {"name": "GunPoint", "folder": real("ucr-uea", "ts")}}
+    known = {"filled": {"name": "GunPoint", "folder": real("ucr-uea", "ts")}}
     exec(example("tasks", "series"), known)
     assert (known["task"].vocabulary, known["task"].name) == (2, "GunPoint")
 

@@ -13,7 +13,11 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 DOORS = CODE.findall(README)
-GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
+GUIDES = [
+    *sorted((ROOT / "docs" / "guides").glob("*.md")),
+    ROOT / "docs" / "quick-start.md",
+    ROOT / "docs" / "index.md",
+]
 SHORTER = {"steps=3000": "steps=4", "every=250": "every=2", "steps=300)": "steps=2)", "tokens=100k": "tokens=2k"}
 """What guides take minutes for."""
 

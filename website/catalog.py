@@ -12,7 +12,7 @@ import docstring_parser
 from mnesis.claims.verdicts import Kept
 from mnesis.claims.verdicts import read as read_verdicts
 from mnesis.cli.show import memory_example, task_example
-from mnesis.core.catalog import Card, cards, list_claims, list_memories, list_tasks, papers
+from mnesis.core.catalog import Card, list_claims, list_memories, list_tasks, papers
 from mnesis.core.source import described
 
 from .prose import ROLE, typeset
@@ -32,9 +32,9 @@ def memory_pages() -> dict[str, str]:
     """The text of every page by file name."""
     counted = {card.name: _counted(card) for card in list_memories()}
     about = (
-        "Every way to remember that mnesis has, by family. A [state](../glossary.md#state) is what a memory carries from "
-        f"one call to the next; its size here is that of one sequence in float32, at a width of {DIM} and as published. "
-        "[Which one should I use?](../guides/recurrence.md)"
+        "Every way to remember that mnesis has, by family. A [state](../glossary.md#state) is what a memory carries "
+        f"from one call to the next; its size here is that of one sequence in float32, at a width of {DIM} and as "
+        "published. [Which one should I use?](../guides/recurrence.md)"
     )
     pages = _overview(
         "Memories", about, list_memories(), ("memory", "what it is", "state, bytes"),
@@ -57,8 +57,9 @@ def claim_pages() -> dict[str, str]:
     """The text of every page by file name."""
     known = read_verdicts(VERDICTS)
     about = (
-        "What papers state of memories, each as an experiment that measures, and judges by a rule that was fixed before "
-        "the first judged run: `mnesis claim NAME`. [All verdicts, with dates and versions](../results/claims.md)."
+        "What papers state of memories, each as an experiment that measures, and judges by a rule that was fixed "
+        "before the first judged run: `mnesis claim NAME`. [All verdicts, with dates and versions]"
+        "(../results/claims.md)."
     )
     pages = _overview(
         "Claims", about, list_claims(), ("claim", "what it says", "verdict"),
@@ -112,7 +113,9 @@ def _task_page(card: Card) -> str:
 
 def _claim_page(card: Card, kept: Kept | None) -> str:
     claim: Any = card.load()
-    verdict = "**Not run yet**" if kept is None else f"**{_sentence(kept.verdict)}**, at {kept.scale} scale, {kept.date}"
+    verdict = "**Not run yet**"
+    if kept is not None:
+        verdict = f"**{_sentence(kept.verdict)}**, at {kept.scale} scale, {kept.date}"
     commands = f"mnesis claim {card.name}\nmnesis claim {card.name} --scale smoke  # in seconds, not judged"
     sections = [
         *_opening(card),
@@ -133,7 +136,7 @@ def _page(card: Card, equations: list[str], use: list[str], more: list[str]) -> 
     for each in parsed.params:
         names = each.arg_name.split(", ")  # what is alike may be described together
         defaults = ", ".join(f"`{options[name].default}`" for name in names if options[name].default)
-        rows.append((", ".join(f"`{name}`" for name in names), defaults, typeset(_line(each.description))))
+        rows.append((", ".join(f"`{name}`" for name in names), defaults, _line(_shown(card, each.description or ""))))
     sections = [
         *_opening(card),
         *equations,
@@ -143,7 +146,7 @@ def _page(card: Card, equations: list[str], use: list[str], more: list[str]) -> 
         *more,
     ]
     if parsed.raises:
-        told = "; ".join(f"`{each.type_name}`: {_line(each.description)}" for each in parsed.raises)
+        told = "; ".join(f"`{each.type_name}`: {_line(_shown(card, each.description or ''))}" for each in parsed.raises)
         sections.append(f"## Errors\n\n{told}")
     return _text([*sections, *_sources(card)])
 
@@ -158,9 +161,13 @@ def _parsed(card: Card) -> docstring_parser.Docstring:
 
 
 def _about(card: Card) -> str:
-    """The prose of a docstring, with formulas set and links to other pages of memories."""
+    """The prose of a docstring."""
     parsed = _parsed(card)
-    prose = f"{parsed.short_description or ''}\n\n{parsed.long_description or ''}".strip()
+    return _shown(card, f"{parsed.short_description or ''}\n\n{parsed.long_description or ''}".strip())
+
+
+def _shown(card: Card, text: str) -> str:
+    """Text of a docstring with formulas set and links to pages of memories."""
     pages = {f"mnesis.{other.target}".replace(":", "."): other.name for other in list_memories()}
 
     def linked(role: re.Match[str]) -> str:
@@ -170,7 +177,7 @@ def _about(card: Card) -> str:
         folder = "" if card in list_memories() else "../memories/"
         return f"[{label}]({folder}{page}.md)" if page and page != card.name else label
 
-    return re.sub(r":(?=:\n)", "", ROLE.sub(linked, typeset(prose)))
+    return re.sub(r":(?=:\n)", "", ROLE.sub(linked, typeset(text)))
 
 
 def _sources(card: Card) -> list[str]:
@@ -216,9 +223,9 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _line(text: str | None) -> str:
+def _line(text: str) -> str:
     """On one line, and without what would end a cell."""
-    return " ".join((text or "").split()).replace("|", "\\|")
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _text(sections: Iterable[str]) -> str:

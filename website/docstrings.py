@@ -9,7 +9,6 @@ from griffe import AliasResolutionError, Extension, NameResolutionError, Object,
 
 from .prose import ROLE
 
-
 _TOGETHER = re.compile(r"^( +)(\w+(?:, \w+)+)(: .*(?:\n\1 .*)*)$", re.MULTILINE)
 
 

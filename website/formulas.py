@@ -15,4 +15,5 @@ def fence(source: str, *_: Any, **__: Any) -> str:
     Raises:
         LatexError: a formula that is no LaTeX, with the place in it.
     """
-    return f'<div class="formula">{_TO_MATHML.convert_with_local_state(source, displaystyle=True)}</div>'
+    formula = _TO_MATHML.convert_with_local_state(source, displaystyle=True)
+    return f'<div class="formula" data-search-exclude>{formula}</div>'

@@ -11,7 +11,6 @@ from .catalog import claim_pages, memory_pages, task_pages
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 UNSHOWN = shutil.ignore_patterns("cell.json", "leaderboard.md")
 """Figures that pages were made of, and the table whose page is leaderboard.html."""
-
 FONT = DOCS / "assets" / "noto-sans-math" / "noto-sans-math.woff2"
 
 
@@ -29,4 +28,5 @@ def lay_out(folder: Path) -> None:
 def _font() -> str:
     """The font of formulas inside a style sheet: Firefox takes none out of another file for a page that is a file."""
     data = b64encode(FONT.read_bytes()).decode()
-    return f'@font-face {{ font-family: "Noto Sans Math"; src: url("data:font/woff2;base64,{data}") format("woff2"); }}\n'
+    source = f'url("data:font/woff2;base64,{data}") format("woff2")'
+    return f'@font-face {{ font-family: "Noto Sans Math"; src: {source}; }}\n'

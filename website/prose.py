@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 ROLE = re.compile(r":(?:class|func|meth|mod|attr):`~?(?P<target>[\w.]+)`")
 """A reference to something of the code by its name."""
 
-_GREEK = {
-    "alpha": "α", "beta": "β", "gamma": "γ", "theta": "θ", "lambda": "λ", "nu": "ν", "phi": "φ", "omega": "ω",
-    "Lambda": "Λ",
-}  # fmt: skip
-_LETTER = re.compile(rf"(?<![\w`.])(?:{'|'.join(_GREEK)})(?![^\W_])")
-_INDEX = re.compile(r"(?<!\w)([^\W\d_]['~]?)_(?:\{([^{}]+)\}|([^\W_]+))|(?<!\w)([^\W\d_]+|(?<=\))(?=_))_(?:\{([^{}]+)\}|([^\W_]{1,2})\b)")
+_LETTER = re.compile(r"(?<![\w`.])(?:alpha|beta|gamma|theta|[lL]ambda|nu|phi|omega)(?![^\W_])")
+_INDEX = re.compile(r"((?<!\w)[^\W\d_]+['~]?|(?<=\)))_(?:\{([^{}]+)\}|([^\W_]+|\+))")
 _POWER = re.compile(r"(?<=[\w)>'|])\^(?:\{([^{}]+)\}|(\((?:[^()]|\([^()]*\))*\))|(-?\w+(?:/\w+)?))")
 _LITERAL = re.compile(r"(``[^`]*``|`[^`]*`|^ {4}[^\n]*$)", re.MULTILINE)
 
@@ -23,10 +20,12 @@ def typeset(text: str) -> str:
 
 
 def _set(text: str) -> str:
-    text = _INDEX.sub(_lowered, _LETTER.sub(lambda found: _GREEK[found[0]], text))
+    text = _INDEX.sub(_lowered, _LETTER.sub(lambda found: unescape(f"&{found[0]};"), text))
     return _POWER.sub(lambda found: f"<sup>{found[1] or found[2] or found[3]}</sup>", text).replace("<-", "←")
 
 
 def _lowered(found: re.Match[str]) -> str:
-    base, below = found[1] or found[4], found[2] or found[3] or found[5] or found[6]
-    return f"{base}<sub>{_GREEK.get(below, below)}</sub>"
+    base, below = found[1], found[2] or found[3]
+    if found[3] and len(base.rstrip("'~")) > 1 and len(below) > 2:
+        return found[0]  # the name of an option: key_expansion
+    return f"{base}<sub>{unescape(f'&{below};') if _LETTER.fullmatch(below) else below}</sub>"

@@ -113,7 +113,7 @@ REFUSED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("show", "grru"), "did you mean 'gru'?"),
     (("show", "."), ". is no run, network or file of tensors"),
     (("fetch",), "COLLECTION is missing"),
-    (("pages",), "FOLDER is missing"),
+    (("pages", "docs"), "mnesis pages is no command any more; mnesis show NAME"),
 )
 """What is refused before anything heavy is imported, and what the sentence says."""
 

@@ -36,9 +36,11 @@ COMMANDS = {
     "fetch": "download a collection of pictures, with checksums",
     "list": "what there is: memories, tasks, claims",
     "show": "all about one memory, task, claim, run, network or state",
-    "pages": "write a page for each memory",
     "help": "this list, or how a command is called",
 }
+
+GONE = {"pages": "mnesis show NAME tells what its pages told, and make docs, in a clone, makes a site of them"}
+"""Commands of the release before, and what does their work now."""
 
 MODULES = {"list": "listing", "bench-tasks": "bench_tasks"}
 """Commands whose file has another name: a module called list would take the place of Python's own in this one, and none
@@ -75,6 +77,8 @@ def command_module(name: str) -> ModuleType:
     Raises:
         ValueError: there is none; the nearest is suggested.
     """
+    if name in GONE:
+        raise ValueError(f"mnesis {name} is no command any more; {GONE[name]}")
     if name not in COMMANDS:
         near = nearest(name, COMMANDS)
         hint = f"did you mean {near!r}?" if near else f"there are {', '.join(COMMANDS)}"
