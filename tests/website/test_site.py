@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mnesis.core.catalog import list_memories
+from mnesis.core.catalog import cards, kinds, list_memories
 from tests.measure import browser
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,8 +29,9 @@ pytestmark = [
 def site(tmp_path_factory) -> Path:
     """Built from a copy, so that a build in the checkout stays as it is."""
     folder = tmp_path_factory.mktemp("site")
-    for name in ("docs", "src", "website", "zensical.toml"):
+    for name in ("src", "website"):
         (folder / name).symlink_to(ROOT / name)
+    shutil.copy(ROOT / "zensical.toml", folder)  # its folder, links followed, is where the site is built
     for module, *arguments in (("website", "build/docs"), ("zensical", "build", "--clean", "--strict")):
         made = subprocess.run(
             [sys.executable, "-m", module, *arguments], cwd=folder, capture_output=True, text=True, check=False
@@ -51,7 +53,7 @@ def view(request):
 
 def test_every_page_opens_and_fits(site, view) -> None:
     pages = sorted(site.rglob("*.html"))
-    assert len(pages) > 150
+    assert len(pages) > sum(len(cards(kind)) for kind in kinds())
     for page in pages:
         view.open(page)
         assert view.run("return document.documentElement.scrollWidth") <= view.width, page
@@ -69,6 +71,7 @@ def test_the_scheme_is_the_systems(site, view) -> None:
 def test_formulas_are_set(site, view) -> None:
     for card in list_memories():
         view.open(site / "memories" / f"{card.name}.html")
+        assert view.run("return document.querySelector('h1').firstChild.textContent").strip() == card.name
         lines = view.run(
             "return [...document.querySelectorAll('.formula mtr')].map(line => line.getBoundingClientRect().height)"
         )
@@ -87,7 +90,7 @@ def test_what_is_wide_scrolls_in_its_own_box(site, view) -> None:
     )
     assert boxes
     assert all(inside <= view.width for _, inside in boxes)
-    assert any(wide > inside for wide, inside in boxes) == (view.width == PHONE)
+    assert view.width > PHONE or any(wide > inside for wide, inside in boxes)
 
 
 def test_search_finds_a_memory(site, view) -> None:
