@@ -12,6 +12,8 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 UNSHOWN = shutil.ignore_patterns("cell.json", "leaderboard.md")
 """Figures that pages were made of, and the table whose page is leaderboard.html."""
 FONT = DOCS / "assets" / "noto-sans-math" / "noto-sans-math.woff2"
+"""Noto Sans Math as npm has it (@fontsource/noto-sans-math 5.3.0), cut down by fontTools to letters, Greek, arrows and
+operators; any other sign comes from the reader's own fonts."""
 
 
 def lay_out(folder: Path) -> None:
