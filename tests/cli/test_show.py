@@ -70,6 +70,21 @@ def test_a_memory(capsys) -> None:
     assert "https://arxiv.org/abs/2407.04841" in text
 
 
+@pytest.mark.parametrize(
+    ("name", "sees"),
+    [
+        ("armt", "segment units verbatim, limited by segment (512 by default)"),
+        ("transformer-xl", "segment + memory_length units verbatim, limited by segment and memory_length (1,024 by de"),
+        ("griffin", "window units verbatim, limited by window (1,024 by default); one more with released=True"),
+        ("multires", "1 + (kernel - 1) (2^levels - 1) units verbatim\n"),
+        ("lmu", None),
+    ],
+)
+def test_what_a_memory_sees(capsys, name, sees) -> None:
+    text = shown(capsys, name)
+    assert (f"sees: {sees}" in text) if sees else ("sees:" not in text)
+
+
 def test_examples_run() -> None:
     for name in ("gru", "armt", "window"):
         exec("\n".join(memory_example(name)), {"mnesis": mnesis, "x": torch.zeros(1, 3, 64)})

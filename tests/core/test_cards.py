@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,10 @@ import torch
 import mnesis
 from mnesis.core.cards import claims, memories, tasks
 from mnesis.core.catalog import list_claims, list_memories, list_tasks, papers
+from mnesis.core.expressions import evaluate_for
 from mnesis.core.memory import Memory
 from mnesis.core.state import leaves
+from mnesis.memories.bank.window import Window
 
 GIVEN: dict[str, dict[str, Any]] = {
     "fsmn": {"width": 6}, "s5": {"states": 12}, "multires": {"selection": "fading", "memory": None}
@@ -24,24 +24,6 @@ IN_WORDS = {"xlstm", "griffin"}
 """Whose cost is that of what they are made of."""
 CACHE = " + segment cache"
 MEMORIES = {card.name: card for card in list_memories()}
-
-
-def numbers(cost: str, value: Any) -> float:
-    """What a cost comes to: factors stand side by side, ^ is a power, and ! a factorial."""
-    written: list[str] = []
-    for token in re.findall(r"\d+|[a-z_]+|[-+*/^()!]", cost.split(";")[0]):
-        if written and re.match(r"[\w(]", token) and re.search(r"[\w)]$", written[-1]):
-            written.append("*")
-        if token == "!":
-            begin = len(written) - 1
-            while written[begin:].count("(") < written[begin:].count(")"):
-                begin -= 1
-            written[begin:] = [f"factorial({' '.join(written[begin:])})"]
-        elif token == "^":
-            written.append("**")
-        else:
-            written.append(f"{value(token)}" if token[0].isalpha() else token)
-    return eval(" ".join(written), {"factorial": lambda n: math.gamma(n + 1)})
 
 
 @pytest.mark.parametrize("name", MEMORIES)
@@ -57,19 +39,71 @@ def test_a_memory_is_what_its_card_says(name) -> None:
     options = memory.config
     assert card.bounded is memory.bounded
     assert not card.size or card.size in options, "what the state grows with is an option"
+    assert set(card.limits) <= set(options), "what limits what it sees is an option"
+    assert card.sees or not card.limits
     for earlier in card.earlier:
         assert set(earlier) <= set(options), "what computes as before is an option"
     if name in IN_WORDS:
         return
 
-    def value(token: str) -> float:
-        found = options[token] if options.get(token) is not None else getattr(memory, token)
-        return float(found if isinstance(found, (int, float)) else len(found))
-
     state: Any = memory.initial_state(1, device=torch.device("cpu"), dtype=torch.float32)
     counted = state.carried if card.cost.endswith(CACHE) else state
     size = sum(leaf.numel() for leaf in leaves(counted))
-    assert numbers(card.cost.removesuffix(CACHE), value) == pytest.approx(size)
+    assert evaluate_for(memory, card.cost.removesuffix(CACHE)) == pytest.approx(size)
+
+
+FELT: dict[str, dict[str, Any]] = {
+    "window": {"convolution": None}, "transformer-xl": {"layers": 1}, "tcn": {}, "multires": {}, "fsmn": {},
+}  # fmt: skip
+"""Memories that have nothing but what they see in one layer, and what leaves them that."""
+
+
+def _seeing(name: str) -> tuple[Memory[Any], int]:
+    memory = mnesis.create_memory(name, **{**MEMORIES[name].example, **FELT.get(name, {})})
+    return memory, round(evaluate_for(memory, MEMORIES[name].sees))
+
+
+@pytest.mark.parametrize("name", FELT)
+def test_a_memory_sees_what_its_card_says(name) -> None:
+    """The last unit is moved by an input so many units before, itself included, and by none before that."""
+    torch.manual_seed(0)
+    memory, sees = _seeing(name)
+    memory = memory.double().eval()
+    for parameter in memory.parameters():  # maps that start at zero would hide what is seen
+        torch.nn.init.normal_(parameter, std=0.3)
+    grid = memory.period or 1
+    time = -(-(sees + 2) // grid) * grid  # the end of a segment sees most
+    x = torch.randn(1, time, memory.config["dim"], dtype=torch.float64)
+    state = memory.initial_state(1, device=x.device, dtype=x.dtype)
+    y, _ = memory.scan(x, state)
+    moved = []
+    for at in (time - sees - 1, time - sees):
+        other = x.clone()
+        other[:, at] += 10.0
+        moved.append(not torch.allclose(memory.scan(other, state)[0][:, -1], y[:, -1], rtol=0, atol=1e-12))
+    assert moved == [False, True]
+
+
+def test_what_memories_see_that_carry_something_besides() -> None:
+    """What was read before is moved through what they carry, so that it is counted by what they are made of."""
+    assert set(FELT) | {"rmt", "armt", "griffin"} == {name for name, card in MEMORIES.items() if card.sees}
+    for name in ("rmt", "armt"):
+        memory, sees = _seeing(name)
+        assert memory.period == sees, "at a segment's end all of it stands there"
+    griffin, sees = _seeing("griffin")
+    assert [part.window for part in griffin.modules() if isinstance(part, Window)] == [sees]
+
+
+def test_what_griffin_sees_as_released() -> None:
+    """Counted by the layers inside: one more than its option."""
+    memory = mnesis.create_memory("griffin", dim=16, heads=2, window=9, blocks=2, hidden=24, released=True)
+    seen = [evaluate_for(part, "window") for part in memory.modules() if isinstance(part, Window)]
+    assert seen == [10]
+
+
+def test_time_scales_are_no_windows() -> None:
+    for name in ("hippo", "lmu", "parallel-lmu", "lmuformer", "s4d", "lssl"):
+        assert not MEMORIES[name].sees
 
 
 def test_every_card_stands_in_the_file_of_its_room() -> None:

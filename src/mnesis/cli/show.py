@@ -22,6 +22,7 @@ from typing import Annotated, Any
 from ..core.card import Card
 from ..core.catalog import SINGULAR, cards, papers
 from ..core.domain import nearest
+from ..core.expressions import evaluate
 from ..core.files import parse_json, read_json
 from ..core.source import Described, described
 from ..core.tensor_header import TensorHeader, read_header
@@ -81,7 +82,7 @@ def _catalogued(kind: str) -> Callable[[str], Facts | None]:
         about = described(card)
         facts: Facts = {"name": card.name, "family": card.family, "summary": card.summary, **_documented(about)}
         if kind == "memories":
-            facts |= {"forms": list(card.forms), "state": _state(card)}
+            facts |= {"forms": list(card.forms), "state": _state(card), "sees": _sees(card, about)}
         if card.lengths is not None:
             facts["training lengths"] = list(card.training_lengths)
         facts["papers"] = [_paper(key) for key in card.papers]
@@ -111,6 +112,24 @@ def _state(card: Card) -> str:
     """What a row's state costs, in words."""
     grows = "" if card.bounded else "; it grows with the stream"
     return f"{card.cost} numbers a sequence{grows}" if card.cost else grows.removeprefix("; ")
+
+
+def _sees(card: Card, about: Described) -> str:
+    """What of a stream stands in it verbatim, in words."""
+    if not card.sees:
+        return ""
+    number, separator, more = card.sees.partition(";")
+    by = f", limited by {' and '.join(card.limits)}" if card.limits else ""
+    usual = _usual(card.sees, about)
+    return f"{number} units verbatim{by}" + (f" ({usual:,} by default)" if usual else "") + separator + more
+
+
+def _usual(expression: str, about: Described) -> int | None:
+    """With an option's default for each name; None where the class chooses."""
+    try:
+        return round(evaluate(expression, lambda name: float(about.options[name].default)))
+    except ValueError:
+        return None
 
 
 def _paper(key: str) -> Facts:

@@ -63,6 +63,11 @@ class Card:
     """Arguments of a small instance, for laws, comparisons and examples."""
     size: str = ""
     """Of a memory: the constructor's argument that its state grows with, at one width; "" = the width alone."""
+    sees: str = ""
+    """Of a memory: units that stand in it verbatim, in the constructor's own words; "" = none does. Behind a time scale,
+    such as the window that polynomials follow, nothing stands verbatim."""
+    limits: tuple[str, ...] = ()
+    """Of a memory that ``sees``: the constructor's arguments that limit it, which share it evenly; none = by several."""
     search: tuple[Mapping[str, Any], ...] = ()
     """Of a memory that is not trained by gradient: arguments that a comparison tries, in place of learning rates."""
     earlier: tuple[Mapping[str, Any], ...] = ()

@@ -9,6 +9,7 @@ CARDS = (
         "rmt", "memories.segment.rmt:RMT", "segment",
         "memory tokens read at the start and written at the end of a segment",
         papers=("bulatov2022rmt",), whole=True, size="memory_tokens", cost="memory_tokens * dim + segment cache",
+        sees="segment", limits=("segment",),
         example={"dim": 16, "segment": 8, "memory_tokens": 3, "heads": 2, "hidden": 24},
         equations=(
             r"[\,\cdot\,;\; Y_n;\; M_{n+1}] &= \operatorname{host}([M_n;\; X_n;\; M_n])",
@@ -19,6 +20,7 @@ CARDS = (
         "a matrix per layer, written by memory tokens with a delta rule",
         papers=("rodkin2024armt",), whole=True, size="memory_dim",
         cost="layers * 6 memory_dim * (dim + 1) + segment cache",
+        sees="segment", limits=("segment",),
         example={
             "dim": 16, "segment": 40, "memory_tokens": 6, "memory_dim": 24, "heads": 2, "hidden": 24,
             "convolution": 3, "output_norm": True,
@@ -36,6 +38,7 @@ CARDS = (
         "inputs of every layer in the segments before, read and not trained through",
         papers=("dai2019transformerxl",), whole=True, size="memory_length",
         cost="layers * (memory_length + segment) * dim + 1",
+        sees="segment + memory_length", limits=("segment", "memory_length"),
         example={"dim": 16, "segment": 8, "memory_length": 12, "heads": 2, "hidden": 24},
         earlier=({},),
         equations=(
