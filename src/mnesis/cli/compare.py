@@ -20,7 +20,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from ..compare.processes import refuse_again
+from ..compare.rows import require_rows, write_rows
 from ..compare.setting import Budget, Match, Setting
+from ..compare.watch import Watch
 from ..core.catalog import card, create_task, list_memories
 from ..core.domain import Positive
 from ..core.machine import free_cores, prepare
@@ -36,7 +39,7 @@ KEPT = "what is trained is kept, and the same command goes on from there"
 
 
 def run(
-    tasks: Annotated[tuple[str, ...], Named("TASK")],
+    tasks: Annotated[tuple[str, ...], Named("TASK")] = (),
     /,
     memories: str = "",
     budget: str = "tokens=1M",
@@ -57,6 +60,9 @@ def run(
     ray: str = "",
     overwrite: bool = False,
     quiet: bool = False,
+    trackers: tuple[str, ...] = (),
+    redraw: bool = False,
+    csv: Path | None = None,
     as_json: Annotated[bool, Named("json")] = False,
 ) -> int:
     """Compare.
@@ -89,8 +95,16 @@ def run(
             for one of its own), in place of --threads; pip install 'mnesis[ray]'.
         overwrite: fill cells anew that stand in the folder.
         quiet: show no progress.
+        trackers: of accelerate, such as tensorboard or wandb, which every training tells what it does.
+        redraw: draw the leaderboards of the cells that stand in the folder, and train nothing; without a TASK.
+        csv: write the results into this file too, a row for every memory, task, length and seed.
         as_json: print the leaderboard, a list of lines.
     """
+    refuse_again()
+    if redraw:
+        return _redraw(folder, tasks, csv, as_json)
+    if not tasks:
+        raise ValueError("TASK is missing; give one or more, or --redraw what stands in --folder")
     chosen = [name for name in memories.split(",") if name] or [entry.name for entry in list_memories()]
     given = _options(options, chosen)
     limit, matched = Budget.parse(budget), Match.parse(match) if match else None
@@ -99,47 +113,60 @@ def run(
     if len(wanted) < len(tasks):
         raise ValueError(f"tasks {', '.join(tasks)}: name each once")
 
-    from ..compare.cell import Interrupted
-    from ..compare.grid import run_grid
-    from ..compare.page import require_boards, write_boards
+    require_rows(csv)
+    with Watch(not quiet) as watch:
+        from ..compare.grid import run_grid
+        from ..compare.page import require_boards
+        from ..compare.ways import Interrupted
 
-    settings = []
-    for task, (trained, task_given) in wanted.items():
-        task_given = task_given or dict(card("tasks", task).example)
-        lengths = tested if isinstance(tested, tuple) else _doubles(task, trained, task_given, tested)
-        settings.append(
-            Setting(
-                task,
-                trained,
-                lengths,
-                limit,
-                task_given,
-                matched,
-                dim,
-                depth,
-                convolution or None,
-                batch,
-                rates,
-                seeds,
-                sequences,
+        settings = []
+        for task, (trained, task_given) in wanted.items():
+            task_given = task_given or dict(card("tasks", task).example)
+            lengths = tested if isinstance(tested, tuple) else _doubles(task, trained, task_given, tested)
+            around = (matched, dim, depth, convolution or None, batch, rates, seeds, sequences)
+            settings.append(Setting(task, trained, lengths, limit, task_given, *around))
+        require_boards(folder)
+        prepare(1)
+        try:
+            cells = run_grid(
+                settings,
+                given,
+                folder,
+                workers=threads or free_cores(),
+                ray=ray or None,
+                overwrite=overwrite,
+                progress=watch,
+                trackers=trackers,
             )
-        )
-    require_boards(folder)
-    prepare(1)
-    try:
-        workers = threads or free_cores()
-        cells = run_grid(
-            settings, given, folder, workers=workers, ray=ray or None, overwrite=overwrite, progress=not quiet
-        )
-    except Interrupted as stop:
-        print(f"stopped; {KEPT}", file=sys.stderr)
-        return 128 + stop.number
+        except Interrupted as stop:
+            print(f"stopped; {KEPT}", file=sys.stderr)
+            return 128 + stop.number
+    _tell(folder, cells, csv, as_json)
+    return int(any(cell["status"] == "failed" for cell in cells))
+
+
+def _redraw(folder: Path, tasks: tuple[str, ...], csv: Path | None, as_json: bool) -> int:
+    if tasks:
+        raise ValueError(f"--redraw draws all that stands in {folder}; leave {' '.join(tasks)} out")
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder {folder}; give the --folder of a comparison")
+    require_rows(csv)
+    _tell(folder, [], csv, as_json)
+    return 0
+
+
+def _tell(folder: Path, cells: list[dict[str, Any]], csv: Path | None, as_json: bool) -> None:
+    """Write and print what was found, and what stood in the folder."""
+    from ..compare.grid import standing
+    from ..compare.page import write_boards
+
     lines, page = write_boards(folder, cells)
+    if csv is not None:
+        write_rows(csv, [*cells, *standing(folder, cells)])
     if as_json:
         print(json.dumps([each.as_json() for each in lines], indent=2))
     else:
         _show(lines, page)
-    return 0
 
 
 def _show(lines: list[Line], page: Path) -> None:

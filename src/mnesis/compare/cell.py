@@ -7,8 +7,8 @@ import math
 import platform
 import statistics
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
@@ -17,32 +17,31 @@ import torch
 
 from ..core.catalog import card
 from ..core.domain import Count, Positive, Size, fault
-from ..core.files import read_json, shown_differences, write_json
-from ..core.folders import alone, remove_empty, tidy
+from ..core.files import lack_of_room, read_json, shown_differences, write_json
+from ..core.folders import alone, is_ours, remove_empty, tidy, write_page
 from ..core.made_by import TRAINING, later, made_by
 from ..core.memory import Memory
+from ..core.reason import reason_for
 from ..core.run_files import Amount
 from ..core.task import Task
-from ..learn import Recipe, Stage, Training, fit, fit_readout
 from ..learn.folder import discard as discard_run
 from ..measure.metering.meter import Score, examine
 from ..measure.metering.work import work
-from .design import Options, Unfit, build, count_parameters, matched
-from .design import Size as Sizes
+from .design import Options, Unfit, count_parameters, matched
 from .pace import pace
+from .place import Told
 from .setting import TEST_SEED, VALIDATION_SEED, Setting
+from .verbatim import seen
+from .ways import SEARCH_SEED, TIMED, Choice, Gradient, Interrupted, LeastSquares, Way
 
-BEYOND = 10**0.5
-"""How far the search goes beyond its ends."""
-SEARCH_SEED = 0
-TIMED = 5
-"""Updates that tell how long one takes, behind one that warms up."""
-RESULT, STEPS = "cell.json", "steps.json"
+RESULT, STEPS, ERROR = "cell.json", "steps.json", "error.txt"
 _MEND = "remove it to fill the cell anew, or give another --folder"
+_REFUSING = tuple(
+    f"mnesis.{module}" for module in ("core.files", "core.folders", "learn.fit", "learn.folder", "learn.checkpoint")
+)
+"""Modules that refuse folders and what is asked of them, which no memory can help."""
 Cell = dict[str, Any]
 """What ``run_cell`` finds, as plain values."""
-Choice = Mapping[str, Any]
-"""What a search tries: a learning ``rate``, or ``options`` of a memory that is not trained."""
 
 
 class _Asked(TypedDict):
@@ -80,6 +79,8 @@ class _Searched(_Known):
     hidden: Size | None
     options: dict[str, Any]
     made_by: NotRequired[dict[str, Any]]
+    sees: NotRequired[Size | None]
+    inside: NotRequired[list[Size]]
     parameters: Count
     multiply_adds: Amount | None
     steps: Size
@@ -108,12 +109,8 @@ class _Done(_Searched):
 _SHAPES = {"done": _Done, "unfit": _Unfit, "failed": _Failed}
 
 
-class Interrupted(Exception):  # noqa: N818 (nothing went wrong)
-    """A signal ended a training; its checkpoint is saved."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
+class Broken(Exception):  # noqa: N818 (of what it was caused by)
+    """What a memory or a task raised while its cell was filled, in one line; the traceback stands in the folder."""
 
 
 def stood(setting: Setting, memory: str, options: Options, folder: Path) -> Cell | None:
@@ -134,7 +131,7 @@ def stood(setting: Setting, memory: str, options: Options, folder: Path) -> Cell
         )
     if shown := shown_differences(found["asked"], asked):
         raise ValueError(f"{folder} holds a cell of another setting ({shown}); give another --folder, or --overwrite")
-    tidy(folder, RESULT, STEPS)
+    tidy(folder, RESULT, STEPS, ERROR)
     return found
 
 
@@ -165,7 +162,7 @@ def discard(folder: Path) -> None:
     """
     if not folder.is_dir():
         return
-    with alone(folder, RESULT, STEPS):
+    with alone(folder, RESULT, STEPS, ERROR):
         if (folder / RESULT).exists():
             read_cell(folder / RESULT)
         for each in sorted(folder.iterdir()):
@@ -173,6 +170,7 @@ def discard(folder: Path) -> None:
                 discard_run(each)
         (folder / RESULT).unlink(missing_ok=True)
         (folder / STEPS).unlink(missing_ok=True)
+        _forget_error(folder)
     remove_empty(folder)
 
 
@@ -187,7 +185,15 @@ def _revisions(memory: str) -> dict[str, Any]:
     return later({memory: card("memories", memory).revision, "training": TRAINING})
 
 
-def run_cell(setting: Setting, memory: str, options: Options, folder: Path, *, progress: bool = False) -> Cell:
+def run_cell(
+    setting: Setting,
+    memory: str,
+    options: Options,
+    folder: Path,
+    *,
+    progress: bool | Callable[[Told], object] = False,
+    trackers: Sequence[str] = (),
+) -> Cell:
     """Fill a cell, or read it back where it stands finished.
 
     Its folder holds a run for every training, and in the end cell.json:
@@ -200,6 +206,8 @@ def run_cell(setting: Setting, memory: str, options: Options, folder: Path, *, p
     - ``search``: ``{rate, bits, folder}`` for every rate tried, ``bits`` None where it broke down; of a memory
       that is not trained by gradient ``options`` in place of the rate; ``rate``: the best, else None;
     - ``trainings``: one a seed, with ``seed``, ``folder``, ``seconds``, ``units`` and ``scores``, one a tested length;
+    - ``sees``: units that stand verbatim in the memory, None where none do; ``inside``: tested lengths at which whole
+      sequences stand there (:mod:`mnesis.compare.verbatim`);
     - ``search_seconds``: what the search took; ``machine``: on which.
 
     Args:
@@ -207,27 +215,66 @@ def run_cell(setting: Setting, memory: str, options: Options, folder: Path, *, p
         memory: name in the catalog, or ``file.py:Class``.
         options: its constructor arguments.
         folder: of the cell.
-        progress: a bar for every training.
+        progress: a bar for every training; or what is called after every update with how far the cell is.
+        trackers: of accelerate, which every training tells what it does.
 
     Raises:
-        ValueError: the folder holds a cell of another setting or an earlier revision, another process fills it, or a
-            budget too small for one update.
+        ValueError: the folder holds a cell of another setting or an earlier revision, another process fills it, a
+            budget too small for one update, or a memory that cannot be built.
+        Broken: the memory or the task raised something; its traceback stands in error.txt.
         Interrupted: a signal ended a training; the same call goes on.
     """
     if (found := stood(setting, memory, options, folder)) is not None:
         return found
-    with alone(folder, RESULT, STEPS):
+    with alone(folder, RESULT, STEPS, ERROR):
         if (found := stood(setting, memory, options, folder)) is not None:
             return found
         task = setting.create_task()
         try:
-            measured = _measure(setting, task, memory, options, folder, progress)
+            size = matched(setting, task, memory, options)
         except Unfit as reason:
             measured = {"status": "unfit", "reason": str(reason)}
+        else:
+            config = {"task": setting.task, "task_options": dict(setting.task_options), **_revisions(memory)}
+            kind = LeastSquares if card("memories", memory).search else Gradient
+            way = kind(setting, task, memory, size, config)
+            way.progress, way.trackers = progress, trackers
+            steps = _steps(setting, task, way.network(SEARCH_SEED), folder)
+            try:
+                measured = _measure(way, steps, folder)
+            except Interrupted:
+                raise
+            except Exception as error:
+                if _is_refusal(error):
+                    raise
+                raise Broken(_kept_error(folder, setting.task, memory, error)) from error
+        _forget_error(folder)
         asked = _asked(setting, memory, options)
         about = {"asked": asked, "task": setting.task, "memory": memory, "machine": _machine()}
         write_json(folder / RESULT, {**about, **measured})
     return read_cell(folder / RESULT)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the library says no to what it was asked, or a disk is full: no fault of a memory."""
+    if lack_of_room(error) is not None:
+        return True
+    frames = list(traceback.walk_tb(error.__traceback__))
+    return isinstance(error, ValueError) and bool(frames) and frames[-1][0].f_globals.get("__name__") in _REFUSING
+
+
+def _kept_error(folder: Path, task: str, memory: str, error: Exception) -> str:
+    """What was raised, in one line; all of it is written down."""
+    reason = reason_for(error)
+    trace = "".join(traceback.format_exception(error))
+    with suppress(ValueError):  # somebody else's file of that name
+        write_page(folder / ERROR, f"{memory} on {task}: {reason}\n\n{trace}", mend=_MEND)
+    return reason
+
+
+def _forget_error(folder: Path) -> None:
+    if is_ours(folder / ERROR):
+        (folder / ERROR).unlink()
 
 
 def _machine() -> str:
@@ -239,19 +286,15 @@ def _machine() -> str:
     return f"{name}, torch {torch.__version__}"
 
 
-def _measure(
-    setting: Setting, task: Task, memory: str, options: Options, folder: Path, progress: bool
-) -> dict[str, Any]:
-    size = matched(setting, task, memory, options)
-    way = (_LeastSquares if card("memories", memory).search else _Gradient)(setting, task, memory, size)
-    steps = _steps(setting, task, way.network(SEARCH_SEED), folder)
+def _measure(way: Way, steps: int, folder: Path) -> dict[str, Any]:
+    setting, task, size = way.setting, way.task, way.size
     search: list[dict[str, Any]] = []
     began = time.process_time()
 
     def tried(choice: Choice) -> None:
         entry: dict[str, Any] = {**choice, "folder": f"search-{way.name(choice)}", "bits": None}
         try:
-            trained, _ = way.trained(choice, steps, SEARCH_SEED, folder / entry["folder"], progress)
+            trained, _ = way.trained(choice, steps, SEARCH_SEED, folder / entry["folder"])
             score = examine(
                 trained, task.unseen("valid"), setting.lengths[1], sequences=setting.sequences, seed=VALIDATION_SEED
             )
@@ -273,6 +316,7 @@ def _measure(
         "hidden": size.hidden,
         "options": {**size.options, **(best or {}).get("options", {})},
         "made_by": made_by(network),
+        **seen(setting, task, network)._asdict(),
         "parameters": count_parameters(network),
         "multiply_adds": _multiply_adds(setting, task, network),
         "steps": steps,
@@ -285,7 +329,7 @@ def _measure(
     for seed in range(1, setting.seeds + 1):
         own = folder / f"seed-{seed}"
         try:
-            trained, result = way.trained(best, steps, seed, own, progress)
+            trained, result = way.trained(best, steps, seed, own)
         except FloatingPointError as error:
             return {"status": "failed", "reason": f"seed {seed} broke down: {error}", **about}
         scores = [_examined(setting, task, trained, length).as_json() for length in setting.tests]
@@ -306,101 +350,6 @@ def _measure(
 
 def _best(search: list[dict[str, Any]]) -> dict[str, Any] | None:
     return max((entry for entry in search if entry["bits"] is not None), key=lambda entry: entry["bits"], default=None)
-
-
-class _Way(ABC):
-    """How networks are trained, and what is searched for that."""
-
-    def __init__(self, setting: Setting, task: Task, memory: str, size: Sizes) -> None:
-        self.setting, self.task, self.memory, self.size = setting, task, memory, size
-
-    @abstractmethod
-    def choices(self) -> list[Choice]:
-        """What the search tries."""
-
-    @abstractmethod
-    def name(self, choice: Choice) -> str:
-        """Of its run's folder."""
-
-    def beyond(self, best: Choice) -> Choice | None:
-        """One more, where the best is at an end; None = the search is over."""
-        return None
-
-    @abstractmethod
-    def trained(
-        self, choice: Choice, steps: int, seed: int, folder: Path, progress: bool
-    ) -> tuple[Memory[Any], Training]:
-        """A network of that seed, and how it came to be."""
-
-    @abstractmethod
-    def units_per_second(self, trainings: Sequence[Mapping[str, Any]]) -> float:
-        """Trained for each second of CPU time."""
-
-    def network(self, seed: int, choice: Choice | None = None) -> Memory[Any]:
-        torch.manual_seed(seed)
-        options = {**self.size.options, **(choice or {}).get("options", {})}
-        return build(self.setting, self.task, self.memory, self.size._replace(options=options))
-
-    def recipe(self, steps: int, seed: int, rate: float = 1e-3) -> Recipe:
-        stage = Stage(self.setting.length, self.setting.batch, steps)
-        return Recipe((stage,), learning_rate=rate, warm_up=min(100, steps // 10), seed=seed, save_every=1000)
-
-    def about(self) -> dict[str, Any]:
-        """What configurations of runs say besides."""
-        own = {"task": self.setting.task, "task_options": dict(self.setting.task_options)}
-        return {**own, **_revisions(self.memory)}
-
-
-class _Gradient(_Way):
-    """By gradient; learning rates are searched."""
-
-    def choices(self) -> list[Choice]:
-        return [{"rate": rate} for rate in self.setting.rates]
-
-    def name(self, choice: Choice) -> str:
-        return f"{choice['rate']:.0e}"
-
-    def beyond(self, best: Choice) -> Choice | None:
-        rates = self.setting.rates
-        if len(rates) == 1 or min(rates) < best["rate"] < max(rates):
-            return None
-        return {"rate": best["rate"] * BEYOND if best["rate"] == max(rates) else best["rate"] / BEYOND}
-
-    def trained(
-        self, choice: Choice, steps: int, seed: int, folder: Path, progress: bool
-    ) -> tuple[Memory[Any], Training]:
-        network = self.network(seed, choice)
-        recipe = self.recipe(steps, seed, choice["rate"])
-        result = fit(network, self.task, recipe, folder, config=self.about(), progress=progress)
-        if not result.finished:
-            raise Interrupted(result.signal or 0)
-        return network, result
-
-    def units_per_second(self, trainings: Sequence[Mapping[str, Any]]) -> float:
-        lengths = [self.setting.lengths[1]] * (TIMED + 1)
-        timed = pace(self.task, self.network(SEARCH_SEED), self.setting.batch, lengths)
-        return statistics.median(units / seconds for units, seconds in timed)
-
-
-class _LeastSquares(_Way):
-    """By solving for the readout alone; what the catalog names is searched, as many as there are rates and one."""
-
-    def choices(self) -> list[Choice]:
-        points = card("memories", self.memory).search[: len(self.setting.rates) + 1]
-        return [{"options": dict(options)} for options in points]
-
-    def name(self, choice: Choice) -> str:
-        return "-".join(f"{key}-{value}" for key, value in choice["options"].items())
-
-    def trained(
-        self, choice: Choice, steps: int, seed: int, folder: Path, progress: bool
-    ) -> tuple[Memory[Any], Training]:
-        network = self.network(seed, choice)
-        return network, fit_readout(network, self.task, self.recipe(steps, seed), folder, config=self.about())
-
-    def units_per_second(self, trainings: Sequence[Mapping[str, Any]]) -> float:
-        # Of CPU time too where a readout is solved for; kept to a tenth of a second, which may be none.
-        return statistics.median(each["units"] / max(each["seconds"], 0.1) for each in trainings)
 
 
 def _examined(setting: Setting, task: Task, network: Memory[Any], length: int) -> Score:

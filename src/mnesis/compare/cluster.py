@@ -6,13 +6,13 @@ import socket
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from ..core.machine import fast_products, prepare
-from .cell import Cell, Interrupted, run_cell
+from ..core.machine import prepare
+from .filling import fill
 from .place import Filled, Place, failed
 
 
-def by_ray(places: Sequence[Place], address: str) -> Generator[Filled]:
-    """Fill cells with one processor each, as many at a time as the cluster has; see :func:`grid.by_processes`.
+def by_ray(places: Sequence[Place], address: str, trackers: Sequence[str] = ()) -> Generator[Filled]:
+    """Fill cells with one processor each, as many at a time as the cluster has; see :class:`processes.Processes`.
 
     Args:
         places: what to fill; all machines must see their folders under the same path.
@@ -32,20 +32,19 @@ def by_ray(places: Sequence[Place], address: str) -> Generator[Filled]:
         raise ValueError(
             f"no Ray cluster answers at {address!r} ({error}); start one with `ray start --head`, or write --ray local"
         ) from None
-    fill = ray.remote(num_cpus=1, max_retries=0)(_fill)
+    filling = ray.remote(num_cpus=1, max_retries=0)(_fill)
     running: dict[Any, Place] = {}
     try:
         for place in places:
-            running[fill.remote(place)] = place
+            running[filling.remote(place, tuple(trackers))] = place
         while running:
             (done, *_), _ = ray.wait(list(running))
             place = running.pop(done)
             try:
-                yield Filled(place, ray.get(done))
-            except ray.exceptions.RayTaskError as error:
-                if isinstance(error.cause, (ValueError, Interrupted)):
-                    raise error.cause from None
-                yield Filled(place, failed(place, f"its task broke down: {error.cause!r}"))
+                said, value = ray.get(done)
+                if said == "raised":
+                    raise value
+                yield Filled(place, failed(place, value) if said == "broken" else value)
             except ray.exceptions.RayError as error:
                 yield Filled(place, failed(place, f"its process was lost ({type(error).__name__})"))
     finally:
@@ -67,7 +66,6 @@ def _look_for(address: str) -> None:
             ) from None
 
 
-def _fill(place: Place) -> Cell:
+def _fill(place: Place, trackers: Sequence[str]) -> tuple[str, Any]:
     prepare(1)
-    with fast_products(place.setting.dim):
-        return run_cell(place.setting, place.memory, place.options, place.folder)
+    return fill(place, trackers=trackers)

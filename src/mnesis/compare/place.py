@@ -1,13 +1,14 @@
-"""A cell of a comparison before and after it is filled."""
+"""A cell of a comparison before and after it is filled, and how far it is."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .cell import Cell
-from .design import Options
 from .setting import Setting
+
+if TYPE_CHECKING:
+    from .design import Options
 
 
 class Place(NamedTuple):
@@ -23,9 +24,25 @@ class Filled(NamedTuple):
     """A cell, and what it holds."""
 
     place: Place
-    cell: Cell
+    cell: dict[str, Any]
 
 
-def failed(place: Place, reason: str) -> Cell:
+class Told(NamedTuple):
+    """How far a cell is."""
+
+    training: int
+    """From 1."""
+    trainings: int
+    """As many as there will be at most, the search among them."""
+    update: int
+    updates: int
+
+    @property
+    def share(self) -> float:
+        """Of the cell, from 0 to 1."""
+        return (self.training - 1 + self.update / max(self.updates, 1)) / self.trainings
+
+
+def failed(place: Place, reason: str) -> dict[str, Any]:
     """A cell that could not be filled."""
     return {"task": place.setting.task, "memory": place.memory, "status": "failed", "reason": reason}

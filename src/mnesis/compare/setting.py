@@ -157,6 +157,15 @@ class Setting:
         values = asdict(self)
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Setting:
+        """Of such values."""
+        plain: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        match = plain["match"] and Match(**plain["match"])
+        return cls(**{**plain, "budget": Budget(**plain["budget"]), "match": match})
+
 
 def _pair(text: str, kinds: tuple[str, ...], example: str, what: str) -> tuple[Any, int]:
     kind, separator, amount = text.partition("=")

@@ -64,10 +64,11 @@ class Card:
     size: str = ""
     """Of a memory: the constructor's argument that its state grows with, at one width; "" = the width alone."""
     sees: str = ""
-    """Of a memory: units that stand in it verbatim, in the constructor's own words; "" = none does. Behind a time scale,
-    such as the window that polynomials follow, nothing stands verbatim."""
+    """Of a memory: units that stand in it verbatim, in the constructor's own words; "" = none do. A time scale, such as
+    that of the window that polynomials follow, is none."""
     limits: tuple[str, ...] = ()
-    """Of a memory that ``sees``: the constructor's arguments that limit it, which share it evenly; none = by several."""
+    """Of a memory that sees any: the constructor's arguments that limit them, which share them evenly where nobody
+    chose; none where no one argument does."""
     search: tuple[Mapping[str, Any], ...] = ()
     """Of a memory that is not trained by gradient: arguments that a comparison tries, in place of learning rates."""
     earlier: tuple[Mapping[str, Any], ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.tracking import GeneralTracker
-from accelerate.utils import DistributedType
+from accelerate.tracking import GeneralTracker, get_available_trackers
+from accelerate.utils import DistributedType, LoggerType
 
-from ..core.domain import Count, Share
+from ..core.domain import Count, Share, nearest
 from ..core.files import read_json, write_json
 from ..core.machine import products_kept
 from ..core.memory import Memory
@@ -64,7 +64,7 @@ def fit(
     config: Mapping[str, Any] | None = None,
     resume: bool = True,
     overwrite: bool = False,
-    progress: bool = True,
+    progress: bool | Callable[[int, int], object] = True,
     trackers: Sequence[str | GeneralTracker] = (),
 ) -> Training:
     """Train a memory (a whole network is one) in a folder.
@@ -91,7 +91,8 @@ def fit(
         config: what else describes the run, as plain JSON; a run is continued only under the config it began with.
         resume: continue an existing run; False refuses one.
         overwrite: discard an existing run, whatever it is, and start anew; files that no training wrote stay.
-        progress: a progress bar, or a plain line now and then where there is no terminal.
+        progress: a progress bar, or a plain line now and then where there is no terminal; or what is called after every
+            update with how many are made, and how many there are.
         trackers: accelerate's names ("tensorboard", "trackio", ...) or its tracker objects.
 
     Raises:
@@ -171,7 +172,7 @@ def _train(
     validation: Validation | None,
     *,
     resume: bool,
-    show: bool,
+    show: bool | Callable[[int, int], object],
 ) -> Training:
     was_training = memory.training
     devices = [accelerator.device] if accelerator.device.type == "cuda" else []
@@ -198,7 +199,7 @@ def _trainer(
     folder: Path,
     accelerator: Accelerator,
     validation: Validation | None,
-    progress: bool,
+    progress: bool | Callable[[int, int], object],
 ) -> Trainer:
     autocast = torch.bfloat16 if recipe.precision == "bfloat16" else None
     trained = [parameter for parameter in memory.parameters() if parameter.requires_grad]
@@ -238,7 +239,25 @@ def _start_trackers(
     flat = {key: str(value) for key, value in description.items()}
     accelerator.init_trackers("mnesis", config=flat)
     if accelerator.is_main_process and len(accelerator.trackers) < len(trackers):
-        raise ValueError(f"not all of trackers={list(trackers)} are installed here; pip install the missing one")
+        check_trackers([each for each in trackers if isinstance(each, str)])
+        raise ValueError(f"not all of trackers={list(trackers)} could be started; leave out those that cannot")
+
+
+def check_trackers(names: Sequence[str]) -> None:
+    """Refuse trackers that accelerate does not know, or that are not installed here.
+
+    Raises:
+        ValueError: there is one; it says what to install.
+    """
+    known = sorted(each.value for each in LoggerType if each != LoggerType.ALL)
+    there = {str(each) for each in get_available_trackers()}
+    for name in names:
+        if name not in known:
+            near = nearest(name, known)
+            hint = f"did you mean {near!r}?" if near else f"there are {', '.join(known)}"
+            raise ValueError(f"no tracker is called {name!r}; {hint}")
+        if name not in there:
+            raise ValueError(f"the tracker {name} is not installed; pip install {name}, or leave it out of --trackers")
 
 
 def _finish(folder: Path, accelerator: Accelerator, memory: Memory[Any], result: Training) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,14 @@ class Journal:
     training, over all sittings), and validation (its figures, where they were taken). What had no answer is null.
     """
 
-    def __init__(self, folder: Path, accelerator: Accelerator, recipe: Recipe, *, progress: bool) -> None:
+    def __init__(
+        self, folder: Path, accelerator: Accelerator, recipe: Recipe, *, progress: bool | Callable[[int, int], object]
+    ) -> None:
         self.path, self.accelerator, self.recipe = folder / METRICS, accelerator, recipe
         self.main = accelerator.is_main_process
         self.console = Console(stderr=True)
-        self.speaks = progress and self.main
+        self.told = progress if callable(progress) and self.main else None
+        self.speaks = progress is True and self.main
         self.bar = None
         self.spoke = -_QUIET_SECONDS
         if self.speaks and self.console.is_terminal:
@@ -73,8 +77,10 @@ class Journal:
         self, position: Position, outcome: Outcome, *, length: int, line: bool, validation: dict[str, float] | None
     ) -> None:
         """Tell of one update, and of a validation after it; ``line`` closes a line of metrics."""
+        total = position.update + position.left(self.recipe)
+        if self.told is not None:
+            self.told(position.update, total)
         if self.bar is not None:
-            total = position.update + position.left(self.recipe)
             stage = f"{position.stage + 1}/{len(self.recipe.stages)}"
             speed = position.line.units / max(position.line.seconds, 1e-9)
             figures = _figures(position.running_loss, position.running_accuracy, speed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ def fit_readout(
     *,
     ridge: float = 1e-6,
     config: Mapping[str, Any] | None = None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> Training:
     """Solve for the readout of a network by least squares; everything before it stays as it was drawn.
 
@@ -49,6 +50,7 @@ def fit_readout(
         folder: of the run.
         ridge: penalty of large weights, as a share of the body's mean square.
         config: what else describes the run.
+        progress: what is called after every episode with how many are read, and how many there are.
 
     Raises:
         ValueError: a network without a linear readout, or a folder that holds another run.
@@ -65,7 +67,8 @@ def fit_readout(
     memory.eval()
     with folders.alone(folder):
         folders.prepare(folder, description, "new")
-        began, units = time.process_time(), 0
+        began, units, read = time.process_time(), 0, 0
+        updates = sum(stage.steps for stage in recipe.stages)
         width = readout.in_features + (readout.bias is not None)
         gram, moment = (torch.zeros(width, n, dtype=torch.float64) for n in (width, readout.out_features))
         features = targets = torch.empty(0)
@@ -79,12 +82,13 @@ def fit_readout(
                 wanted = targets if targets.is_floating_point() else F.one_hot(targets, readout.out_features)
                 gram += features.T @ features
                 moment += features.T @ wanted.double().view(len(targets), -1)
-                units += episode.units
+                units, read = units + episode.units, read + 1
+                if progress:
+                    progress(read, updates)
         weight = _solve(gram, moment, ridge)
         if not targets.is_floating_point():
             weight = weight * _scale(features @ weight, targets)
         _set(readout, weight)
-        updates = sum(stage.steps for stage in recipe.stages)
         result = Training(folder, True, None, updates, units, time.process_time() - began, None, None, ())
         checkpoint.write_model(folder / folders.WEIGHTS, checkpoint.model_tensors(memory))
         write_result(result)

@@ -120,7 +120,7 @@ CARDS = (
     Card(
         "griffin", "nets.griffin:Griffin", "linear", "two layers of RG-LRUs, then one that attends to a window",
         papers=("de2024griffin", "botev2024recurrentgemma"), whole=True,
-        cost="that of its layers: rg-lru, rg-lru, window",
+        size="window", cost="that of its layers: rg-lru, rg-lru, window",
         sees="window; one more with released=True", limits=("window",),
         example={"dim": 12, "layers": 3, "heads": 2, "window": 9, "blocks": 4, "hidden": 24, "chunk": 7},
         earlier=({},),
