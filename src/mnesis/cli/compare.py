@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from ..compare.processes import refuse_again
 from ..compare.rows import require_rows, write_rows
 from ..compare.setting import Budget, Match, Setting
-from ..compare.watch import Watch
 from ..core.catalog import card, create_task, list_memories
 from ..core.domain import Positive
 from ..core.machine import free_cores, prepare
@@ -114,6 +113,8 @@ def run(
         raise ValueError(f"tasks {', '.join(tasks)}: name each once")
 
     require_rows(csv)
+    from ..compare.watch import Watch
+
     with Watch(not quiet) as watch:
         from ..compare.grid import run_grid
         from ..compare.page import require_boards
@@ -170,14 +171,14 @@ def _tell(folder: Path, cells: list[dict[str, Any]], csv: Path | None, as_json: 
 
 
 def _show(lines: list[Line], page: Path) -> None:
-    from ..compare.leaderboard import HEADER, reasons, table
+    from ..compare.leaderboard import HEADER, notes, table
 
     wide = not sys.stdout.isatty() or shutil.get_terminal_size().columns >= 100
     told = [at for at, heading in enumerate(HEADER) if wide or heading not in ("weights", "mult-adds")]
     for task in dict.fromkeys(each.task for each in lines):
         own = [each for each in lines if each.task == task]
         rows = [[row[at] for at in told] for row in table(own, ranges=False)]
-        print_table([HEADER[at] for at in told], rows, title=task, right=HEADER[1:], caption=reasons(own))
+        print_table([HEADER[at] for at in told], rows, title=task, right=HEADER[1:], caption=notes(own))
     print(f"page: {page}")
 
 

@@ -122,17 +122,29 @@ def stood(setting: Setting, memory: str, options: Options, folder: Path) -> Cell
     if not (folder / RESULT).exists():
         return None
     found, asked = read_cell(folder / RESULT), _asked(setting, memory, options)
-    before, now = (each.get("revisions", {}) for each in (found["asked"], asked))
-    if stale := [name for name in sorted({*before, *now}) if before.get(name, 1) != now.get(name, 1)]:
-        name = stale[0]
+    if told := stale(found):
         raise ValueError(
-            f"{folder} holds a cell made with revision {before.get(name, 1)} of {name}, which is at "
-            f"{now.get(name, 1)}: its figures are stale; --overwrite it, or give another --folder"
+            f"{folder} holds a cell {told}: its figures are stale; --overwrite it, or give another --folder"
         )
     if shown := shown_differences(found["asked"], asked):
         raise ValueError(f"{folder} holds a cell of another setting ({shown}); give another --folder, or --overwrite")
     tidy(folder, RESULT, STEPS, ERROR)
     return found
+
+
+def stale(cell: Cell) -> str:
+    """By what figures are out of date, such as "made with revision 1 of gla, which is at 2"; "" where they are not."""
+    if "asked" not in cell:
+        return ""
+    before = cell["asked"].get("revisions", {})
+    try:
+        now = _revisions(cell["memory"]).get("revisions", {})
+    except ValueError:  # a class that is gone
+        return ""
+    for name in sorted({*before, *now}):
+        if before.get(name, 1) != now.get(name, 1):
+            return f"made with revision {before.get(name, 1)} of {name}, which is at {now.get(name, 1)}"
+    return ""
 
 
 def read_cell(path: Path) -> Cell:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 import re
 import statistics
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
+from ..measure.lengths import format_duration
 from ..measure.metering.meter import Crossing, Interference, Score, capacity, half_life
-from .cell import Cell
+from .cell import Cell, stale
+from .verbatim import seen_by
+
+WHOLE, STALE = "†", "‡"
+"""Marks of figures that win nothing."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +84,42 @@ class Line:
     """Units after which bits have halved; None where the task tells no distances."""
     by_length: tuple[tuple[int, Spread, Spread], ...] = ()
     """(length, accuracy, bits) of every tested one."""
+    length: int | None = None
+    """That figures are of."""
+    sees: int | None = None
+    """Units that stand verbatim in the memory; None where none do."""
+    inside: tuple[int, ...] = ()
+    """Tested lengths at which whole sequences stood there."""
+    stale: str = ""
+    """By what the figures are out of date; "" where they are not."""
+    matched: str = ""
+    """What was made equal: "", "parameters=100000" or "state=16000"."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether whole sequences of the longest trained length stood verbatim in the memory."""
+        return self.length in self.inside
+
+    @property
+    def competes(self) -> bool:
+        """Whether its figures say what a memory holds: they may win."""
+        return self.bits is not None and not self.whole and not self.stale
+
+    @property
+    def mark(self) -> str:
+        """Behind its name: what keeps it from winning."""
+        return WHOLE * self.whole + STALE * bool(self.stale)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Line:
+        """Of such values, as far as it takes to say who holds most."""
+        known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
+        spreads = {name: known[name] and Spread(**known[name]) for name in ("accuracy", "bits", "held")}
+        return cls(**{**known, **spreads, "inside": tuple(known.get("inside", ()))})
 
 
 def line(cell: Cell) -> Line:
@@ -92,7 +129,7 @@ def line(cell: Cell) -> Line:
         for key in ("dim", "parameters", "multiply_adds", "units_per_second", "rate", "search_seconds")
     }
     if cell["status"] != "done":
-        return Line(cell["task"], cell["memory"], cell["status"], cell["reason"], **about)
+        return Line(cell["task"], cell["memory"], cell["status"], cell["reason"], matched=_matched(cell), **about)
     trainings = cell["trainings"]
     scores = [[Score.from_json(score) for score in training["scores"]] for training in trainings]
     lengths = [score.length for score in scores[0]]
@@ -103,6 +140,7 @@ def line(cell: Cell) -> Line:
 
     trained = _trained(cell, lengths)
     own = [score for seed in scores for score in seed if score.length == trained]
+    seen = seen_by(cell)
     held = None if own[0].held is None else over_seeds(trained, "held")
     return Line(
         cell["task"],
@@ -121,6 +159,11 @@ def line(cell: Cell) -> Line:
         half_life=_half(map(_half_life, own)),
         units=sum(training["units"] for training in trainings) // len(trainings),
         seconds=sum(training["seconds"] for training in trainings),
+        length=trained,
+        sees=seen.sees,
+        inside=seen.inside,
+        stale=stale(cell),
+        matched=_matched(cell),
         by_length=tuple((length, over_seeds(length, "accuracy"), over_seeds(length, "bits")) for length in lengths),
         **about,
     )
@@ -158,14 +201,33 @@ def _half(found: Iterable[Crossing | None]) -> Half | None:
 
 
 def leaderboard(cells: Sequence[Cell]) -> list[Line]:
-    """Tasks in their order; in each the memories by their median bits, those that did not finish last."""
+    """Tasks in their order; in each the memories by their median bits.
+
+    Behind them come those that win nothing, whose sequences stood in the memory whole, and what did not finish.
+    """
     lines = [line(cell) for cell in cells]
     tasks = list(dict.fromkeys(each.task for each in lines))
 
-    def place(each: Line) -> tuple[int, bool, float]:
-        return tasks.index(each.task), each.bits is None, -each.bits.median if each.bits else 0.0
+    def place(each: Line) -> tuple[int, bool, bool, float]:
+        return tasks.index(each.task), each.bits is None, not each.competes, -each.bits.median if each.bits else 0.0
 
     return sorted(lines, key=place)
+
+
+def overlap(one: Spread, other: Spread) -> bool:
+    """Whether two figures cannot be told apart: their ranges over seeds meet, as they are written."""
+    return round(one.high, 2) >= round(other.low, 2) and round(other.high, 2) >= round(one.low, 2)
+
+
+def winners(lines: Sequence[Line]) -> list[Line]:
+    """Of one task: who holds most, and everybody whose range over seeds meets theirs, the best first."""
+    found = sorted((each for each in lines if each.competes), key=lambda each: -each.bits.median if each.bits else 0.0)
+    return [each for each in found if each.bits and found[0].bits and overlap(each.bits, found[0].bits)]
+
+
+def _matched(cell: Cell) -> str:
+    match = cell["asked"]["setting"]["match"] if "asked" in cell else None
+    return f"{match['kind']}={match['amount']}" if match else ""
 
 
 def _trained(cell: Cell, lengths: Sequence[int]) -> int:
@@ -181,12 +243,13 @@ def effort(cells: Sequence[Cell]) -> str:
     trained = sum(training["seconds"] for cell in done for training in cell["trainings"])
     searched = sum(cell["search_seconds"] for cell in done)
     machines = ", and ".join(dict.fromkeys(cell["machine"] for cell in done if "machine" in cell))
-    return (
-        f"{len(done)} of {len(cells)} cells are done: {trained / 3600:.1f} hours of training and "
-        f"{searched / 3600:.1f} of searching{f' on {machines}' if machines else ''}, one thread a cell."
-    )
+    spent = f"{format_duration(trained)} of training and {format_duration(searched)} of searching"
+    where = f" on {machines}" if machines else ""
+    return f"{len(done)} of {len(cells)} cells are done: {spent}{where}, one thread a cell."
 
 
+LEAST = 0.005
+"""Bits below which nothing is held."""
 HEADER = ("memory", "%", "bits", "held", "state B", "bits/B", "weights", "mult-adds", "units/s")
 
 
@@ -199,7 +262,7 @@ def table(lines: Sequence[Line], *, ranges: bool = True) -> list[tuple[str, ...]
             continue
         rows.append(
             (
-                each.memory,
+                f"{each.memory} {each.mark}".rstrip(),
                 _written(each.accuracy, ranges, lambda value: f"{100 * value:.1f}"),
                 _written(each.bits, ranges, lambda value: f"{value:z.2f}"),
                 "" if each.held is None else f"{each.held.median:z.1f}",
@@ -213,10 +276,32 @@ def table(lines: Sequence[Line], *, ranges: bool = True) -> list[tuple[str, ...]
     return rows
 
 
-def reasons(lines: Sequence[Line]) -> str:
-    """Why memories of one task did not finish, a line each; "" where all did."""
-    told = (f"{each.memory} {each.status}: {each.reason}" for each in lines if each.status != "done")
+def notes(lines: Sequence[Line], *, verdicts: bool = True) -> str:
+    """Who holds most on one task, what the marks mean, and why memories did not finish: a line each, or ""."""
+    told = [won] if verdicts and (won := verdict(lines)) else []
+    if whole := [each for each in lines if each.whole]:
+        seen = listed([f"{each.memory} ({each.sees:,} units)" for each in whole])
+        told.append(f"{WHOLE} whole sequences stood verbatim in the memory, which wins nothing: {seen}")
+    told += [f"{STALE} {each.memory} wins nothing: {each.stale}" for each in lines if each.stale]
+    told += [f"{each.memory} {each.status}: {each.reason}" for each in lines if each.status != "done"]
     return "\n".join(" ".join(line.split()) for line in told)
+
+
+def verdict(lines: Sequence[Line]) -> str:
+    """Who holds most on one task, in a sentence; "" where nobody may win."""
+    won = winners(lines)
+    if not won or won[0].bits is None or won[0].accuracy is None:
+        return ""
+    if won[0].bits.median < LEAST:
+        return f"none holds anything: {won[0].accuracy.median:.0%} right"
+    names = listed([each.memory for each in won])
+    within = ", within their ranges over seeds" if len(won) > 1 else ""
+    return f"{names} {'hold' if len(won) > 1 else 'holds'} most: {won[0].bits.median:.2f} bits an answer{within}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """In words: one, two and three."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _written(value: Spread, ranges: bool, write: Callable[[float], str]) -> str:
@@ -226,13 +311,13 @@ def _written(value: Spread, ranges: bool, write: Callable[[float], str]) -> str:
 
 
 def markdown(lines: Sequence[Line], about: str = "") -> str:
-    """A table a task, below what is to be said of all, with the reasons of what did not finish below it."""
+    """A table a task, below what is to be said of all; below it who holds most, marks, and what did not finish."""
     parts = [_escaped(about), "\n\n"] if about else []
     for task in dict.fromkeys(each.task for each in lines):
         own = [each for each in lines if each.task == task]
         parts.append(f"## {_escaped(task)}\n\n| {' | '.join(HEADER)} |\n|---|{'---:|' * (len(HEADER) - 1)}\n")
         parts += [f"| {' | '.join(map(_escaped, row))} |\n" for row in table(own)]
-        parts += [f"\n- {_escaped(reason)}" for reason in reasons(own).splitlines()]
+        parts += [f"\n- {_escaped(note)}" for note in notes(own).splitlines()]
         parts.append("\n" if parts[-1].endswith("\n") else "\n\n")
     return "".join(parts).rstrip() + "\n"
 

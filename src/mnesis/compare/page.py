@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +14,13 @@ from typing import Any
 from markupsafe import Markup
 
 from ..core.catalog import Card, card
-from ..core.files import write_json
-from ..core.folders import alone, require_ours
+from ..core.files import read_json, write_json
+from ..core.folders import alone, is_ours, require_ours
 from ..core.folders import write_page as write_marked
 from ..measure.pages import page
 from .cell import Cell
 from .grid import standing
-from .leaderboard import Line, effort, leaderboard, markdown
+from .leaderboard import LEAST, Line, effort, leaderboard, listed, markdown, notes, verdict, winners
 from .names import labels
 from .pictures import by_distance, by_length, pareto
 
@@ -39,6 +41,14 @@ class _Row:
     command: str
     """That fills this cell anew."""
 
+    @property
+    def above(self) -> float | None:
+        """Right answers above chance, as a share of what is above it; None without any."""
+        if self.line.accuracy is None or self.line.chance is None:
+            return None
+        chance = self.line.chance
+        return (self.line.accuracy.median - chance) / (1 - chance) if chance < 1 else 0.0
+
 
 @dataclass(frozen=True)
 class _Section:
@@ -47,6 +57,31 @@ class _Section:
     card: Card
     rows: list[_Row]
     figures: list[tuple[Markup, str]]
+
+    @property
+    def won(self) -> list[_Row]:
+        """Who holds most, and everybody whose range over seeds meets theirs."""
+        lines = winners([row.line for row in self.rows])
+        return [row for line in lines for row in self.rows if row.line is line]
+
+    @property
+    def notes(self) -> list[str]:
+        """What the marks mean, and what did not finish."""
+        return notes([row.line for row in self.rows], verdicts=False).splitlines()
+
+    def has(self, figure: str) -> bool:
+        """Whether any of them has it: columns without are dropped."""
+        return any(getattr(row.line, figure) is not None for row in self.rows)
+
+
+@dataclass(frozen=True)
+class _Other:
+    """Another comparison, in a folder inside this one's."""
+
+    name: str
+    address: str
+    verdicts: list[tuple[str, str]]
+    """Of each task."""
 
 
 def require_boards(folder: Path) -> None:
@@ -99,6 +134,7 @@ def write_page(folder: Path, cells: Sequence[Cell]) -> Path:
         cells_of_task = {memory: cell for (name, memory), cell in found.items() if name == task}
         sections.append(_Section(card("tasks", task), rows, _figures(label[task], own, cells_of_task)))
     memories = sorted({line.memory for line in lines})
+    columns = sorted(sections, key=lambda section: -len(section.rows))  # those that all have first
     content = json.dumps([line.as_json() for line in lines], indent=2).encode()
     text = page.render(
         "page.html.jinja",
@@ -106,16 +142,67 @@ def write_page(folder: Path, cells: Sequence[Cell]) -> Path:
         short=label.__getitem__,
         sections=sections,
         effort=effort(cells),
-        memories=[(name, [_of(section, name) for section in sections]) for name in memories],
-        best=[(section.card, next((row for row in section.rows if row.line.bits), None)) for section in sections],
+        columns=columns,
+        groups=_grouped(columns, memories),
+        memories=len(memories),
+        equal=_equal(cells),
+        others=_others(folder),
+        least=LEAST,
         download=page.data_address("application/json", content),
     )
     write_marked(folder / f"{BOARD}.html", text, mend=_MEND)
     return folder / f"{BOARD}.html"
 
 
+def _grouped(columns: Sequence[_Section], memories: Sequence[str]) -> list[list[tuple[str, list[_Row | None]]]]:
+    """Rows of the heat map, the best mean first; those that are on every task apart from the others."""
+    rows = [(name, [_of(section, name) for section in columns]) for name in memories]
+
+    def mean(row: tuple[str, list[_Row | None]]) -> float:
+        found = [each.above for each in row[1] if each and each.above is not None and each.line.competes]
+        return statistics.mean(found) if found else -math.inf
+
+    ranked = sorted(rows, key=mean, reverse=True)
+    whole = [row for row in ranked if all(row[1])]
+    return [group for group in (whole, [row for row in ranked if row not in whole]) if group]
+
+
 def _of(section: _Section, memory: str) -> _Row | None:
     return next((row for row in section.rows if row.line.memory == memory), None)
+
+
+def _equal(cells: Sequence[Cell]) -> str:
+    """What is equal for all of them, in words."""
+    settings = [cell["asked"]["setting"] for cell in cells if "asked" in cell]
+    told = []
+    for key in ("match", "dim", "depth", "budget"):
+        values = {json.dumps(setting[key]) for setting in settings}
+        value = json.loads(values.pop()) if len(values) == 1 else None
+        if key == "match" and value:
+            unit = "bytes of a sequence's state" if value["kind"] == "state" else "parameters"
+            told.append(f"{value['amount']:,} {unit}")
+        elif key == "budget" and value:
+            what = "units" if value["kind"] == "tokens" else "seconds of CPU time"
+            told.append(f"{value['amount']:,} {what} of training")
+        elif key == "dim" and value and not any(setting["match"] for setting in settings):
+            told.append(f"width {value}")
+        elif key == "depth" and value:
+            told.append(f"{value} block" + "s" * (value > 1))
+    return listed(told) if told else ""
+
+
+def _others(folder: Path) -> list[_Other]:
+    """Comparisons that stand in folders inside this one, by their leaderboards."""
+    found = []
+    for path in sorted(folder.glob(f"*/{BOARD}.json")):
+        if not is_ours(path, list[Line]):
+            continue
+        lines = [Line.from_json(values) for values in read_json(path, list[dict[str, Any]], mend=_MEND, finite=False)]
+        tasks = list(dict.fromkeys(line.task for line in lines))
+        told = [(task, verdict([line for line in lines if line.task == task])) for task in tasks]
+        if told:
+            found.append(_Other(path.parent.name, f"{path.parent.name}/{BOARD}.html", told))
+    return found
 
 
 def _command(cell: Cell) -> str:

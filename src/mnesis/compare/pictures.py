@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from math import hypot
 from statistics import median
+from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,20 +17,45 @@ from ..measure.lengths import format_length
 from ..measure.pages import figures as style
 from ..measure.pages.drawing import axes, curve, styled, tick_places
 from .cell import Cell
-from .leaderboard import Line
+from .leaderboard import Line, overlap
 
 WIDE = 50
 """From a cost to so many times it there is room for ticks at 2 and 5."""
+NARROW = 4.5
+"""Inches: at the width of a phone, letters are as large as those around the picture."""
 CURVES = 6
 """Lines in one picture at most: the best."""
-PLACES = ((0, 11, "center"), (0, -11, "center"), (8, 0, "left"), (-8, 0, "right"))
+PLACES = (
+    (0, 11, "center"), (8, 0, "left"), (-8, 0, "right"), (0, -11, "center"), (7, 9, "left"), (-7, 9, "right"),
+    (7, -9, "left"), (-7, -9, "right"), (0, 20, "center"), (0, -20, "center"),
+)  # fmt: skip
 """Of a name beside its point: points across and up, and where it is aligned."""
+DOT, EDGE = 4.0, 12.0
+"""Pixels of a point from its middle, and of a name beyond the axes' right end."""
+
+
+class _Point(NamedTuple):
+    """A memory in a picture of bits against a cost."""
+
+    x: float
+    line: Line
+
+    @property
+    def y(self) -> float:
+        assert self.line.bits is not None, "who holds nothing has no point"
+        return self.line.bits.median
+
+    @property
+    def name(self) -> str:
+        return _named(self.line)
 
 
 def pareto(
     lines: Sequence[Line], cost: Callable[[Line], float | None], label: str, *, more: bool = False
 ) -> Figure | None:
-    """Bits against a cost; those that no other beats in both stand on the line, with their names. None without any.
+    """Bits against a cost; on the line stand those that hold more than any that costs no more. None without any.
+
+    More is what ranges over seeds tell apart. What wins nothing is drawn hollow.
 
     Args:
         lines: of one task.
@@ -35,27 +63,21 @@ def pareto(
         label: of its axis.
         more: whether more of it is better.
     """
-    points = [
-        (found, line.bits.median, style.literal(line.memory))
-        for line in lines
-        if line.bits and (found := cost(line)) is not None
-    ]
-    points.sort(key=lambda point: (-point[0] if more else point[0], -point[1]))
+    points = [_Point(found, line) for line in lines if line.bits and (found := cost(line)) is not None]
     if not points:
         return None
-    front: list[tuple[float, float, str]] = []
-    for point in points:
-        if not front or point[1] > front[-1][1]:
-            front.append(point)
+    front = _front([point for point in points if point.line.competes], more)
     with styled():
-        figure, ax = axes(height=3.6)
-        beaten = [point for point in points if point not in front]
-        ax.scatter([x for x, _, _ in beaten], [y for _, y, _ in beaten], color=style.SOFT, s=28, label="beaten in both")
-        x, y, _ = zip(*front, strict=True)
-        ax.plot(x, y, color=style.SERIES[0], marker=style.MARKERS[0], linewidth=2, label="best at their cost")
+        figure, ax = axes(NARROW, 3.9)
+        beaten = [point for point in points if point.line.competes and point not in front]
+        hollow = [point for point in points if not point.line.competes]
+        ax.scatter(*_at(beaten), color=style.SOFT, s=28, label="others")
+        if hollow:
+            ax.scatter(*_at(hollow), facecolors="none", edgecolors=style.SOFT, s=28, label="wins nothing (see table)")
+        ax.plot(*_at(front), color=style.SERIES[0], marker=style.MARKERS[0], linewidth=2, label="best at their cost")
         ax.set_xscale("log")
         ax.margins(0.12, 0.16)
-        wide = max(x for x, _, _ in points) > WIDE * min(x for x, _, _ in points)
+        wide = max(point.x for point in points) > WIDE * min(point.x for point in points)
         ax.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_length(round(value))))
         ax.xaxis.set_minor_locator(NullLocator())
@@ -63,22 +85,49 @@ def pareto(
         ax.set_ylabel("bits an answer")
         ax.grid(axis="y")
         figure.legend(loc="outside lower left", ncols=2)
-        _name(figure, ax, front)
+        _name(figure, ax, front, [*beaten, *hollow])
     return figure
 
 
-def _name(figure: Figure, ax: Axes, points: Sequence[tuple[float | int, float, str]]) -> None:
-    """Write names beside points, the highest first, each where it covers no other; the tables have those left out."""
+def _front(points: Sequence[_Point], more: bool) -> list[_Point]:
+    """Those that hold more than each that costs no more, the cheapest first."""
+    front: list[_Point] = []
+    for point in sorted(points, key=lambda point: (-point.x if more else point.x, -point.y)):
+        best = front[-1].line.bits if front else None
+        own = point.line.bits
+        if best is None or (own is not None and own.median > best.median and not overlap(own, best)):
+            front.append(point)
+    return front
+
+
+def _at(points: Sequence[_Point]) -> tuple[list[float], list[float]]:
+    return [point.x for point in points], [point.y for point in points]
+
+
+def _name(figure: Figure, ax: Axes, front: Sequence[_Point], others: Sequence[_Point]) -> None:
+    """Write names beside points where they cover no other, no point and not the line; the tables have those left out.
+
+    Those of the front come first, the highest before all.
+    """
     figure.draw_without_rendering()  # places are known from here on
-    taken: list[Bbox] = []
-    for x, y, name in reversed(points):
+    within = ax.get_window_extent()
+    places = [ax.transData.transform((point.x, point.y)) for point in [*front, *others]]
+    taken = [Bbox.from_bounds(x - DOT, y - DOT, 2 * DOT, 2 * DOT) for x, y in places]
+    for start, end in pairwise(places[: len(front)]):
+        steps = range(1, max(2, int(hypot(*(end - start)) // DOT)))
+        along = [start + (end - start) * step / len(steps) for step in steps]
+        taken += [Bbox.from_bounds(x - 1, y - 1, 2, 2) for x, y in along]
+    for number, point in enumerate([*reversed(front), *sorted(others, key=lambda point: -point.y)]):
+        first = number < len(front)
         for across, up, side in PLACES:
             text = ax.annotate(
-                name, (x, y), xytext=(across, up), textcoords="offset points", ha=side, va="center", fontsize=9.5
-            )
+                point.name, (point.x, point.y), xytext=(across, up), textcoords="offset points", ha=side, va="center",
+                fontsize=9.5 if first else 8.5, color=style.INK if first else style.SOFT,
+            )  # fmt: skip
             text.set_in_layout(False)
             box = text.get_window_extent()
-            if not any(box.overlaps(other) for other in taken):
+            inside = within.x0 <= box.x0 and box.x1 <= within.x1 + EDGE and within.y0 <= box.y0 and box.y1 <= within.y1
+            if inside and not any(box.overlaps(other) for other in taken):
                 taken.append(box)
                 break
             text.remove()
@@ -88,12 +137,17 @@ def by_length(lines: Sequence[Line], trained: int) -> Figure:
     """Right answers of the best memories at every tested length."""
     with styled():
         best = _best(lines)
-        figure, ax = axes(height=3.2 + 0.24 * (len(best) + 1) / 2)
+        figure, ax = axes(NARROW, 3.0 + 0.24 * (len(best) + 1) / 2)
         for index, line in enumerate(best):
             lengths = [length for length, _, _ in line.by_length]
-            curve(
-                ax, index, lengths, [accuracy.median for _, accuracy, _ in line.by_length], style.literal(line.memory)
-            )
+            name = _named(line)
+            curve(ax, index, lengths, [accuracy.median for _, accuracy, _ in line.by_length], name)
+            whole = [(length, accuracy.median) for length, accuracy, _ in line.by_length if length in line.inside]
+            if whole:  # where whole sequences stood in the memory
+                ax.plot(
+                    *zip(*whole, strict=True), linestyle="none", marker=style.MARKERS[index], markersize=6, zorder=5,
+                    markerfacecolor=style.PAPER, markeredgecolor=style.SERIES[index],
+                )  # fmt: skip
             low, high = ([getattr(accuracy, end) for _, accuracy, _ in line.by_length] for end in ("low", "high"))
             ax.fill_between(lengths, low, high, color=style.SERIES[index], alpha=0.2, linewidth=0)
         ax.axvline(trained, color=style.SOFT, linewidth=1.2, linestyle="-.", label="trained to here")
@@ -113,11 +167,11 @@ def by_distance(cells: Mapping[str, Cell], lines: Sequence[Line]) -> Figure | No
             for at, _, _, bits in score["distances"]:
                 found.setdefault(at, []).append(bits)
         if found:
-            curves.append((style.literal(line.memory), {at: median(found[at]) for at in sorted(found)}))
+            curves.append((_named(line), {at: median(found[at]) for at in sorted(found)}))
     if not curves:
         return None
     with styled():
-        figure, ax = axes(height=3.2 + 0.24 * len(curves) / 2)
+        figure, ax = axes(NARROW, 3.0 + 0.24 * len(curves) / 2)
         for index, (name, bits) in enumerate(curves):
             curve(ax, index, list(bits), [max(0.0, value) for value in bits.values()], name)
         ax.set_ylabel("bits an answer")
@@ -136,3 +190,8 @@ def _finish(figure: Figure, ax: Axes, places: Sequence[int], label: str) -> None
     ax.set_xlabel(label)
     ax.grid(axis="y")
     figure.legend(loc="outside lower left", ncols=2)
+
+
+def _named(line: Line) -> str:
+    """A memory with its mark."""
+    return style.literal(f"{line.memory} {line.mark}".rstrip())

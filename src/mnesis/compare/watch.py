@@ -13,6 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ..measure.lengths import format_duration
+
 if TYPE_CHECKING:
     from .place import Place, Told
 
@@ -123,7 +125,7 @@ class Watch:
         if self.doing == "trying":
             return f"trying every memory on every task: {self.tries} of {self.trials}"
         left = self.left()
-        when = "" if left is None else f", {_duration(left)} left, until {_clock(left)}"
+        when = "" if left is None else f", {format_duration(left)} left, until {_clock(left)}"
         return f"{self.done} of {self.total} cells{when}"
 
     def _speak(self, *, now: bool = True) -> None:
@@ -133,14 +135,6 @@ class Watch:
         self.spoke = time.monotonic()
         cells = "".join(f"; {name}: {how}" for name, how in list(self._rows())[:LINES])
         self.console.print(Text(self._headline() + cells), soft_wrap=True)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"
 
 
 def _clock(seconds: float) -> str:

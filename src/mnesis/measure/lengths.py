@@ -1,4 +1,4 @@
-"""Lengths as people write them: ``1k,4k,1M``. 1k = 1000 and 1M = 1,000,000 units, as in BABILong's nominal lengths."""
+"""Lengths as people write them, ``1k,4k,1M`` with 1k = 1000 as in BABILong's nominal lengths; times, ``3 h 20 min``."""
 
 from __future__ import annotations
 
@@ -50,3 +50,12 @@ def format_length(length: float | int) -> str:
         if length >= factor and length % (factor // 10) == 0:
             return f"{length / factor:.12g}{letter}"
     return f"{length:g}" if length < 1_000_000 else f"{length:.0f}"
+
+
+def format_duration(seconds: float | int) -> str:
+    """A time as it is told: 40 s, 12 min, 3 h 20 min."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds // 3600:.0f} h {seconds % 3600 / 60:.0f} min"

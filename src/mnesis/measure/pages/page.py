@@ -10,7 +10,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from ..lengths import format_length
+from ..lengths import format_duration, format_length
 from . import figures
 
 
@@ -35,7 +35,7 @@ def render(template: str, *, package: str = "mnesis.measure.pages", **values: An
         "bytes": format_bytes,
         "breakable": lambda text: Markup(re.sub(r"([._])", r"\1<wbr>", str(escape(text)))),
         "short": _short,
-        "duration": _duration,
+        "duration": lambda seconds: "" if seconds is None else format_duration(seconds),
     }
     colours = {"light": Markup(figures.palette(False)), "dark": Markup(figures.palette(True))}
     return environment.get_template(template).render(**colours, **values)
@@ -69,13 +69,3 @@ def _short(value: float | int | None) -> str:
         if abs(value) >= factor:
             return f"{value / factor:.3g}{letter}"
     return f"{value:.3g}"
-
-
-def _duration(seconds: float | int | None) -> str:
-    if seconds is None:
-        return ""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds // 3600:.0f} h {seconds % 3600 / 60:.0f} min"
