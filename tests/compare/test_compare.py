@@ -19,12 +19,12 @@ import torch
 
 from mnesis.cli import main
 from mnesis.compare import cell as cells
-from mnesis.compare import grid
+from mnesis.compare import ways
 from mnesis.compare.cell import run_cell
 from mnesis.compare.design import Size, Unfit, build, count_parameters, count_state, matched
 from mnesis.compare.grid import run_grid, standing
 from mnesis.compare.leaderboard import effort, leaderboard, line, markdown
-from mnesis.compare.place import Place
+from mnesis.compare.processes import Processes
 from mnesis.compare.setting import Budget, Match, Setting
 from mnesis.core.catalog import card, list_tasks
 from mnesis.layers.short_convolution import ShortConvolution
@@ -106,20 +106,20 @@ def _defaults(cls: type) -> dict[str, Any]:
 
 
 def test_a_rate_that_breaks_down_is_passed_over(tmp_path, monkeypatch) -> None:
-    fit = cells.fit
+    fit = ways.fit
 
     def breaking(network, task, recipe, *rest, **options):
         if recipe.learning_rate > 2e-3:
             raise FloatingPointError("the loss is nan")
         return fit(network, task, recipe, *rest, **options)
 
-    monkeypatch.setattr(cells, "fit", breaking)
+    monkeypatch.setattr(ways, "fit", breaking)
     found = run_cell(SMALL, "gru", {}, tmp_path / "some")
     assert found["search"][1]["bits"] is None
     assert found["search"][1]["broke"] == "the loss is nan"
     assert found["status"] == "done"
     assert found["rate"] < 2e-3
-    monkeypatch.setattr(cells, "fit", lambda *_, **__: (_ for _ in ()).throw(FloatingPointError("nan")))
+    monkeypatch.setattr(ways, "fit", lambda *_, **__: (_ for _ in ()).throw(FloatingPointError("nan")))
     failed = run_cell(SMALL, "gru", {}, tmp_path / "none")
     assert (failed["status"], failed["reason"]) == ("failed", "every learning rate of the search broke down")
     assert line(failed).bits is None
@@ -171,8 +171,8 @@ def test_what_does_not_match_says_why(tmp_path) -> None:
     found = run_cell(setting, "gru", {}, tmp_path / "gru")
     assert found["status"] == "unfit"
     with pytest.raises(Unfit, match="none within 5 %"):
-        matched(replace(SMALL, match=Match("state", 900)), SMALL.create_task(), "min-gru", {})
-    with pytest.raises(Unfit, match="cannot be built at width 16"):
+        matched(replace(SMALL, match=Match("state", 16_000), depth=2), SMALL.create_task(), "taylor-attention", {})
+    with pytest.raises(ValueError, match="linear-attention cannot be built at width 16"):
         matched(SMALL, SMALL.create_task(), "linear-attention", {"heads": 3})
 
 
@@ -202,24 +202,19 @@ def test_too_small_a_budget(tmp_path) -> None:
         run_cell(replace(SMALL, budget=Budget("tokens", 3)), "gru", {}, tmp_path / "gru")
 
 
-def crash(place: Place, theirs) -> None:
-    if place.memory == "lstm":
-        os.kill(os.getpid(), signal.SIGKILL)
-    theirs.send(run_cell(place.setting, place.memory, place.options, place.folder))
-
-
-def test_a_crash_is_its_cells_alone(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(grid, "_work", crash)
-    found = run_grid([SMALL], {"lstm": {}, "gru": {}}, tmp_path, workers=2, progress=False)
-    assert [(cell["memory"], cell["status"]) for cell in found] == [("lstm", "failed"), ("gru", "done")]
+def test_a_crash_is_its_cells_alone(tmp_path) -> None:
+    name = f"{tmp_path}/broken.py:Crashes"
+    (tmp_path / "broken.py").write_text(MINE + BROKEN, encoding="utf-8")
+    found = run_grid([SMALL], {name: {}, "gru": {}}, tmp_path, workers=2, progress=False)
+    assert [(cell["memory"], cell["status"]) for cell in found] == [(name, "failed"), ("gru", "done")]
     assert found[0]["reason"] == "its process ended with exit code -9"
     lines = leaderboard(found)
-    assert [each.memory for each in lines] == ["gru", "lstm"], "what did not finish comes last"
+    assert [each.memory for each in lines] == ["gru", name], "what did not finish comes last"
     text = markdown(lines)
-    assert "| lstm | failed |" in text
-    assert "\n- lstm failed: its process ended with exit code -9\n" in text, "below the table, which it would widen"
-    monkeypatch.undo()
-    again = run_grid([SMALL], {"lstm": {}, "gru": {}}, tmp_path, progress=False)
+    assert "broken.py:Crashes | failed |" in text
+    assert "Crashes failed: its process ended with exit code -9\n" in text, "below the table, which it would widen"
+    (tmp_path / "mended").touch()
+    again = run_grid([SMALL], {name: {}, "gru": {}}, tmp_path, progress=False)
     assert [cell["status"] for cell in again] == ["done", "done"], "and is tried again"
     assert again[1] == found[1]
 
@@ -355,6 +350,132 @@ class Stopping(Mine):
 """
 
 
+BROKEN = """
+import os
+import signal
+
+class Late(Mine):
+    '''Breaks after some updates: not when it is tried.'''
+
+    scans = 0
+
+    def scan(self, x, state, phase=0):
+        Late.scans += 1
+        if Late.scans > 12 and not Path(__file__).with_name("mended").exists():
+            self.breaks()
+        return super().scan(x, state, phase)
+
+class Crashes(Late):
+    '''Ends its process.'''
+
+    def breaks(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class Raises(Late):
+    '''Raises.'''
+
+    def breaks(self):
+        raise ValueError("kaboom in my scan")
+
+class AtOnce(Mine):
+    '''Raises at its first unit.'''
+
+    def scan(self, x, state, phase=0):
+        raise RuntimeError("kaboom at once")
+
+class Ends(Mine):
+    '''Ends its process at its first unit.'''
+
+    def scan(self, x, state, phase=0):
+        os._exit(3)
+"""
+
+
+def test_what_a_memory_raises_is_its_cells_alone(tmp_path) -> None:
+    """ValueErrors too: the others go on, the reason stands in the table and on the page, the traceback in a file."""
+    (tmp_path / "broken.py").write_text(MINE + BROKEN, encoding="utf-8")
+    arguments = [word if word != "gru,elman" else "broken.py:Raises,gru" for word in ARGUMENTS]
+    result = compare(*arguments, folder=tmp_path / "out", cwd=tmp_path)
+    assert result.returncode == 1, result.stderr
+    line = (MINE + BROKEN).splitlines().index('        raise ValueError("kaboom in my scan")') + 1
+    reason = f"ValueError: kaboom in my scan (broken.py, line {line})"
+    assert f"broken.py:Raises failed: {reason}\n" in result.stdout
+    assert result.stderr == "", "tracebacks stand in files"
+    assert reason in (tmp_path / "out" / "leaderboard.html").read_text(encoding="utf-8")
+    told = (tmp_path / "out" / "copy" / "Raises" / "error.txt").read_text(encoding="utf-8")
+    assert told.startswith(f"broken.py:Raises on copy: {reason}\n\nTraceback (most recent call last):")
+    (tmp_path / "mended").touch()
+    result = compare(*arguments, "--json", folder=tmp_path / "out", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert [each["status"] for each in json.loads(result.stdout)] == ["done", "done"]
+    assert not (tmp_path / "out" / "copy" / "Raises" / "error.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("memories", "options", "sentence"),
+    [
+        (
+            "gru,broken.py:AtOnce",
+            (),
+            "broken.py:AtOnce cannot be trained on copy: RuntimeError: kaboom at once (broken",
+        ),
+        (
+            "gru,broken.py:Ends",
+            (),
+            "broken.py:Ends cannot be trained on copy: its process ended with exit code 3; mend",
+        ),
+        (
+            "gru,window",
+            ("--options", "window:heads=3"),
+            "window cannot be built at width 16: dim=16 does not split into",
+        ),
+    ],
+)
+def test_every_memory_is_tried_before_anything_trains(memories, options, sentence, tmp_path) -> None:
+    (tmp_path / "broken.py").write_text(MINE + BROKEN, encoding="utf-8")
+    arguments = [word if word != "gru,elman" else memories for word in ARGUMENTS]
+    result = compare(*arguments, *options, folder=tmp_path / "out", cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"mnesis: {sentence}")
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists(), "nothing was begun"
+
+
+UNGUARDED = """
+import sys
+from pathlib import Path
+from mnesis.compare.grid import run_grid
+from tests.compare.test_compare import SMALL
+
+run_grid([SMALL], {"gru": {}}, Path(sys.argv[1]), progress=False)
+"""
+
+
+def test_a_script_without_a_guard_is_refused_in_a_sentence(tmp_path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED, encoding="utf-8")
+    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    command = [sys.executable, str(script), str(tmp_path / "out")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment)
+    assert result.stderr.count("Traceback") == 1, "that of the script itself"
+    assert 'put the call behind if __name__ == "__main__": in a file' in result.stderr.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "compare.md"
+
+
+def test_the_guide_runs_as_a_script(tmp_path) -> None:
+    """Its blocks in one file, as somebody pastes them: every process of the comparison imports it again."""
+    blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "script.py").write_text("\n".join(blocks), encoding="utf-8")
+    command = [sys.executable, "script.py"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "FadingMean" in result.stdout
+
+
 def test_classes_of_your_own_take_part(tmp_path) -> None:
     (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
     arguments = [word if word != "gru,elman" else "gru,mine.py:Mine" for word in ARGUMENTS]
@@ -388,7 +509,7 @@ def test_classes_that_are_none(name, message, tmp_path) -> None:
 def test_what_stands_is_read_back_without_a_process(tmp_path, monkeypatch) -> None:
     expected = run_grid([SMALL], {"gru": {}}, tmp_path, progress=False)
     begun: list[str] = []
-    monkeypatch.setattr(grid, "by_processes", lambda places, *_: begun.extend(each.memory for each in places))
+    monkeypatch.setattr(Processes, "try_all", lambda _, places: begun.extend(each.memory for each in places))
     assert run_grid([SMALL], {"gru": {}}, tmp_path) == expected
     assert not begun
     with pytest.raises(ValueError, match="a cell of another setting"):
@@ -408,4 +529,4 @@ def test_cells_of_earlier_commands_are_shown_too(tmp_path) -> None:
     (moved / "cell.json").write_text(text, encoding="utf-8")
     assert [cell["memory"] for cell in standing(tmp_path)] == ["elman", "gru"], "of no file that is gone"
     text = markdown(leaderboard(both), effort(both))
-    assert text.startswith("2 of 2 cells are done: 0.0 hours of training")
+    assert text.startswith("2 of 2 cells are done: ")

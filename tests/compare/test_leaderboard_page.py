@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
 import shlex
 from pathlib import Path
@@ -24,7 +26,7 @@ SETTING: dict[str, Any] = {
 }  # fmt: skip
 
 
-def cell(memory: str, bits: float, state: int, speed: float, task: str = "multi-query-recall") -> Cell:
+def cell(memory: str, bits: float, state: int, speed: float, task: str = "multi-query-recall", **more: Any) -> Cell:
     def score(length: int, seed: int) -> dict[str, Any]:
         right = min(1.0, max(0.0, (bits + 0.1 * seed) / 6 * 16 / length))
         return {
@@ -46,11 +48,13 @@ def cell(memory: str, bits: float, state: int, speed: float, task: str = "multi-
         for seed in (1, 2)
     ]
     return {
-        "asked": {"memory": memory, "options": {"heads": 2} if memory == "gla" else {}, "setting": SETTING},
+        "asked": {"memory": memory, "options": {"heads": 2} if memory == "gla" else {}, "setting": SETTING,
+                  "revisions": {"gla": 2} if memory == "gla" else {}},
         "task": task, "memory": memory, "status": "done", "dim": 64, "hidden": 250, "options": {}, "steps": 40,
         "parameters": 99_000, "multiply_adds": 1e5, "units_per_second": float(speed),
         "rate": 3e-3, "search_seconds": 7.0, "trainings": trainings,
         "search": [{"rate": 1e-3, "bits": bits - 1, "folder": "search"}, {"rate": 3e-3, "bits": None, "folder": "s"}],
+        "sees": None, "inside": [], **more,
     }  # fmt: skip
 
 
@@ -59,7 +63,8 @@ def cells() -> list[Cell]:
     return [
         cell("gru", 1.0, 2048, 9000),
         cell("gla", 4.0, 16_000, 5000),
-        cell("window", 3.0, 64_000, 7000),
+        cell("window", 3.0, 64_000, 7000, sees=12),
+        cell("armt", 5.0, 70_000, 6000, sees=512, inside=[16, 32]),
         {**unfit, "memory": "rmt", "status": "unfit", "reason": "has <more> parameters"},
         cell("gru", 0.5, 2048, 9000, task="copy"),
         cell("gru", -0.5, 2048, 9000, task="parity"),
@@ -73,14 +78,24 @@ def page(tmp_path_factory) -> Path:
 
 def test_it_says_what_made_every_figure(page) -> None:
     text = page.read_text(encoding="utf-8")
-    assert "gla</strong> holds most on multi-query-recall" in text
-    assert "has &lt;more&gt; parameters" in text
-    assert "None of them holds anything on parity: 0% right" in text
+    assert text.count("has &lt;more&gt; parameters") == 2, "below the table too"
+    best = dict(re.findall(r"<tr><th scope=\"row\"><a href=\"#([a-z-]+)\">.*?</th><td>(.*?)</td>", text))
+    assert ">gla</a>" in best["multi-query-recall"]
+    assert "armt" not in best["multi-query-recall"], "it read what stood in its segment"
+    assert best["parity"] == "none holds anything"
+    assert "512 units stand verbatim in the memory: at 16, 32 that was the whole sequence (†)." in text
+    assert "† whole sequences stood verbatim in the memory, which wins nothing: armt (512 units)" in text
+    assert ">Held bits<" in text
+    assert (
+        text.index("<h1>Which memory?</h1>")
+        < text.index("What holds most, task by task")
+        < text.index("Which memory for")
+    )
     assert text.count("bound anew 50% are right and 25% say what held before; of the others 100%") == 1
     assert text.count("half are recalled, above chance: 22.8 (over seeds 22.8 to 23.4)") == 1
     assert "half are recalled, above chance: less than any that was tested." in text
-    assert text.count("Units after which bits have halved: more than 16.") == 4
-    assert text.count("Units after which") == 4, "nothing where nothing is held"
+    assert text.count("Units after which bits have halved: more than 16.") == 5
+    assert text.count("Units after which") == 5, "nothing where nothing is held"
     assert text.count("multi-query-recall/gla/seed-2") == 1
     for memory, task in (("gla", "multi-query-recall"), ("gru", "copy")):
         assert f'id="{task}--{memory}"' in text
@@ -119,9 +134,13 @@ def test_the_front() -> None:
     """Only what no other beats in both stands on the line."""
     lines = [line for line in leaderboard(cells()) if line.task == "multi-query-recall"]
     axes = pareto(lines, lambda line: line.state_bytes, "bytes").axes[0]
-    assert [text.get_text() for text in axes.texts] == ["gla", "gru"]
+    assert [text.get_text() for text in axes.texts] == ["gla", "gru", "armt †", "window"], "the front first"
+    assert list(axes.lines[0].get_ydata()) == pytest.approx([1.15, 4.15]), "armt holds more, and wins nothing"
     axes = pareto(lines, lambda line: line.units_per_second, "speed", more=True).axes[0]
-    assert [text.get_text() for text in axes.texts] == ["gla", "window", "gru"]
+    assert [text.get_text() for text in axes.texts][:3] == ["gla", "window", "gru"]
+    tied = leaderboard([cell("gru", 1.0, 2048, 9000), cell("lstm", 1.0001, 2560, 9000)])
+    axes = pareto(tied, lambda line: line.state_bytes, "bytes").axes[0]
+    assert len(axes.lines[0].get_ydata()) == 1, "no more for what no range tells apart"
     crowd = leaderboard([cell(f"{'delta' * 3}-{i}", 4 + i / 1000, 1000 + i, 5000) for i in range(40)])
     axes = pareto(crowd, lambda line: line.state_bytes, "bytes").axes[0]
     boxes = [text.get_window_extent() for text in axes.texts]
@@ -164,13 +183,22 @@ def test_in_a_browser(page, width, dark) -> None:
     with browser.Browser(width, dark=dark) as chrome:
         chrome.open(page)
         assert chrome.run("return document.documentElement.scrollWidth") <= width
-        assert chrome.run(MEMORIES)[:4] == ["gla", "window", "gru", "rmt"]
+        assert chrome.run(MEMORIES)[:5] == ["gla", "window", "gru", "armt †", "rmt"]
+        size = "return parseFloat(getComputedStyle(document.querySelector('{}')).fontSize)"
+        assert chrome.run(size.format("h1")) > chrome.run(size.format("h2"))
+        hints = "return [...document.querySelectorAll('.hint')].length"
+        assert (chrome.run(hints) > 0) is (width == 360), "what scrolls sideways says so"
+        if width == 360:
+            region = "document.querySelector('#multi-query-recall ~ .scroll')"
+            chrome.run(f"{region}.scrollLeft = 200")
+            left = chrome.run(f"return {region}.querySelector('tbody th').getBoundingClientRect().left")
+            assert left == chrome.run(f"return {region}.getBoundingClientRect().left"), "names stay"
         state = "document.querySelectorAll('#multi-query-recall ~ .scroll th button')[4]"
         chrome.run(f"{state}.focus()")
         chrome.press("\ue007")  # enter: the largest state first
-        assert chrome.run(MEMORIES)[:4] == ["window", "gla", "gru", "rmt"]
+        assert chrome.run(MEMORIES)[:5] == ["armt †", "window", "gla", "gru", "rmt"]
         chrome.press("\ue007")
-        assert chrome.run(MEMORIES)[:4] == ["gru", "gla", "window", "rmt"], "what has no figure stays last"
+        assert chrome.run(MEMORIES)[:5] == ["gru", "gla", "window", "armt †", "rmt"], "what has no figure stays last"
         assert chrome.run(f"return {state}.closest('th').ariaSort") == "ascending"
         assert chrome.run(CHOSEN) == ["gla", "window", "gru"]
         chrome.run(typed("state", "20000"))
@@ -184,3 +212,41 @@ def test_in_a_browser(page, width, dark) -> None:
         assert chrome.run("return document.querySelectorAll('details[open]').length") == 1
         assert chrome.console() == []
         assert [url for url in chrome.requests() if not url.startswith(("file:", "data:"))] == []
+
+
+def test_a_folder_is_drawn_anew_without_training(tmp_path, capsys) -> None:
+    """Cells of earlier revisions too, as stale; results stand as CSV, and replace nobody else's."""
+    for number, found in enumerate([cell("gla", 4.0, 16_000, 5000), cell("gru", 1.0, 2048, 9000)]):
+        own = tmp_path / "multi-query-recall" / str(number)
+        own.mkdir(parents=True)
+        del found["asked"]["revisions"]
+        (own / "cell.json").write_text(json.dumps(found), encoding="utf-8")
+    inner = tmp_path / "state=16k" / "multi-query-recall" / "gru"
+    inner.mkdir(parents=True)
+    (inner / "cell.json").write_text(json.dumps(cell("gru", 1.0, 2048, 9000)), encoding="utf-8")
+    results = tmp_path / "results.csv"
+    for folder in (tmp_path / "state=16k", tmp_path):
+        with pytest.raises(SystemExit) as end:
+            main(["compare", "--redraw", "--folder", str(folder), "--csv", str(results)])
+        assert end.value.code == 0
+    text = (tmp_path / "leaderboard.html").read_text(encoding="utf-8")
+    assert "‡ gla wins nothing: made with revision 1 of gla, which is at 2" in text
+    assert 'href="state=16k/leaderboard.html"' in text
+    assert "gru holds most: 1.15 bits an answer" in text, "there and here"
+    with results.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 2 * 2, "memories, seeds, lengths"
+    assert {(row["memory"], row["seed"], row["length"]) for row in rows} == {
+        (memory, seed, length) for memory in ("gla", "gru") for seed in "12" for length in ("16", "32")
+    }
+    assert [row["bits"] for row in rows if row["memory"] == "gru"] == ["1.1", "1.1", "1.2", "1.2"]
+    results.write_text("mine\n", encoding="utf-8")
+    for words, sentence in (
+        (["--csv", str(results)], "results.csv is there and was not written by this command"),
+        (["copy"], "leave copy out"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main(["compare", "--redraw", "--folder", str(tmp_path), *words])
+        assert end.value.code == 2
+        assert sentence in " ".join(capsys.readouterr().err.split())
+    assert results.read_text(encoding="utf-8") == "mine\n"

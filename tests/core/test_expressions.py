@@ -22,7 +22,9 @@ def test_expressions(expression, number) -> None:
     assert evaluate(expression, VALUES.__getitem__) == pytest.approx(number)
 
 
-@pytest.mark.parametrize("expression", ["", "dim +", "dim.real", "[dim]", "__import__('os')", "dim < 3", "dim(3", "'x'"])
+@pytest.mark.parametrize(
+    "expression", ["", "dim +", "dim.real", "[dim]", "__import__('os')", "dim < 3", "dim(3", "'x'"]
+)
 def test_what_is_none(expression) -> None:
     with pytest.raises(ValueError, match="is no expression; write one such as"):
         evaluate(expression, lambda name: 8)

@@ -6,7 +6,7 @@ import math
 import re
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from ..measure.lengths import format_duration
@@ -117,9 +117,10 @@ class Line:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Line:
         """Of such values, as far as it takes to say who holds most."""
-        known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
-        spreads = {name: known[name] and Spread(**known[name]) for name in ("accuracy", "bits", "held")}
-        return cls(**{**known, **spreads, "inside": tuple(known.get("inside", ()))})
+        named = ("task", "memory", "status", "reason", "length", "sees", "stale")
+        known = {name: values[name] for name in named if name in values}
+        spreads = {name: values[name] and Spread(**values[name]) for name in ("accuracy", "bits")}
+        return cls(**known, **spreads, inside=tuple(values.get("inside", ())))
 
 
 def line(cell: Cell) -> Line:

@@ -17,7 +17,7 @@ from ..measure.lengths import format_length
 from ..measure.pages import figures as style
 from ..measure.pages.drawing import axes, curve, styled, tick_places
 from .cell import Cell
-from .leaderboard import Line, overlap
+from .leaderboard import Line
 
 WIDE = 50
 """From a cost to so many times it there is room for ticks at 2 and 5."""
@@ -37,11 +37,11 @@ DOT, EDGE = 4.0, 12.0
 class _Point(NamedTuple):
     """A memory in a picture of bits against a cost."""
 
-    x: float
+    x: float | int
     line: Line
 
     @property
-    def y(self) -> float:
+    def y(self) -> float | int:
         assert self.line.bits is not None, "who holds nothing has no point"
         return self.line.bits.median
 
@@ -55,7 +55,7 @@ def pareto(
 ) -> Figure | None:
     """Bits against a cost; on the line stand those that hold more than any that costs no more. None without any.
 
-    More is what ranges over seeds tell apart. What wins nothing is drawn hollow.
+    More is a median above the other's whole range over seeds. What wins nothing is drawn hollow.
 
     Args:
         lines: of one task.
@@ -95,12 +95,12 @@ def _front(points: Sequence[_Point], more: bool) -> list[_Point]:
     for point in sorted(points, key=lambda point: (-point.x if more else point.x, -point.y)):
         best = front[-1].line.bits if front else None
         own = point.line.bits
-        if best is None or (own is not None and own.median > best.median and not overlap(own, best)):
+        if best is None or (own is not None and own.median > best.high and round(own.median - best.median, 2) > 0):
             front.append(point)
     return front
 
 
-def _at(points: Sequence[_Point]) -> tuple[list[float], list[float]]:
+def _at(points: Sequence[_Point]) -> tuple[list[float | int], list[float | int]]:
     return [point.x for point in points], [point.y for point in points]
 
 
