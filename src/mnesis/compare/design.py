@@ -143,8 +143,10 @@ def _by_state(setting: Setting, limit: int, task: Task, memory: str, options: Op
         size, found = largest(lambda value: with_options(shared(value, names)), limit, " and ".join(names))
     else:
         (window,) = free
-        seeing, _ = largest(lambda value: with_options({window: value, known.size: 1}), limit // 2, window)
-        seen = seeing.options[window]
+        seen = 1
+        with suppress(Unfit):
+            seeing, _ = largest(lambda value: with_options({window: value, known.size: 1}), limit // 2, window)
+            seen = seeing.options[window]
         size, found = largest(lambda value: with_options({window: seen, known.size: value}), limit, known.size)
         for held in range(size.options[known.size], max(0, size.options[known.size] - TRIES), -1):
             if found < LEAST * limit:

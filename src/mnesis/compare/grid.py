@@ -144,7 +144,7 @@ def _fill(
         with closing(filled):
             for place, cell in filled:
                 cells[place.folder] = cell
-                watch.counted()
+                watch.counted(place)
 
 
 def _try(setting: Setting) -> None:

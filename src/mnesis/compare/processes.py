@@ -130,6 +130,7 @@ class Processes:
         waiting = list(places)
         while waiting or any(worker.place for worker in self.workers):
             while waiting and (worker := self._free()) is not None:
+                self.watch.begun(waiting[0])
                 worker.do(what, waiting.pop(0), *more)
             for ours in wait([worker.ours for worker in self.workers if worker.place]):
                 worker = next(worker for worker in self.workers if worker.ours is ours)
@@ -144,7 +145,6 @@ class Processes:
                 if said == "ended" or what == "fill":  # a cell has its process for itself
                     self.workers.remove(worker)
                     worker.process.join()
-                self.watch.told(place, None)
                 yield place, said, value
 
     def _free(self) -> _Worker | None:

@@ -36,7 +36,7 @@ class Watch:
     def __init__(self, show: bool) -> None:
         self.console = Console(stderr=True, soft_wrap=False)
         self.doing, self.total, self.done, self.trials, self.tries = "loading", 0, 0, 0, 0
-        self.cells: dict[Path, tuple[Place, Told]] = {}
+        self.cells: dict[Path, tuple[Place, Told | None]] = {}
         self.began: float | None = None
         """When the first training did."""
         self.filled = 0.0
@@ -74,16 +74,20 @@ class Watch:
         self.doing, self.total, self.done, self.began = "training", total, done, time.monotonic()
         self._speak()
 
+    def begun(self, place: Place) -> None:
+        """A cell is given to a process."""
+        if self.doing == "training":
+            self.cells[place.folder] = place, None
+
     def told(self, place: Place, told: Told | None) -> None:
-        """How far a cell is; None = it is done with."""
-        if told is None:
-            self.cells.pop(place.folder, None)
-        elif self.doing == "training":
+        """How far a cell is; None = its process has begun."""
+        if told is not None:
             self.cells[place.folder] = place, told
         self._speak(now=False)
 
-    def counted(self) -> None:
+    def counted(self, place: Place) -> None:
         """One more cell is filled."""
+        self.cells.pop(place.folder, None)
         self.done += 1
         self.filled += 1
         self._speak(now=False)
@@ -93,7 +97,7 @@ class Watch:
         if self.began is None:
             return None
         gone = time.monotonic() - self.began
-        now = sum(told.share for _, told in self.cells.values())
+        now = self._now()
         if (made := self.filled + now) < 0.02 or gone < 2:
             return None
         return gone / made * (self.total - self.done - now)
@@ -102,7 +106,7 @@ class Watch:
         """What stands on a terminal."""
         if self.doing != "training":
             return Text(self._headline())
-        share = (self.done + sum(told.share for _, told in self.cells.values())) / max(self.total, 1)
+        share = (self.done + self._now()) / max(self.total, 1)
         filled = round(_BAR * share)
         head = Text.assemble(("━" * filled, "green"), ("━" * (_BAR - filled), "bright_black"), " ", self._headline())
         head.truncate(self.console.width, overflow="ellipsis")
@@ -114,9 +118,15 @@ class Watch:
         more = [Text(f"  and {len(self.cells) - LINES} more")] if len(self.cells) > LINES else []
         return Group(head, grid, *more)
 
+    def _now(self) -> float:
+        """Cells that are being filled, as far as they are."""
+        return sum((told.share for _, told in self.cells.values() if told is not None), 0.0)
+
     def _rows(self) -> Iterable[tuple[str, str]]:
         for place, told in self.cells.values():
-            how = f"training {told.training} of {told.trainings}, update {told.update:,} of {told.updates:,}"
+            how = "starting"
+            if told is not None:
+                how = f"training {told.training} of {told.trainings}, update {told.update:,} of {told.updates:,}"
             yield f"{place.memory} on {place.setting.task}", how
 
     def _headline(self) -> str:
