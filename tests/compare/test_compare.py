@@ -441,6 +441,17 @@ def test_every_memory_is_tried_before_anything_trains(memories, options, sentenc
     assert not (tmp_path / "out").exists(), "nothing was begun"
 
 
+def test_overwriting_begins_once_every_memory_was_tried(tmp_path) -> None:
+    (tmp_path / "broken.py").write_text(MINE + BROKEN, encoding="utf-8")
+    name = f"{tmp_path}/broken.py:AtOnce"
+    (found,) = run_grid([SMALL], {"gru": {}}, tmp_path, progress=False)
+    with pytest.raises(ValueError, match="kaboom at once"):
+        run_grid([SMALL], {"gru": {}, name: {}}, tmp_path, overwrite=True, progress=False)
+    assert run_grid([SMALL], {"gru": {}}, tmp_path, progress=False) == [found], "what stood stands"
+    (again,) = run_grid([SMALL], {"gru": {}}, tmp_path, overwrite=True, progress=False)
+    assert without_clocks([again]) == without_clocks([found])
+
+
 UNGUARDED = """
 import sys
 from pathlib import Path

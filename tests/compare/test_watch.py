@@ -63,7 +63,7 @@ def test_what_a_terminal_shows(clock, width) -> None:
 
 def test_plain_lines_where_there_is_no_terminal(clock, capsys) -> None:
     with Watch(True) as watch:
-        assert capsys.readouterr().err == "loading ...\n", "at once"
+        assert capsys.readouterr().err == "", "a refusal is one line"
         watch.trying(2)
         watch.training(2, 0)
         assert capsys.readouterr().err == "trying every memory on every task: 0 of 2\n0 of 2 cells\n"

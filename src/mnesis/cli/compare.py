@@ -10,6 +10,10 @@ the folder holds leaderboard.html, .json and .md of all cells that stand in it, 
 are medians over seeds, at the longest trained length: right answers in %, bits an answer, bits of all stored items
 together (held), bytes of a sequence's state, held bits for each of them, weights of the network, multiply-adds of
 reading a unit, and units trained a second of CPU time.
+
+Windows and segments of which no option says how long they are hold a quarter of the shortest training sequence. A mark
+says that the whole sequence stood verbatim in the memory (†), or that an earlier revision was measured (‡): such
+figures win nothing. Exit code 1 if a cell failed.
 """
 
 from __future__ import annotations
@@ -92,7 +96,7 @@ def run(
         threads: processes at a time, each with one thread; as many as cores are free when it begins, if not given.
         ray: address of a Ray cluster that shares the folder ("auto" for the one that this machine belongs to, "local"
             for one of its own), in place of --threads; pip install 'mnesis[ray]'.
-        overwrite: fill cells anew that stand in the folder.
+        overwrite: fill cells anew that stand in the folder, once every memory has been tried.
         quiet: show no progress.
         trackers: of accelerate, such as tensorboard or wandb, which every training tells what it does.
         redraw: draw the leaderboards of the cells that stand in the folder, and train nothing; without a TASK.

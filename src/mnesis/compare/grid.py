@@ -91,7 +91,7 @@ def run_grid(
         workers: processes at a time, each with one thread.
         ray: address of a Ray cluster that fills the cells in place of this machine's processes (see
             :func:`~mnesis.compare.cluster.by_ray`); with a budget of tokens the figures are the same.
-        overwrite: remove these cells first, and nothing else that stands in their folders.
+        overwrite: remove these cells once every memory has been tried, and nothing else that stands in their folders.
         progress: how far it is, on standard error; or whom to tell.
         trackers: of accelerate, which every training tells what it does.
 
@@ -111,16 +111,15 @@ def run_grid(
         _try(setting)
     waiting = places(settings, memories, folder)
     order = [place.folder for place in waiting]
-    if overwrite:
-        for path in order:
-            discard(path)
-    cells = {place.folder: cell for place in waiting if (cell := stood(*place)) is not None}
+    cells: dict[Path, Cell] = {}
+    if not overwrite:
+        cells = {place.folder: cell for place in waiting if (cell := stood(*place)) is not None}
     waiting = [place for place in waiting if place.folder not in cells]
     if isinstance(progress, Watch):
-        _fill(waiting, cells, len(order), progress, workers, ray, trackers)
+        _fill(waiting, cells, len(order), progress, workers, ray, trackers, overwrite)
     elif waiting:
         with Watch(progress) as watch:
-            _fill(waiting, cells, len(order), watch, workers, ray, trackers)
+            _fill(waiting, cells, len(order), watch, workers, ray, trackers, overwrite)
     return [cells[path] for path in order]
 
 
@@ -132,6 +131,7 @@ def _fill(
     workers: int,
     ray: str | None,
     trackers: Sequence[str],
+    overwrite: bool,
 ) -> None:
     """Try what waits, then fill it, into ``cells`` by their folders."""
     if not waiting:
@@ -139,6 +139,8 @@ def _fill(
     with Processes(min(workers, len(waiting)), watch, trackers) as processes:
         watch.trying(len(waiting))
         processes.try_all(waiting)
+        for place in waiting if overwrite else ():
+            discard(place.folder)
         watch.training(total, len(cells))
         filled = processes.fill(waiting) if ray is None else by_ray(waiting, ray, trackers)
         with closing(filled):

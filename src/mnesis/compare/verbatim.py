@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..core.catalog import Card, card, memory_called
+from ..core.catalog import Card, card, list_memories, memory_called
 from ..core.expressions import evaluate_for
 from ..core.memory import Memory
 from ..core.task import Task
@@ -37,9 +37,9 @@ def limited(setting: Setting, task: Task, memory: str, options: Mapping[str, Any
     It holds a quarter of the shortest training sequence, at least 8 units, which the arguments that limit it share
     evenly. Nothing is chosen where that would hold the whole sequence, nor what a comparison at equal bytes chooses.
     """
-    known = card("memories", memory)
+    known = next((each for each in list_memories() if each.name == memory), None)
     by_bytes = setting.match is not None and setting.match.kind == "state"
-    if not known.limits or by_bytes or any(name in options for name in known.limits):
+    if known is None or not known.limits or by_bytes or any(name in options for name in known.limits):
         return dict(options)
     shortest = min(_lengths(task, setting.lengths[0], ROWS, 0))
     units = max(shortest // SHARE, LEAST)

@@ -26,8 +26,8 @@ _BAR = 20
 
 
 class Watch:
-    """Tells on standard error, from its first moment to its last: on a terminal a picture that stays in its place,
-    elsewhere a plain line now and then. For a ``with`` statement.
+    """Tells on standard error: on a terminal in a picture that stays in its place, from the first moment on, elsewhere
+    in a plain line now and then, once there is something to do. For a ``with`` statement.
 
     Args:
         show: False = silent.
@@ -49,8 +49,6 @@ class Watch:
     def __enter__(self) -> Watch:
         if self.live is not None:
             self.live.start()
-        else:
-            self._speak()
         return self
 
     def __exit__(
