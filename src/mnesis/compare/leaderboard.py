@@ -92,8 +92,6 @@ class Line:
     """Tested lengths at which whole sequences stood there."""
     stale: str = ""
     """By what the figures are out of date; "" where they are not."""
-    matched: str = ""
-    """What was made equal: "", "parameters=100000" or "state=16000"."""
 
     @property
     def whole(self) -> bool:
@@ -118,9 +116,9 @@ class Line:
     def from_json(cls, values: Mapping[str, Any]) -> Line:
         """Of such values, as far as it takes to say who holds most."""
         named = ("task", "memory", "status", "reason", "length", "sees", "stale")
-        known = {name: values[name] for name in named if name in values}
-        spreads = {name: values[name] and Spread(**values[name]) for name in ("accuracy", "bits")}
-        return cls(**known, **spreads, inside=tuple(values.get("inside", ())))
+        known: dict[str, Any] = {name: values[name] for name in named if name in values}
+        known |= {name: values[name] and Spread(**values[name]) for name in ("accuracy", "bits")}
+        return cls(**known, inside=tuple(values.get("inside", ())))
 
 
 def line(cell: Cell) -> Line:
@@ -130,7 +128,7 @@ def line(cell: Cell) -> Line:
         for key in ("dim", "parameters", "multiply_adds", "units_per_second", "rate", "search_seconds")
     }
     if cell["status"] != "done":
-        return Line(cell["task"], cell["memory"], cell["status"], cell["reason"], matched=_matched(cell), **about)
+        return Line(cell["task"], cell["memory"], cell["status"], cell["reason"], **about)
     trainings = cell["trainings"]
     scores = [[Score.from_json(score) for score in training["scores"]] for training in trainings]
     lengths = [score.length for score in scores[0]]
@@ -164,7 +162,6 @@ def line(cell: Cell) -> Line:
         sees=seen.sees,
         inside=seen.inside,
         stale=stale(cell),
-        matched=_matched(cell),
         by_length=tuple((length, over_seeds(length, "accuracy"), over_seeds(length, "bits")) for length in lengths),
         **about,
     )
@@ -224,11 +221,6 @@ def winners(lines: Sequence[Line]) -> list[Line]:
     """Of one task: who holds most, and everybody whose range over seeds meets theirs, the best first."""
     found = sorted((each for each in lines if each.competes), key=lambda each: -each.bits.median if each.bits else 0.0)
     return [each for each in found if each.bits and found[0].bits and overlap(each.bits, found[0].bits)]
-
-
-def _matched(cell: Cell) -> str:
-    match = cell["asked"]["setting"]["match"] if "asked" in cell else None
-    return f"{match['kind']}={match['amount']}" if match else ""
 
 
 def _trained(cell: Cell, lengths: Sequence[int]) -> int:
