@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from mnesis.compare.cell import read_cell, run_cell
-from mnesis.compare.design import Size, Unfit, build, count_state, matched, with_heads
+from mnesis.compare.design import Size, Unfit, build, count_state, matched
 from mnesis.compare.grid import places
 from mnesis.compare.leaderboard import Line, Spread, leaderboard, markdown, notes, verdict, winners
 from mnesis.compare.setting import Budget, Match, Setting
 from mnesis.compare.verbatim import limited, seen, seen_by, sees
 from mnesis.core.catalog import card, list_memories
+from mnesis.nets.for_task import usual_heads
 
 SETTING = Setting(
     task="copy", length=(16, 20), tests=(4, 20), budget=Budget("tokens", 2000), dim=16, depth=1, batch=4,
@@ -43,7 +44,7 @@ def test_windows_are_shorter_than_what_is_trained_on(memory, chosen, units) -> N
     task = setting.create_task()
     options = limited(setting, task, memory, {})
     assert options == chosen
-    network = build(setting, task, memory, Size(setting.dim, None, with_heads(memory, setting.dim, options)))
+    network = build(setting, task, memory, Size(setting.dim, None, usual_heads(memory, setting.dim, options)))
     assert sees(network) == units
     found = seen(setting, task, network)
     assert found.inside == ({None: (), 12: (4,)}.get(units, (4, 20))), "12 units at length 4, 60 at length 20"
@@ -87,7 +88,7 @@ def test_what_lies_outside_a_window_is_not_recalled() -> None:
     task = setting.create_task()
     options = limited(setting, task, "window", {})
     torch.manual_seed(0)
-    network = build(setting, task, "window", Size(16, None, with_heads("window", 16, options))).eval()
+    network = build(setting, task, "window", Size(16, None, usual_heads("window", 16, options))).eval()
     x = torch.randint(8, (1, 48))
     other = x.clone()
     other[:, : 48 - 12] = (other[:, : 48 - 12] + 1) % 8

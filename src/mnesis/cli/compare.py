@@ -31,8 +31,8 @@ from ..core.catalog import card, create_task, list_memories
 from ..core.domain import Positive
 from ..core.machine import free_cores, prepare
 from ..measure.lengths import parse_amount, parse_lengths
-from .arguments import Named, shown_text
-from .options import Count, Depth, Size, Threads, Width, options_of, pairs_by_name
+from .arguments import Named
+from .options import Count, Depth, Size, Threads, Width, options_of, pairs_by_name, training_lengths
 from .output import print_table
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def run(
     given = _options(options, chosen)
     limit, matched = Budget.parse(budget), Match.parse(match) if match else None
     tested = _tests(tests)
-    wanted = {task: (_trained(task, length), options_of("tasks", task, task_options)) for task in tasks}
+    wanted = {task: (training_lengths(task, length), options_of("tasks", task, task_options)) for task in tasks}
     if len(wanted) < len(tasks):
         raise ValueError(f"tasks {', '.join(tasks)}: name each once")
 
@@ -192,23 +192,6 @@ def _options(options: tuple[str, ...], memories: list[str]) -> dict[str, dict[st
     if len(pairs) < len(memories):
         raise ValueError(f"memories {','.join(memories)}: name each once")
     return {name: options_of("memories", name, own, {"dim": "--dim"}) for name, own in pairs.items()}
-
-
-def _trained(task: str, length: str) -> int | tuple[int, int]:
-    """Lengths of training episodes: ``16``, ``4-16``, or the catalog's."""
-    if not length:
-        low, high = card("tasks", task).training_lengths
-        return low if low == high else (low, high)
-    first, dash, last = length.strip().partition("-")
-    if "," in length or (dash and not (first and last)):
-        raise ValueError(
-            f"--length {shown_text(length)} is no length; write one number or two with a dash, such as 4-16"
-        )
-    low = parse_amount(first, "length", least=1)
-    high = parse_amount(last, "length", least=1) if dash else low
-    if high < low:
-        raise ValueError(f"--length {length}: {first} is above {last}; write the shorter first, {last}-{first}")
-    return low if low == high else (low, high)
 
 
 def _tests(tests: str) -> tuple[int, ...] | int:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from ..core.catalog import card
 from ..core.domain import Between, nearest, shown
 from ..core.source import check_options
+from ..measure.lengths import parse_amount
 from .arguments import shown_text
 
 MOST = 10**9
@@ -82,3 +83,28 @@ def pairs_by_name(options: Sequence[str], names: Sequence[str]) -> dict[str, lis
             raise ValueError(f"{shown_text(option)} is no option of one of the memories named; {hint}")
         given[found[0]].append(key + separator + value)
     return given
+
+
+def training_lengths(task: str, length: str) -> int | tuple[int, int]:
+    """Lengths of training episodes: ``16``, ``4-16``, or the catalog's.
+
+    Args:
+        task: in the catalog, or of somebody's own class.
+        length: as given to --length; "" = the catalog's.
+
+    Raises:
+        ValueError: no such length, or none in the catalog.
+    """
+    if not length:
+        low, high = card("tasks", task).training_lengths
+        return low if low == high else (low, high)
+    first, dash, last = length.strip().partition("-")
+    if "," in length or (dash and not (first and last)):
+        raise ValueError(
+            f"--length {shown_text(length)} is no length; write one number or two with a dash, such as 4-16"
+        )
+    low = parse_amount(first, "length", least=1)
+    high = parse_amount(last, "length", least=1) if dash else low
+    if high < low:
+        raise ValueError(f"--length {length}: {first} is above {last}; write the shorter first, {last}-{first}")
+    return low if low == high else (low, high)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +15,7 @@ from ..core.catalog import card
 from ..core.memory import Memory
 from ..core.state import nbytes
 from ..core.task import Task
-from ..nets import Classifier, LanguageModel
+from ..nets.for_task import network_for, usual_heads
 from .setting import Setting
 
 STEP, WIDEST, LEAST = 16, 4096, 0.95
@@ -46,29 +45,18 @@ class Size(NamedTuple):
 def build(setting: Setting, task: Task, memory: str, size: Size) -> Memory[Any]:
     """A network for the task: token ids or vectors in, logits or numbers out.
 
-    Around a memory that is not trained stand no MLPs, which nothing would fit.
-
     Raises:
         ValueError: options that the memory does not take, or a width that it cannot have.
     """
-    around: dict[str, Any] = {
-        "dim": size.dim,
-        "hidden": size.hidden,
-        "memory": memory,
-        "depth": setting.depth,
-        "convolution": setting.convolution if _takes_convolution(memory) else None,
-        "options": dict(size.options),
-        "mlp": None if card("memories", memory).search else "gelu",
-    }
-    if not task.features:
-        return LanguageModel(task.vocabulary, **around)
-    return Classifier(task.features, task.target_features or task.vocabulary, **around)
-
-
-def _takes_convolution(memory: str) -> bool:
-    """Whether it stands in our blocks, or is a whole stack that has a place for one."""
-    known = card("memories", memory)
-    return not known.whole or "convolution" in inspect.signature(known.load().__init__).parameters
+    return network_for(
+        task,
+        memory,
+        dim=size.dim,
+        depth=setting.depth,
+        hidden=size.hidden,
+        convolution=setting.convolution,
+        options=size.options,
+    )
 
 
 def matched(setting: Setting, task: Task, memory: str, options: Options) -> Size:
@@ -79,7 +67,7 @@ def matched(setting: Setting, task: Task, memory: str, options: Options) -> Size
         ValueError: the memory cannot be built, whatever its size.
     """
     if setting.match is None:
-        size = Size(setting.dim, None, with_heads(memory, setting.dim, options))
+        size = Size(setting.dim, None, usual_heads(memory, setting.dim, options))
         try:
             build(setting, task, memory, size)
         except ValueError as error:
@@ -104,7 +92,7 @@ def _by_parameters(setting: Setting, limit: int, task: Task, memory: str, option
     """The largest width that stays within the limit; wider MLPs then use up what is left."""
 
     def count(dim: int, hidden: int | None = None) -> int:
-        return count_parameters(build(setting, task, memory, Size(dim, hidden, with_heads(memory, dim, options))))
+        return count_parameters(build(setting, task, memory, Size(dim, hidden, usual_heads(memory, dim, options))))
 
     dim, found = _largest(count, range(STEP, WIDEST + 1, STEP), limit, "parameters", "width", memory)
     hidden = 4 * dim
@@ -114,7 +102,7 @@ def _by_parameters(setting: Setting, limit: int, task: Task, memory: str, option
         found = count(dim, hidden)
     if found < LEAST * limit:
         raise Unfit(f"has {found:,} parameters at width {dim} and more than {limit:,} at {dim + STEP}; none within 5 %")
-    return Size(dim, hidden, with_heads(memory, dim, options))
+    return Size(dim, hidden, usual_heads(memory, dim, options))
 
 
 def _by_state(setting: Setting, limit: int, task: Task, memory: str, options: Options) -> Size:
@@ -133,7 +121,7 @@ def _by_state(setting: Setting, limit: int, task: Task, memory: str, options: Op
         return size(value), found
 
     def with_options(more: Mapping[str, Any]) -> Size:
-        return Size(setting.dim, None, with_heads(memory, setting.dim, {**options, **more}))
+        return Size(setting.dim, None, usual_heads(memory, setting.dim, {**options, **more}))
 
     free = [name for name in known.limits if name not in options]
     if not known.size:
@@ -168,7 +156,7 @@ def _by_state(setting: Setting, limit: int, task: Task, memory: str, options: Op
 def _by_width(limit: int, memory: str, options: Options, largest: Callable[..., tuple[Size, int]]) -> tuple[Size, int]:
     """The largest width of usual steps; where that does not come near, of finer ones, if need be in other heads."""
     size, found = largest(
-        lambda dim: Size(dim, None, with_heads(memory, dim, options)), limit, "width", range(STEP, WIDEST + 1, STEP)
+        lambda dim: Size(dim, None, usual_heads(memory, dim, options)), limit, "width", range(STEP, WIDEST + 1, STEP)
     )
     chosen = "heads" in size.options and "heads" not in options
     for more in [{"heads": heads} for heads in HEADS] if chosen else [{}]:
@@ -247,11 +235,3 @@ def _foretold(counted: Mapping[int, int], limit: int) -> int | None:
         return math.floor(-start / slope + 1e-9) if slope > 0 else None
     inside = slope * slope - 4 * curve * start
     return math.floor((-slope + math.sqrt(inside)) / (2 * curve) + 1e-9) if inside >= 0 else None
-
-
-def with_heads(memory: str, dim: int, options: Options) -> Options:
-    """Four heads, or as many as divide the width, where the memory has heads and no number was given."""
-    parameters = inspect.signature(card("memories", memory).load().__init__).parameters
-    if "heads" not in parameters or "heads" in options or parameters["heads"].default is None:
-        return options
-    return {**options, "heads": next(count for count in (4, 2, 1) if dim % (2 * count) == 0 or count == 1)}

@@ -13,7 +13,8 @@ from ..core.catalog import Card, card, list_memories, memory_called
 from ..core.expressions import evaluate_for
 from ..core.memory import Memory
 from ..core.task import Task
-from .design import Size, build, shared, with_heads
+from ..nets.for_task import usual_heads
+from .design import Size, build, shared
 from .setting import TEST_SEED, Setting
 
 SHARE, LEAST = 4, 8
@@ -47,7 +48,7 @@ def limited(setting: Setting, task: Task, memory: str, options: Mapping[str, Any
         return dict(options)
     chosen = {**options, **shared(units, known.limits)}
     try:
-        there = sees(build(setting, task, memory, Size(setting.dim, None, with_heads(memory, setting.dim, chosen))))
+        there = sees(build(setting, task, memory, Size(setting.dim, None, usual_heads(memory, setting.dim, chosen))))
     except Exception:  # whoever tries every memory says so
         return dict(options)
     return chosen if there is not None else dict(options)
