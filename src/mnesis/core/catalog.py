@@ -86,6 +86,11 @@ def memory_called(target: str) -> Card | None:
     return next((card for card in list_memories() if f"mnesis.{card.target}" == target), None)
 
 
+def task_called(target: str) -> Card | None:
+    """The same of a task."""
+    return next((card for card in list_tasks() if f"mnesis.{card.target}" == target), None)
+
+
 def _own_card(kind: str, name: str) -> Card:
     """What can be said of somebody's class, which is imported for it."""
     from .memory import Memory

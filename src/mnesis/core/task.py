@@ -9,13 +9,15 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from .domain import Checked
+from .domain import Checked, bound_arguments
+
+T = TypeVar("T", bound="Task")
 
 
 class Forks(NamedTuple):
@@ -87,6 +89,17 @@ class Task(Checked, ABC):
     """Width of the targets where they are numbers (regression); 0 where they are ids."""
     chance: float
     """Accuracy of the best constant answer; 0, its R2, where targets are numbers."""
+
+    def __new__(cls: type[T], *args: Any, **kwargs: Any) -> T:
+        task = object.__new__(cls)
+        if bound := bound_arguments(cls, args, kwargs):
+            object.__setattr__(task, "_arguments", dict(list(bound.arguments.items())[1:]))
+        return task
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments, as they were given."""
+        return dict(getattr(self, "_arguments", {}))
 
     @abstractmethod
     def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:

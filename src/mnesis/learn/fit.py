@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, fields
@@ -69,7 +70,8 @@ def fit(
 ) -> Training:
     """Train a memory (a whole network is one) in a folder.
 
-    The folder holds config.json (config, recipe and the memory's own description), metrics.jsonl (see
+    The folder holds config.json (config, recipe, and what the memory and the task are, by name, so that
+    ``mnesis.nets.load`` and ``mnesis evaluate`` need no more to open the run), metrics.jsonl (see
     :class:`~mnesis.learn.journal.Journal`), the latest checkpoint, and in the end model.safetensors and training.json.
     Called again, ``fit`` continues from the checkpoint, with the same weights bit for bit on the CPU as without the
     interruption; a finished run is read back and not trained again. Either way ``memory`` holds the trained weights.
@@ -101,7 +103,7 @@ def fit(
         FloatingPointError: the loss or the gradient is not a finite number; the last checkpoint stays.
     """
     folder = Path(folder)
-    description = folders.describe(memory, recipe, config, validation)
+    description = folders.describe(memory, task, recipe, config, validation)
     ddp = DistributedDataParallelKwargs(find_unused_parameters=True)
     # Autocast is opened in Learner: accelerate's own would turn the states' bfloat16 leaves into float32.
     accelerator = Accelerator(
@@ -121,6 +123,12 @@ def fit(
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
             folders.prepare(folder, description, standing)
+            if progress and "model" not in description:
+                print(
+                    f"{type(memory).__name__} was built from objects or in a script, so this program alone can open "
+                    f"{folder}; build it from names, and mnesis evaluate can",
+                    file=sys.stderr,
+                )
         accelerator.wait_for_everyone()
         with _nothing_left(folder, accelerator) if standing == "new" else nullcontext():
             return _train(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
@@ -15,6 +16,8 @@ from ..core.folders import alone, clear_leftovers, leftovers, remove_empty
 from ..core.made_by import made_by, told
 from ..core.memory import Memory
 from ..core.run_files import CONFIG, METRICS, TRAINING, WEIGHTS, read_metrics
+from ..core.specification import specification, task_specification
+from ..core.task import Task
 from . import checkpoint
 from .recipe import Recipe
 from .validation import Validation
@@ -34,6 +37,11 @@ class _Memory(TypedDict):
     arguments: str
 
 
+class _Task(TypedDict):
+    name: str
+    options: dict[str, Any]
+
+
 class _Config(TypedDict):
     """What config.json says."""
 
@@ -42,12 +50,18 @@ class _Config(TypedDict):
     memory: _Memory
     validation: NotRequired[_Validation]
     revisions: NotRequired[dict[str, Size]]
+    model: NotRequired[dict[str, Any]]
+    task: NotRequired[_Task]
 
 
 def describe(
-    memory: Memory[Any], recipe: Recipe, config: Mapping[str, Any] | None, validation: Validation | None = None
+    memory: Memory[Any],
+    task: Task,
+    recipe: Recipe,
+    config: Mapping[str, Any] | None,
+    validation: Validation | None = None,
 ) -> dict[str, Any]:
-    """What config.json says of a run.
+    """What config.json says of a run: ``model`` and ``task`` open it again, where they can be named.
 
     Raises:
         ValueError: a config that is not plain JSON.
@@ -57,7 +71,19 @@ def describe(
     except (TypeError, ValueError) as error:
         raise ValueError(f"config cannot be kept as JSON ({error}); give numbers, strings, lists and dicts") from None
     validated = {} if validation is None else {"validation": validation.as_json()}
-    return {"config": plain, "recipe": recipe.as_json(), "memory": memory.describe(), **validated, **told(memory)}
+    named: dict[str, Any] = {}
+    with suppress(ValueError):  # built from objects: it is trained all the same
+        named["model"] = specification(memory)
+    with suppress(ValueError):
+        named["task"] = task_specification(task).as_json()
+    return {
+        "config": plain,
+        "recipe": recipe.as_json(),
+        "memory": memory.describe(),
+        **named,
+        **validated,
+        **told(memory),
+    }
 
 
 def examine(
@@ -140,7 +166,19 @@ def _comparable(earlier: _Config, now: dict[str, Any], memory: Memory[Any]) -> t
     present = {**now, "memory": {**now["memory"], "arguments": here}}
     for each in (before, present):
         each.pop("revisions", None)  # of which only the arithmetic matters here
+        each.pop("model", None)  # the memory's own description says the same
+    if not ("task" in before and "task" in present):  # earlier versions said nothing of tasks
+        before.pop("task", None)
+        present.pop("task", None)
+    else:
+        before["task"], present["task"] = (_wherever_it_stands(each["task"]) for each in (before, present))
     return before, present
+
+
+def _wherever_it_stands(task: Mapping[str, Any]) -> dict[str, Any]:
+    """A task whose own file may have been moved with its run."""
+    file, separator, name = task["name"].rpartition(".py:")
+    return {**task, "name": f"{Path(file).name}{separator}{name}"}
 
 
 def is_run(folder: Path) -> bool:

@@ -59,7 +59,7 @@ def fit_readout(
     body, readout = memory.parts()
     if not isinstance(readout, nn.Linear):
         raise ValueError(f"{type(memory).__name__} has no linear readout; give a network that ends in one")
-    description = folders.describe(memory, recipe, {**(config or {}), "ridge": ridge})
+    description = folders.describe(memory, task, recipe, {**(config or {}), "ridge": ridge})
     if folders.examine(folder, description, memory) == "finished":
         result = read_result(folder)
         checkpoint.load_model(folder / folders.WEIGHTS, memory)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypedDict, cast
@@ -22,13 +21,15 @@ from ..core.domain import Size, argument_domains, fault, nearest
 from ..core.files import parse_json, read_json, write_json
 from ..core.made_by import told
 from ..core.memory import Memory
+from ..core.specification import NETWORKS as TARGETS
+from ..core.specification import specification
 from ..core.tensors import DTYPES, TensorFile, open_tensors, write_tensors
 from .bounded import bounded
 from .classifier import Classifier
 from .language_model import LanguageModel
 from .stack import Stack
 
-NETWORKS: dict[str, type[Memory]] = {"LanguageModel": LanguageModel, "Classifier": Classifier, "Stack": Stack}
+NETWORKS: dict[str, type[Memory]] = {cls.__name__: cls for cls in (LanguageModel, Classifier, Stack)}
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 _MEND = "save it anew with mnesis.nets.save(network, folder)"
 _TIED = "tied"
@@ -54,22 +55,6 @@ class _Trained(TypedDict):
 
     memory: str
     arguments: str
-
-
-def specification(network: Memory) -> dict[str, Any]:
-    """Name and constructor arguments, from which ``build`` makes the same network or memory with fresh weights.
-
-    Raises:
-        ValueError: it was built from objects, or its class cannot be named.
-    """
-    name = type(network).__name__
-    try:
-        arguments = json.loads(json.dumps(network.config, allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} was built from objects ({error}); build it from names to save it") from None
-    if NETWORKS.get(name) is type(network):
-        return {"network": name, "arguments": arguments}
-    return {"memory": _name_of(type(network)), "arguments": arguments}
 
 
 def build(description: dict[str, Any], *, trust: bool = False) -> Memory:
@@ -202,15 +187,16 @@ def _as_saved(described: dict[str, Any], revisions: dict[str, int], config: Path
 
 
 def _inside(content: dict[str, Any]) -> Any:
-    """The specification in a run's configuration: what it was given as ``model``, or what was trained says itself."""
+    """The specification in a run's configuration: its ``model``, or what was trained says itself."""
     config, trained = content.get("config"), content.get("memory")
-    if isinstance(config, dict) and "model" in config:
-        return config["model"]
+    for described in (config, content):
+        if isinstance(described, dict) and "model" in described:
+            return described["model"]
     if fault(trained, _Trained):
         return None
     name, text = (cast(_Trained, trained)[key] for key in ("memory", "arguments"))
     arguments = parse_json(text, dict[str, Any], source=f"the arguments of {name}", mend=_MEND)
-    network = next((key for key, cls in NETWORKS.items() if f"{cls.__module__}:{cls.__qualname__}" == name), None)
+    network = next((key for key, target in TARGETS.items() if f"mnesis.{target}" == name), None)
     if network is not None:
         return {"network": network, "arguments": arguments}
     card = memory_called(name)
@@ -257,20 +243,6 @@ def _known(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
             hint = f"did you mean {near!r}?" if near else f"it takes {', '.join(known)}"
             raise ValueError(f"{name} has no argument {key!r}; {hint}")
     return arguments
-
-
-def _name_of(cls: type[Memory]) -> str:
-    """What a memory is called in a configuration: its name in the catalog, or of its class."""
-    named = f"{cls.__module__}:{cls.__qualname__}"
-    if card := memory_called(named):
-        return card.name
-    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-    if cls.__module__ == "__main__" or "<locals>" in cls.__qualname__:
-        raise ValueError(
-            f"{cls.__name__} is defined in {'the running script' if file else 'no file'}, where no other program finds "
-            "it; put it into a module of its own to save it"
-        )
-    return f"{file}:{cls.__qualname__}" if cls.__module__.startswith("mnesis_own_") else named
 
 
 def _fill(network: Memory, file: TensorFile, allow_nan: bool) -> None:

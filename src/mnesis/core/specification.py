@@ -1,0 +1,101 @@
+"""Memories, networks and tasks as plain values, from which they are made again: names and constructors' arguments."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .catalog import catalog_alone, create_task, memory_called, task_called
+
+if TYPE_CHECKING:
+    from .memory import Memory
+    from .task import Task
+
+NETWORKS = {
+    "LanguageModel": "nets.language_model:LanguageModel",
+    "Classifier": "nets.classifier:Classifier",
+    "Stack": "nets.stack:Stack",
+}
+"""Whole networks by name: ``module:Class`` below mnesis."""
+
+
+class TaskSpecification(NamedTuple):
+    """A task by name."""
+
+    name: str
+    """In the catalog, or ``file.py:Class`` or ``module:Class`` of somebody's own."""
+    options: dict[str, Any]
+    """Its constructor's arguments, as they were given."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, as configurations of runs keep them."""
+        return {"name": self.name, "options": self.options}
+
+    def build(self, source: str, *, trust: bool = False) -> Task:
+        """The task.
+
+        Args:
+            source: the file that names it.
+            trust: let it name classes outside the catalog, whose code then runs.
+
+        Raises:
+            ValueError: it names what there is not, what must be trusted, or options that the task does not take.
+        """
+        with nullcontext() if trust else catalog_alone(source):
+            return create_task(self.name, **self.options)
+
+
+def specification(network: Memory[Any]) -> dict[str, Any]:
+    """Name and constructor arguments, from which :func:`mnesis.nets.build` makes the same with fresh weights.
+
+    Raises:
+        ValueError: it was built from objects, or its class cannot be named.
+    """
+    cls = type(network)
+    arguments = _plain(network.config, cls)
+    if NETWORKS.get(cls.__name__) == _target(cls):
+        return {"network": cls.__name__, "arguments": arguments}
+    card = memory_called(_named(cls))
+    return {"memory": card.name if card else _own_name(cls), "arguments": arguments}
+
+
+def task_specification(task: Task) -> TaskSpecification:
+    """Name and options of a task.
+
+    Raises:
+        ValueError: it was built from objects, or its class cannot be named.
+    """
+    cls = type(task)
+    options, card = _plain(task.config, cls), task_called(_named(cls))
+    return TaskSpecification(card.name if card else _own_name(cls), options)
+
+
+def _plain(arguments: Mapping[str, Any], cls: type) -> dict[str, Any]:
+    """Arguments as JSON; paths become text."""
+    try:
+        return json.loads(json.dumps(dict(arguments), allow_nan=False, default=os.fspath))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{cls.__name__} was built from objects ({error}); build it from names to save it") from None
+
+
+def _named(cls: type) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def _target(cls: type) -> str:
+    return _named(cls).removeprefix("mnesis.")
+
+
+def _own_name(cls: type) -> str:
+    """What somebody's class is called in a configuration: by its file, where it was given by that, else its module."""
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    if cls.__module__ == "__main__" or "<locals>" in cls.__qualname__:
+        raise ValueError(
+            f"{cls.__name__} is defined in {'the running script' if file else 'no file'}, where no other program finds "
+            "it; put it into a module of its own to save it"
+        )
+    return f"{file}:{cls.__qualname__}" if cls.__module__.startswith("mnesis_own_") else _named(cls)
