@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from ..core.catalog import card
 from ..core.domain import Between, nearest, shown
-from ..core.source import check_options
-from ..measure.lengths import parse_amount
+from ..core.source import check_options, described
+from ..measure.lengths import parse_amount, parse_pair
 from .arguments import shown_text
 
 MOST = 10**9
@@ -66,6 +66,25 @@ def options_of(kind: str, name: str, pairs: Sequence[str], fixed: Mapping[str, s
     return options
 
 
+def needed_options(kind: str, name: str, given: Mapping[str, Any], by: str) -> None:
+    """Refuse a memory or task that lacks an argument which has no default.
+
+    Args:
+        kind: "memories" or "tasks".
+        name: in the catalog, or of somebody's own class.
+        given: its options.
+        by: the option of the command that gives them.
+
+    Raises:
+        ValueError: it lacks one.
+    """
+    missing = [option.name for option in described(card(kind, name)).options.values() if not option.default]
+    if missing := [key for key in missing if key not in given]:
+        raise ValueError(
+            f"{name} needs {', '.join(missing)}; give {by} {missing[0]}=... (mnesis show {name} tells what it is)"
+        )
+
+
 def pairs_by_name(options: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
     """``MEMORY:key=value`` by memory; of one alone, ``key=value`` too. For file.py:Class, Class will do.
 
@@ -108,3 +127,15 @@ def training_lengths(task: str, length: str) -> int | tuple[int, int]:
     if high < low:
         raise ValueError(f"--length {length}: {first} is above {last}; write the shorter first, {last}-{first}")
     return low if low == high else (low, high)
+
+
+def parse_budget(text: str) -> tuple[str, int]:
+    """``tokens=1M`` or ``updates=500``.
+
+    Raises:
+        ValueError: something else.
+    """
+    kind, amount = parse_pair(text, ("tokens", "updates"), "tokens=1M or updates=500", "budget")
+    if amount < 1:
+        raise ValueError(f"a budget of {amount} {kind} trains nothing; give more than 0")
+    return kind, amount

@@ -11,12 +11,21 @@ from typing import TYPE_CHECKING, Any, cast
 from ..core.domain import nearest
 from ..core.files import read_json
 from .arguments import shown_text
+from .options import Size
 
 if TYPE_CHECKING:
     from ..core.memory import Memory
     from ..tasks.language.tokenizer import Tokenizer
     from ..tasks.stories.babilong.source import BABILongSource
     from ..tasks.stories.kinds import Asks
+
+
+SOURCE = "source.json"
+"""The first file of a reader's run, and the last to go: it says that the others are of a run."""
+
+
+THREADS = "threads.json"
+"""How many a run is trained with: another number would round otherwise."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,12 @@ def find(model: str) -> Path:
     near = nearest(model, shipped())
     hint = f"did you mean {near!r}?" if near else f"readers here: {', '.join(shipped())}"
     raise ValueError(f"there is no folder {model} and no reader of that name; {hint}")
+
+
+def kept_threads(folder: Path) -> int | None:
+    """With how many a run began; None of one that begins, or that an earlier version began."""
+    file = folder / THREADS
+    return read_json(file, Size, mend="remove it: as many as are free are taken then") if file.exists() else None
 
 
 def background_of(folder: Path) -> str:

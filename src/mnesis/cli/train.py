@@ -1,42 +1,76 @@
-"""Train a reader on BABILong: facts of bAbI hidden in background text, questions asked all the while.
+"""Train a memory on a task, into a run folder.
 
-    mnesis train runs/qa1
-    mnesis train runs/gru --memory gru --recipe demo
-    mnesis train runs/real --stories tasks_1-20_v1-2.zip --background books/ --held-out 345.txt --number 2
+    mnesis train copy --memory delta-rule
+    mnesis train multi-query-recall --memory gla --budget tokens=4M --length 4-32 --folder runs/gla
+    mnesis train my_task.py:MyTask --memory my_memory.py:MyMemory --length 8
+    mnesis train babilong --recipe demo
+    mnesis train babilong --stories tasks_1-20_v1-2.zip --background books/ --held-out 345.txt --number 2
 
-Ctrl-C saves and stops; the same command goes on where it stopped. Evaluate with ``mnesis evaluate``.
+Any task of the catalog, or your own; on babilong (facts of bAbI hidden in background text, questions asked all the
+while) it trains a reader, by a recipe of phases. Ctrl-C saves and stops; the same command goes on where it stopped.
+Evaluate with ``mnesis evaluate``.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from ..core.domain import Between
-from .arguments import Named
-from .options import MOST, Count, Depth, Seed, Size, Threads, Width, options_of
-from .runs import refuse_files, refuse_sources
+from ..compare.names import short
+from ..core.catalog import card, cards
+from ..core.domain import Between, Positive
+from .arguments import Named, shown_text
+from .options import (
+    MOST,
+    Count,
+    Depth,
+    Seed,
+    Size,
+    Threads,
+    Width,
+    needed_options,
+    options_of,
+    parse_budget,
+    training_lengths,
+)  # fmt: skip
+from .runs import SOURCE, refuse_files, refuse_sources
+
+if TYPE_CHECKING:
+    from ..learn import Training
+    from ..measure.metering.scores import Examined
 
 KEPT = "the last checkpoint is kept, and the same command goes on from there"
+BABILONG = "babilong"
+READER = "armt"
+"""The memory of a reader, where none is named."""
 
 
 def run(
-    folder: Annotated[Path, Named("RUN")],
+    task: Annotated[str, Named("TASK")],
     /,
-    memory: str = "armt",
+    memory: str = "",
+    folder: Path | None = None,
     options: tuple[str, ...] = (),
-    dim: Width = 128,
+    task_options: tuple[str, ...] = (),
+    length: str = "",
+    budget: str = "",
+    batch: Size | None = None,
+    rate: Positive | None = None,
+    dim: Width | None = None,
     depth: Depth = 2,
-    hidden: Size = 256,
-    convolution: Count = 6,
-    recipe: Literal["demo", "standard", "reader"] = "standard",
-    number: Literal[1, 2, 3] = 1,
-    stories: str = "simulated",
-    background: str = "prose",
+    hidden: Size | None = None,
+    convolution: Count | None = None,
+    recipe: Literal["demo", "standard", "reader"] | None = None,
+    number: Literal[1, 2, 3] | None = None,
+    stories: str | None = None,
+    background: str | None = None,
     held_out: tuple[str, ...] = (),
-    vocabulary: Annotated[int, Between(257, MOST)] = 2048,
+    vocabulary: Annotated[int, Between(257, MOST)] | None = None,
     seed: Seed = 0,
     threads: Threads | None = None,
     overwrite: bool = False,
@@ -47,29 +81,117 @@ def run(
     """Train.
 
     Args:
-        folder: where the run stands.
-        memory: a memory of the catalog (mnesis list memories).
-        options: its constructor arguments as key=value, such as memory_tokens=16.
-        dim: width of the network.
+        task: a task of the catalog (mnesis list tasks), or your own (path/to/file.py:MyTask).
+        memory: a memory of the catalog (mnesis list memories), or your own (path/to/file.py:MyMemory); armt on
+            babilong if none is named.
+        folder: where the run stands; runs/TASK-MEMORY if not given.
+        options: constructor arguments of the memory as key=value, such as memory_tokens=16.
+        task_options: constructor arguments of the task as key=value; the catalog's if none is given. Not of babilong.
+        length: of training episodes in the task's own unit, one number or two with a dash (drawn between them); the
+            catalog's if not given. Not of babilong.
+        budget: how long it is trained: tokens=1M (units read, the default) or updates=500. Not of babilong.
+        batch: rows of an update; 32 if not given. Not of babilong.
+        rate: the highest learning rate; 0.003 if not given. Not of babilong.
+        dim: width of the network; 64 if not given, 128 on babilong.
         depth: layers of the network.
-        hidden: width of the MLPs.
-        convolution: tokens that the causal convolution in every layer sees; 0 = without.
-        recipe: how long it is trained: demo (minutes), standard (half an hour) or reader (up to two hours).
-        number: of the bAbI task.
-        stories: "simulated", or the path of bAbI's files (zip, tar.gz or folder).
-        background: "prose" (generated), a folder of .txt files, hub:NAME of a text data set, or several with commas.
-        held_out: files of that folder which training must not read.
-        vocabulary: ids of the tokenizer trained on background and stories; 257 = bytes.
+        hidden: width of the MLPs; four times --dim if not given, 256 on babilong.
+        convolution: units that the causal convolution in every layer sees, 0 = without; 4 if not given, 6 on babilong.
+        recipe: of babilong alone: how long a reader is trained, demo (minutes), standard (half an hour, the default) or
+            reader (up to two hours).
+        number: of babilong alone: of the bAbI task; 1 if not given.
+        stories: of babilong alone: "simulated", the default, or the path of bAbI's files (zip, tar.gz or folder).
+        background: of babilong alone: "prose" (generated, the default), a folder of .txt files, hub:NAME of a text data
+            set, or several with commas.
+        held_out: of babilong alone: files of that folder which training must not read.
+        vocabulary: of babilong alone: ids of the tokenizer trained on background and stories, 257 = bytes; 2048 if not
+            given.
         seed: of weights and data.
         threads: threads of the processor; as many as are free when it begins, at most two, if not given.
         overwrite: replace a run that stands in the folder.
         quiet: show no progress bar.
-        trackers: of accelerate, such as tensorboard.
+        trackers: where the curves go besides: tensorboard, wandb, trackio or another that accelerate knows.
         as_json: print how training ended, for scripts.
     """
-    given = options_of("memories", memory, options, {"dim": "--dim"})
-    refuse_sources(stories, background)
-    refuse_files("--held-out", held_out, background)
+    task, folder = _as_before(task, folder)
+    reading = {
+        "recipe": recipe, "number": number, "stories": stories, "background": background, "held_out": held_out,
+        "vocabulary": vocabulary,
+    }  # fmt: skip
+    others = {"task_options": task_options, "length": length, "budget": budget, "batch": batch, "rate": rate}
+    _refuse_foreign(task, reading, others)
+    if task == BABILONG:
+        memory = memory or READER
+    elif not memory:
+        card("tasks", task)
+        raise ValueError(
+            "--memory NAME is missing; give one such as --memory gru (mnesis list memories shows what there is)"
+        )
+    chosen = options_of("memories", memory, options, {"dim": "--dim"})
+    common: dict[str, Any] = {
+        "threads": threads, "overwrite": overwrite, "progress": not quiet, "trackers": trackers,
+    }  # fmt: skip
+    place = folder or Path("runs") / f"{short(task)}-{short(memory)}"
+    design = {"memory": memory, "depth": depth, "hidden": hidden, "seed": seed}
+    if task == BABILONG:
+        design |= {"dim": dim or 128, "hidden": hidden or 256, "convolution": 6 if convolution is None else convolution}
+        return _reader(place, {key: value for key, value in reading.items() if value}, design, chosen, common, as_json)
+    design |= {
+        "dim": dim or 64,
+        "convolution": (4 if convolution is None else convolution) or None,
+        "options": chosen,
+        "length": training_lengths(task, length),
+        "batch": batch or 32,
+        "budget": budget or "tokens=1M",
+        "rate": rate or 3e-3,
+    }
+    parse_budget(design["budget"])
+    given = options_of("tasks", task, task_options) or dict(card("tasks", task).example)
+    needed_options("tasks", task, given, "--task-options")
+    return _on_task(task, given, place, design, common, as_json)
+
+
+def _as_before(task: str, folder: Path | None) -> tuple[str, Path | None]:
+    """Task and folder; of a call as it was when there was no other task than BABILong, its own."""
+    path = Path(task)
+    named = ":" in task or any(task == each.name for each in cards("tasks"))
+    if (named and not (path / SOURCE).is_file()) or not (task and (path.is_dir() or {"/", os.sep} & set(task))):
+        return task, folder
+    if folder is not None:
+        raise ValueError(f"{shown_text(task)} is a folder, and --folder {folder} is given too; name a task")
+    print(
+        f"mnesis: a run is trained by the name of its task now: mnesis train {BABILONG} --folder {task}; the folder "
+        "alone works until the next release",
+        file=sys.stderr,
+    )
+    return BABILONG, path
+
+
+def _refuse_foreign(task: str, reading: Mapping[str, Any], others: Mapping[str, Any]) -> None:
+    """Refuse options of BABILong for other tasks, and the other way round."""
+    foreign = others if task == BABILONG else reading
+    given = next((key for key, value in foreign.items() if value not in (None, "", ())), None)
+    if given is None:
+        return
+    option = f"--{given.replace('_', '-')}"
+    if task == BABILONG:
+        raise ValueError(f"{option} is not an option of {BABILONG}, which a --recipe trains; leave it out")
+    card("tasks", task)
+    raise ValueError(f"{option} is an option of {BABILONG} alone, and the task is {shown_text(task)}; leave it out")
+
+
+def _reader(
+    folder: Path,
+    reading: dict[str, Any],
+    design: dict[str, Any],
+    chosen: dict[str, Any],
+    common: dict[str, Any],
+    as_json: bool,
+) -> int:
+    """Train a reader on BABILong."""
+    recipe, seed, memory = reading.pop("recipe", "standard"), design.pop("seed"), design["memory"]
+    background = reading.get("background", "prose")
+    refuse_sources(reading.get("stories", "simulated"), background)
+    refuse_files("--held-out", reading.get("held_out", ()), background)
     if "hub:" in background and find_spec("datasets") is None:
         raise ValueError(f"--background {background} reads the Hugging Face hub; pip install 'mnesis[datasets]' first")
 
@@ -77,25 +199,59 @@ def run(
     from .recipes import phases
     from .training import DESIGNS, ReaderDesign, train_reader
 
-    source = BABILongSource(number, stories, "en-10k", background, held_out, vocabulary)
-    chosen = {**DESIGNS.get(memory, {}), **given}
-    design = ReaderDesign(memory, dim, depth, hidden, convolution or None, chosen)
+    network = {**design, "convolution": design["convolution"] or None}
     _, result = train_reader(
         folder,
-        source,
-        design,
-        phases(recipe, number=number, memory=memory, seed=seed),
+        BABILongSource(**reading),
+        ReaderDesign(**network, options={**DESIGNS.get(memory, {}), **chosen}),
+        phases(recipe, number=reading.get("number", 1), memory=memory, seed=seed),
         seed=seed,
-        threads=threads,
-        overwrite=overwrite,
-        progress=not quiet,
-        trackers=trackers,
+        **common,
     )
     if not result.finished:
-        print(f"stopped; the same command goes on from update {result.updates} of {result.folder.name}")
-        return 128 + (result.signal or 0)
+        return _stopped(result)
     if as_json:
         print(json.dumps({"folder": str(folder), "loss": result.loss, "accuracy": result.accuracy}))
     else:
         print(f"trained: {folder} (accuracy in training {result.accuracy:.1%}); next: mnesis evaluate {folder}")
     return 0
+
+
+def _on_task(
+    name: str,
+    given: dict[str, Any],
+    folder: Path,
+    design: dict[str, Any],
+    common: dict[str, Any],
+    as_json: bool,
+) -> int:
+    """Train on any other task."""
+    from .fitting import Design, learned, open_task, train_on
+
+    task = open_task(name, given)
+    network, result = train_on(name, task, Design(**design), folder, **common)
+    if not result.finished:
+        return _stopped(result)
+    length = design["length"]
+    longest = length if isinstance(length, int) else length[1]
+    found = learned(network, task, longest, folder, overwrite=common["overwrite"], progress=common["progress"])
+    if as_json:
+        score = None if found is None else found.score.as_json()
+        about = {"folder": str(folder), "updates": result.updates, "units": result.units, "seconds": result.seconds}
+        print(json.dumps({**about, "loss": result.loss, "accuracy": result.accuracy, "unseen": score}))
+    else:
+        _tell(folder, result, found)
+    return 0
+
+
+def _stopped(result: Training) -> int:
+    print(f"stopped; the same command goes on from update {result.updates} of {result.folder.name}")
+    return 128 + (result.signal or 0)
+
+
+def _tell(folder: Path, result: Training, found: Examined | None) -> None:
+    """What was learned, and what to do next."""
+    print(f"trained: {folder} ({result.updates:,} updates, {result.units:,} units, {result.seconds:.0f} s)")
+    if found is not None:
+        print(f"on unseen sequences: {found.score}")
+    print(f"next: mnesis evaluate {folder}\n      mnesis report {folder}")

@@ -28,14 +28,9 @@ from ..tasks.language.tokenizer import Tokenizer, load_tokenizer
 from ..tasks.stories.babilong.babilong import BABILong
 from ..tasks.stories.babilong.lives import BABILongLives
 from ..tasks.stories.babilong.source import BABILongSource
-from .options import Size
 from .recipes import Phase
-from .runs import read_source
+from .runs import SOURCE, THREADS, kept_threads, read_source
 
-SOURCE = "source.json"
-"""The first file of a reader's run, and the last to go: it says that the others are of a run."""
-THREADS = "threads.json"
-"""How many it is trained with: another number would round otherwise."""
 FILES = (SOURCE, THREADS, TOKENIZER, CONFIG, METRICS, WEIGHTS)
 
 
@@ -112,7 +107,7 @@ def train_reader(
         if kept is None:
             write_json(folder / SOURCE, source.as_json(), indent=None)
             tokenizer.save(folder)
-        count = prepare(threads or _threads(folder))
+        count = prepare(threads or kept_threads(folder))
         write_json(folder / THREADS, count, indent=None)
         config = {"source": source.as_json()}
         try:
@@ -190,12 +185,6 @@ def _kept(folder: Path, source: BABILongSource, overwrite: bool) -> Tokenizer | 
     if shown := shown_differences(earlier.as_json(), source.as_json()):
         raise ValueError(f"{folder} holds a run on other data ({shown}); choose another folder, or --overwrite it")
     return load_tokenizer(folder) if (folder / TOKENIZER).exists() else None
-
-
-def _threads(folder: Path) -> int | None:
-    """With how many a run began; None of one that begins, or that an earlier version began."""
-    file = folder / THREADS
-    return read_json(file, Size, mend="remove it: as many as are free are taken then") if file.exists() else None
 
 
 def discard(folder: Path) -> None:

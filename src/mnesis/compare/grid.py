@@ -11,7 +11,7 @@ import torch
 from ..core.catalog import card
 from ..core.reason import reason_for
 from ..core.task import Episode
-from ..learn.fit import check_trackers
+from ..learn.trackers import require_trackers
 from .cell import RESULT, Cell, discard, read_cell, stood
 from .cluster import by_ray
 from .design import Options
@@ -106,7 +106,7 @@ def run_grid(
     names = [setting.task for setting in settings]
     if len(set(names)) < len(names):
         raise ValueError(f"tasks {', '.join(names)}: name each once")
-    check_trackers(trackers)
+    require_trackers(trackers)
     for setting in settings:
         _try(setting)
     waiting = places(settings, memories, folder)

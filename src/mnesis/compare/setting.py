@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..core.catalog import create_task
-from ..measure.lengths import parse_amount
+from ..measure.lengths import parse_pair
 
 if TYPE_CHECKING:
     from ..core.task import Task
@@ -44,7 +44,7 @@ class Budget:
         Raises:
             ValueError: something else.
         """
-        return cls(*_pair(text, ("tokens", "seconds"), "tokens=2M or seconds=60", "budget"))
+        return cls(*parse_pair(text, ("tokens", "seconds"), "tokens=2M or seconds=60", "budget"))
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Match:
         Raises:
             ValueError: something else.
         """
-        return cls(*_pair(text, ("parameters", "state"), "parameters=100k or state=16k", "size"))
+        return cls(*parse_pair(text, ("parameters", "state"), "parameters=100k or state=16k", "size"))
 
 
 @dataclass(frozen=True)
@@ -165,10 +165,3 @@ class Setting:
         }
         match = plain["match"] and Match(**plain["match"])
         return cls(**{**plain, "budget": Budget(**plain["budget"]), "match": match})
-
-
-def _pair(text: str, kinds: tuple[str, ...], example: str, what: str) -> tuple[Any, int]:
-    kind, separator, amount = text.partition("=")
-    if not separator or kind not in kinds:
-        raise ValueError(f"{text!r} is neither {' nor '.join(kinds)}; write {example}")
-    return kind, parse_amount(amount, what)

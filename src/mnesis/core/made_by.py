@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from .catalog import memory_called
@@ -28,6 +30,15 @@ def made_by(network: nn.Module) -> dict[str, Any]:
         if card is not None and card.name not in found:
             found[card.name] = {"options": json.loads(part.describe()["arguments"]), "revision": card.revision}
     return {"memories": found, "training": TRAINING}
+
+
+def fingerprint(network: nn.Module) -> str:
+    """A short name for the values of all parameters and buffers."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def told(network: nn.Module) -> dict[str, Any]:

@@ -74,6 +74,20 @@ def task_specification(task: Task) -> TaskSpecification:
     return TaskSpecification(card.name if card else _own_name(cls), options)
 
 
+def task_in(config: Mapping[str, Any]) -> TaskSpecification | None:
+    """The task that a run's config.json names; None where it names none.
+
+    Trainings name their own; of earlier versions those of comparisons did.
+    """
+    inner = config.get("config")
+    inner = inner if isinstance(inner, Mapping) else {}
+    told = config.get("task", {"name": inner.get("task"), "options": inner.get("task_options", {})})
+    name, options = (told.get("name"), told.get("options", {})) if isinstance(told, Mapping) else (None, {})
+    if not isinstance(name, str) or not name or not isinstance(options, Mapping):
+        return None
+    return TaskSpecification(name, dict(options))
+
+
 def _plain(arguments: Mapping[str, Any], cls: type) -> dict[str, Any]:
     """Arguments as JSON; paths become text."""
     try:

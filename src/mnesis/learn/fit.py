@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.tracking import GeneralTracker, get_available_trackers
-from accelerate.utils import DistributedType, LoggerType
+from accelerate.tracking import GeneralTracker
+from accelerate.utils import DistributedType
 
-from ..core.domain import Count, Share, nearest
+from ..core.domain import Count, Share
 from ..core.files import read_json, write_json
 from ..core.machine import products_kept
 from ..core.memory import Memory
@@ -28,6 +28,7 @@ from .loss import Learner
 from .position import Best, BrokeDown, Position, StageResult
 from .recipe import Recipe
 from .signals import StopSignals
+from .trackers import require_trackers
 from .trainer import Trainer
 from .validation import Validation
 
@@ -95,7 +96,7 @@ def fit(
         overwrite: discard an existing run, whatever it is, and start anew; files that no training wrote stay.
         progress: a progress bar, or a plain line now and then where there is no terminal; or what is called after every
             update with how many are made, and how many there are.
-        trackers: accelerate's names ("tensorboard", "trackio", ...) or its tracker objects.
+        trackers: accelerate's names ("tensorboard", "wandb", "trackio", ...) or its tracker objects.
 
     Raises:
         ValueError: the folder holds a run that must not be continued, half a run, or one of another config, or another
@@ -103,6 +104,7 @@ def fit(
         FloatingPointError: the loss or the gradient is not a finite number; the last checkpoint stays.
     """
     folder = Path(folder)
+    require_trackers(trackers)
     description = folders.describe(memory, task, recipe, config, validation)
     ddp = DistributedDataParallelKwargs(find_unused_parameters=True)
     # Autocast is opened in Learner: accelerate's own would turn the states' bfloat16 leaves into float32.
@@ -247,25 +249,7 @@ def _start_trackers(
     flat = {key: str(value) for key, value in description.items()}
     accelerator.init_trackers("mnesis", config=flat)
     if accelerator.is_main_process and len(accelerator.trackers) < len(trackers):
-        check_trackers([each for each in trackers if isinstance(each, str)])
-        raise ValueError(f"not all of trackers={list(trackers)} could be started; leave out those that cannot")
-
-
-def check_trackers(names: Sequence[str]) -> None:
-    """Refuse trackers that accelerate does not know, or that are not installed here.
-
-    Raises:
-        ValueError: there is one; it says what to install.
-    """
-    known = sorted(each.value for each in LoggerType if each != LoggerType.ALL)
-    there = {str(each) for each in get_available_trackers()}
-    for name in names:
-        if name not in known:
-            near = nearest(name, known)
-            hint = f"did you mean {near!r}?" if near else f"there are {', '.join(known)}"
-            raise ValueError(f"no tracker is called {name!r}; {hint}")
-        if name not in there:
-            raise ValueError(f"the tracker {name} is not installed; pip install {name}, or leave it out of --trackers")
+        raise ValueError(f"not all of trackers={list(trackers)} could be started; leave out the one that cannot")
 
 
 def _finish(folder: Path, accelerator: Accelerator, memory: Memory[Any], result: Training) -> None:

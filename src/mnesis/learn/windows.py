@@ -53,6 +53,10 @@ def draw(task: Task, stage: Stage, generator: torch.Generator) -> tuple[int, Epi
     low, high = stage.lengths
     length = low if low == high else int(torch.randint(low, high + 1, (), generator=generator))
     episode = task.episodes(stage.batch, length, generator)
+    if not isinstance(episode, Episode):
+        raise ValueError(
+            f"{type(task).__name__} drew a {type(episode).__name__}; return mnesis.Episode(inputs, targets, weight)"
+        )
     batch, time = leaves(episode.inputs)[0].shape[:2]
     if batch != stage.batch:
         raise ValueError(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
 _FACTORS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 _MOST = 2**53
@@ -42,6 +44,14 @@ def parse_amount(word: str, what: str, *, least: int = 0) -> int:
     if value < least:
         raise ValueError(f"a {what} of {shown} is below {least}; write a number such as 512, 4k or 1M")
     return int(value)
+
+
+def parse_pair(text: str, kinds: Sequence[str], example: str, what: str) -> tuple[Any, int]:
+    """A kind and an amount of it, such as ``tokens=2M``; what it is stands in the sentence that refuses others."""
+    kind, separator, amount = text.partition("=")
+    if not separator or kind not in kinds:
+        raise ValueError(f"{text!r} is neither {' nor '.join(kinds)}; write {example}")
+    return kind, parse_amount(amount, what)
 
 
 def format_length(length: float | int) -> str:

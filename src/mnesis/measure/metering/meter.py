@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from ...core.memory import Memory
 from ...core.state import batch_size, nbytes
 from ...core.task import Episode, Task
 from ..intervals import Interval, cluster_bootstrap, share_interval
+from ..lengths import format_length
 
 FLOOR = -20.0
 """Least log2 probability of an answer."""
@@ -71,6 +72,24 @@ class Score:
     interference: Interference | None = None
     """Where the task binds items anew."""
 
+    @property
+    def measure(self) -> Literal["accuracy", "R2"]:
+        """What ``accuracy`` is: a constant answer in ids is right sometimes, and one in numbers explains nothing."""
+        return "accuracy" if self.chance > 0 else "R2"
+
+    def __str__(self) -> str:
+        """In words, beside chance and the control."""
+        (low, high), at = self.accuracy_interval, f"at length {format_length(self.length)}"
+        if self.measure == "R2":
+            return (
+                f"R2 {self.accuracy:.3f} (95 % interval {low:.3f} to {high:.3f}) {at}; a constant answer has 0, the "
+                f"same weights without what they read {self.control:.3f}"
+            )
+        return (
+            f"accuracy {self.accuracy:.1%} (95 % interval {low * 100:.1f} to {high:.1%}) {at}; chance is "
+            f"{self.chance:.1%}, and the same weights without what they read get {self.control:.1%}"
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)
@@ -114,6 +133,7 @@ def examine(
     sequences: int = 256,
     batch: int = 64,
     seed: int = 1_000_000_007,
+    done: Callable[[int], Any] | None = None,
 ) -> Score:
     """Put a task's questions to a network.
 
@@ -124,6 +144,7 @@ def examine(
         sequences: how many.
         batch: of them, read side by side.
         seed: of the episodes; every network is asked the same.
+        done: told how many more sequences have been read.
 
     Raises:
         ValueError: no sequence, or a task that asks nothing at this length.
@@ -142,6 +163,8 @@ def examine(
         fresh = episode.weight > 0
         fresh = fresh if episode.reset is None else fresh | episode.reset
         controls.append(_asked(network, task, episode, fresh, start)[0])
+        if done is not None:
+            done(rows)
     network.train(was_training)
     answers, control = (_joined(parts) for parts in (told, controls))
     if not len(answers.row):

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from ...core.domain import Size, require
-from ...core.files import read_json, read_lines
-from ...core.run_files import CONFIG, METRICS, Line
+from ...core.files import parse_json, read_json, read_lines
+from ...core.run_files import CONFIG, METRICS, WEIGHTS, Line
+from ...core.specification import task_in
 from ..lengths import format_length
+from ..metering.scores import FILE as SCORES
+from ..metering.scores import Examined, read_scores
 from ..streaming.records import FILE, read_records
 from ..streaming.summary import RESULTS, Results, summarize
 
@@ -39,6 +42,37 @@ class Run:
     def lengths(self) -> list[dict[str, Any]]:
         """The evaluated lengths that had questions."""
         return [row for row in self.results.get("lengths", []) if "accuracy" in row]
+
+    @property
+    def streamed(self) -> bool:
+        """Whether streams were read and asked at their ends, in units; else sequences of a task, by its own length."""
+        return any("units" in row for row in self.lengths)
+
+    @property
+    def measure(self) -> str:
+        """What its answers are judged by: "accuracy" or "R2"."""
+        return next((row["measure"] for row in self.lengths if "measure" in row), "accuracy")
+
+    @property
+    def task(self) -> str:
+        """What it was trained on; "" where nothing says it."""
+        if found := task_in(self.config):
+            return found.name
+        return "babilong" if self._configured("source") else ""
+
+    @property
+    def memory(self) -> str:
+        """The memory in it; "" where nothing says it."""
+        for described in (self._configured("model"), self.config.get("memory")):
+            if isinstance(described, dict):
+                arguments = described.get("arguments")
+                if isinstance(arguments, str):
+                    arguments = _arguments(arguments)
+                inside = arguments.get("memory") if isinstance(arguments, dict) else None
+                found = inside or ("" if "network" in described else described.get("memory"))
+                if found:
+                    return ", ".join(dict.fromkeys(map(str, found))) if isinstance(found, list) else str(found)
+        return ""
 
     @property
     def trained_length(self) -> int | None:
@@ -91,7 +125,7 @@ def load_run(folder: str | Path, label: str | None = None) -> Run:
         ValueError: no such folder, or nothing of a run in it.
     """
     folder = Path(folder)
-    names = (CONFIG, METRICS, RESULTS, FILE)
+    names = (CONFIG, METRICS, RESULTS, FILE, SCORES)
     if not any((folder / name).is_file() for name in names):
         raise ValueError(f"{folder} holds no run (none of {', '.join(names)}); give a folder that training wrote")
     run = Run(label or folder.resolve().name, folder)
@@ -110,9 +144,45 @@ def load_run(folder: str | Path, label: str | None = None) -> Run:
             run.problems.append(f"{error}.")
         if run.results.get("lengths"):
             run.problems.insert(0, "The evaluation is not finished; what follows is what it has found so far.")
-        else:
-            run.problems.insert(0, "This run is not evaluated yet; mnesis evaluate measures what it holds.")
+    if not run.results.get("lengths"):
+        try:
+            run.results |= _scored(folder)
+        except ValueError as error:
+            run.problems.append(f"{error}.")
+    if not run.results.get("lengths"):
+        trained = (folder / WEIGHTS).is_file()
+        advice = f"mnesis evaluate {folder} measures what it holds" if trained else "it is not trained to its end"
+        run.problems.insert(0, f"This run is not evaluated yet; {advice}.")
     return run
+
+
+def _scored(folder: Path) -> dict[str, Any]:
+    """The scores of a folder as results."""
+    identity, found = read_scores(folder, mend=_MEND)
+    if not found:
+        return {}
+    settings = {key: identity[key] for key in ("seed", "sequences") if key in identity}
+    return {"about": identity.get("about", {}), "settings": settings, "lengths": [_row(each) for each in found]}
+
+
+def _row(examined: Examined) -> dict[str, Any]:
+    """A score as a summary of a length."""
+    score = examined.score
+    return {
+        "length": score.length,
+        "measure": score.measure,
+        "streams": score.sequences,
+        "questions": score.answers,
+        "accuracy": {"mean": score.accuracy, "interval": score.accuracy_interval},
+        "control_accuracy": {"mean": score.control, "interval": None},
+        "chance": score.chance,
+        "above_chance": score.above_chance,
+        "bits": {"mean": score.bits, "interval": score.bits_interval},
+        "control_bits": {"mean": score.control_bits, "interval": None},
+        "scorers": {},
+        "depth": [],
+        "state_bytes": score.state_bytes,
+    }
 
 
 def describe_finding(lengths: list[dict[str, Any]], trained: int | None) -> str:
@@ -127,28 +197,34 @@ def describe_finding(lengths: list[dict[str, Any]], trained: int | None) -> str:
         if not (clear(row) and (row["above_chance"] or 0.0) >= 0.9 * best):
             break
         holding.append(row)
-    last = lengths[-1]
+    first, last, numbers = lengths[0], lengths[-1], lengths[0].get("measure") == "R2"
     if not any(map(clear, lengths)):
-        reach = "" if len(lengths) == 1 else f"{format_length(lengths[0]['length'])} to "
-        return (
-            f"At {reach}{format_length(last['length'])} units its answers show no memory: {_percent(last)} are right, "
-            f"where {against(last)}."
-        )
+        reach = "" if len(lengths) == 1 else f"{format_length(first['length'])} to "
+        said = _share(last) + ("" if numbers else " are right")
+        return f"At {_place(last, reach)} its answers show no memory: {said}, where {against(last)}."
     if not holding:
         good = max((row for row in lengths if clear(row)), key=lambda row: row["above_chance"] or 0.0)
+        said = _share(good) + ("" if numbers else " right")
         return (
-            f"It answers best after {format_length(good['length'])} units ({_percent(good)} right) and does not hold "
-            f"that from the shortest length on; {against(good)}."
+            f"It answers best {'at' if 'measure' in good else 'after'} {_place(good)} ({said}) and does not hold that "
+            f"from the shortest length on; {against(good)}."
         )
     held = holding[-1]
-    text = f"After {format_length(held['length'])} units it answers {_percent(held)} of questions rightly"
+    said = f"answers with {_share(held)}" if numbers else f"answers {_share(held, ' of questions rightly')}"
+    text = f"{'At' if 'measure' in held else 'After'} {_place(held)} it {said}"
     if trained and held["length"] > trained:
         text += f", {held['length'] / trained:.3g} times the length it was trained on"
     text += f"; {against(held)}."
     if held is not last:
         beyond = lengths[lengths.index(held) + 1]
-        text += f" At {format_length(beyond['length'])} units this falls to {_percent(beyond)}."
+        text += f" At {_place(beyond)} this falls to {_share(beyond)}."
     return text
+
+
+def _place(row: Mapping[str, Any], reach: str = "") -> str:
+    """A length in words: units of a stream, or the task's own."""
+    length = f"{reach}{format_length(row['length'])}"
+    return f"length {length}" if "measure" in row else f"{length} units"
 
 
 def clear(row: Mapping[str, Any]) -> bool:
@@ -158,15 +234,36 @@ def clear(row: Mapping[str, Any]) -> bool:
 
 def against(row: Mapping[str, Any]) -> str:
     """What an accuracy is to be compared with."""
+    control = row["control_accuracy"]["mean"]
+    if row.get("measure") == "R2":
+        return f"a constant answer has 0, the same weights without what they read {control:.2f}"
     return (
         f"always giving the commonest answer gets {row['chance']:.0%}, the same weights without what they read "
-        f"{row['control_accuracy']['mean']:.0%}"
+        f"{control:.0%}"
     )
 
 
-def _percent(row: Mapping[str, Any]) -> str:
+FEW = 50
+"""Questions, below which their number stands beside the share that was right."""
+
+
+def _share(row: Mapping[str, Any], of: str = "") -> str:
+    """The share of right answers, or R2, with its interval; where it comes from few questions, of how many."""
     low, high = row["accuracy"]["interval"]
-    return f"{row['accuracy']['mean']:.0%} ({low * 100:.0f} to {high:.0%})"
+    if row.get("measure") == "R2":
+        return f"R2 {row['accuracy']['mean']:.2f} ({low:.2f} to {high:.2f})"
+    text = f"{row['accuracy']['mean']:.0%} ({low * 100:.0f} to {high:.0%})"
+    asked = row.get("questions", FEW)
+    few = f" of only {asked} questions" if asked < FEW else ""
+    return text + (few + of.removeprefix(" of questions") if few else of)
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    """A network's arguments out of the text that a training keeps; none of what is no JSON."""
+    try:
+        return parse_json(text, dict[str, Any], source="arguments", mend=_MEND)
+    except ValueError:
+        return {}
 
 
 def _numbers(length: Any) -> list[int]:

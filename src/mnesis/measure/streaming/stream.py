@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -14,6 +13,7 @@ import torch
 
 from ...core.files import write_json
 from ...core.folders import alone, require_ours
+from ...core.made_by import fingerprint
 from ...core.memory import Memory
 from ...core.task import Task
 from ..lengths import format_length
@@ -145,15 +145,6 @@ def _read_missing(
                 if not reader.warm_bytes:
                     reader.warm([reader.task.stream(min(counts), row_seed) for row_seed in seeds.values()])
                 kept.add(reader.run(length, seeds, bar))
-
-
-def fingerprint(memory: Memory) -> str:
-    """A short name for the values of all parameters and buffers."""
-    digest = hashlib.blake2b(digest_size=8)
-    for name, value in sorted(memory.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def describe_task(task: Task) -> dict[str, Any]:

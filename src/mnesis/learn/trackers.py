@@ -1,0 +1,39 @@
+"""Trackers of experiments: their names, what must be installed for them, and a refusal before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.util import find_spec
+from typing import Any
+
+from ..core.domain import nearest
+
+TRACKERS = {
+    "tensorboard": "tensorboard",
+    "wandb": "wandb",
+    "trackio": "trackio",
+    "mlflow": "mlflow",
+    "comet_ml": "comet-ml",
+    "aim": "aim",
+    "clearml": "clearml",
+    "dvclive": "dvclive",
+    "swanlab": "swanlab",
+}
+"""Names that accelerate knows, which are those of modules too, and what pip calls each."""
+
+
+def require_trackers(trackers: Iterable[Any]) -> None:
+    """Refuse trackers that are not there; objects, which are trackers themselves, are taken as they are.
+
+    Raises:
+        ValueError: an unknown name, with the nearest, or one that is not installed, with the command that does it.
+    """
+    for name in trackers:
+        if not isinstance(name, str):
+            continue
+        if name not in TRACKERS:
+            near = nearest(name, TRACKERS)
+            hint = f"did you mean {near!r}?" if near else f"there are {', '.join(TRACKERS)}"
+            raise ValueError(f"no tracker is called {name!r}; {hint}")
+        if find_spec(name) is None:
+            raise ValueError(f"the tracker {name} is not installed; pip install {TRACKERS[name]} first")
