@@ -1,9 +1,10 @@
-"""One page for a run, or several runs side by side: curves, tables, costs. Opens offline.
+"""One page for a run, or for several in the same charts and one table. Opens offline.
 
-    mnesis report runs/qa1
+    mnesis report runs/copy-gru
+    mnesis report runs/copy-gru runs/copy-delta-rule
     mnesis report runs/armt runs/gru --output comparison.html
 
-A run that is not evaluated, or half written, is shown as far as it goes, with a sentence that says what is missing.
+Of several runs the curves of training stand in one chart, and accuracy by length in another. A run that is not evaluated, or half written, is shown as far as it goes, with a sentence that says what is missing.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def run(
 
     Args:
         folders: folders of runs.
-        output: file for the page; report.html in the folder of a single run if not given.
+        output: file for the page; if not given, report.html in the folder of a single run, and of several a page beside
+            the first, under their names.
         labels: names of the runs on the page, one a run; those of their folders if not given.
         title: heading of the page.
         overwrite: replace an existing page at --output.

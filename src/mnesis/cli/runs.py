@@ -53,6 +53,27 @@ class OpenRun:
         return self.source.asks() if isinstance(config, dict) and config.get("source") is not None else None
 
 
+@dataclass(frozen=True)
+class OpenNetwork:
+    """A trained network, and what its folder says of its training."""
+
+    folder: Path
+    network: Memory[Any]
+
+    @property
+    def trained_length(self) -> int:
+        """The longest that it was trained on, in its task's unit.
+
+        Raises:
+            ValueError: its folder does not say.
+        """
+        from ..measure.pages.runs import load_run
+
+        if (found := load_run(self.folder).trained_length) is None:
+            raise ValueError(f"{self.folder} does not say how long its sequences were; give --lengths, such as 64,256")
+        return found
+
+
 def read_source(values: Any, place: str, *, mend: str) -> BABILongSource:
     """A source as a file describes it.
 
@@ -134,6 +155,31 @@ def refuse_files(option: str, files: Sequence[str], background: str) -> None:
             f"{option} {' '.join(files)} names files of a folder, and the background is {background}; give "
             f"--background a folder that holds them, or leave {option} out"
         )
+
+
+def is_reader(folder: Path) -> bool:
+    """Whether a folder holds a reader: its tokens stand beside its weights, or its data are told to be BABILong's."""
+    if (folder / "tokenizer.json").is_file() or (folder / SOURCE).is_file():
+        return True
+    return "source" in _inner(read_json(folder / "config.json", dict[str, Any], mend="train the run anew"))
+
+
+def _inner(config: dict[str, Any]) -> dict[str, Any]:
+    """What a training was told besides, in its config.json."""
+    inner = config.get("config", config)
+    return inner if isinstance(inner, dict) else {}
+
+
+def open_network(folder: Path, *, trust: bool = False) -> OpenNetwork:
+    """A run's network, ready to read.
+
+    Raises:
+        FileNotFoundError: a run that has not finished.
+        ValueError: a file that is broken, or code that is not trusted.
+    """
+    from ..nets import load
+
+    return OpenNetwork(folder, load(folder, trust=trust))
 
 
 def open_run(model: str, *, trust: bool = False) -> OpenRun:

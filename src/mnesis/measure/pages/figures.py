@@ -32,6 +32,12 @@ INK, SOFT, PAPER = "#1b1b1e", "#76767c", "#fffffe"
 ENDS = (".svg", ".png")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 WIDTH = 5.0
+DEEPEST = 0.55
+"""Of a heat map's colour over paper, so that ink can be read on it, light or dark."""
+ALIKE = 0.03
+"""Chances of two runs that one line may stand for."""
+LOWEST = -1.0
+"""Of an axis of R2, which has no end below."""
 STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 11.5,
@@ -56,19 +62,24 @@ STYLE: Any = {
 
 
 def accuracy_by_length(runs: Sequence[Run]) -> Figure:
-    """Accuracy against length on a log axis with its 95 % intervals, chance, control, and the training length."""
+    """Accuracy, or R2, against length on a log axis with its 95 % intervals, chance, control, and the training length.
+
+    Args:
+        runs: evaluated ones, all of the same measure.
+    """
+    share = runs[0].measure == "accuracy"
     with matplotlib.rc_context(STYLE):
         figure, (axes,) = _panels(1, 3.3 + 0.24 * (len(runs) + 1))
         for index, run in enumerate(runs):
             x, rows = _x(run.lengths), run.lengths
-            share = np.array([row["accuracy"]["mean"] for row in rows])
+            value = np.array([row["accuracy"]["mean"] for row in rows])
             low, high = np.array([row["accuracy"]["interval"] for row in rows]).T
             color = SERIES[index % len(SERIES)]
             name, marker = literal(run.label), MARKERS[index % 6]
-            axes.plot(x, share, color=color, marker=marker, linewidth=2, markersize=6, label=name)
+            axes.plot(x, value, color=color, marker=marker, linewidth=2, markersize=6, label=name)
             axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
             axes.errorbar(
-                x, share, np.maximum(0, [share - low, high - share]), color=color, fmt="none", elinewidth=1, capsize=3
+                x, value, np.maximum(0, [value - low, high - value]), color=color, fmt="none", elinewidth=1, capsize=3
             )
             control = [row["control_accuracy"]["mean"] for row in rows]
             label = "without what it read" if len(runs) == 1 else f"{name}, without what it read"
@@ -77,13 +88,23 @@ def accuracy_by_length(runs: Sequence[Run]) -> Figure:
                 _mark_training(axes, run.trained_length)
         first = runs[0].lengths
         chance = [row["chance"] for row in first]
-        alike = all(row["chance"] in (chance[i : i + 1] or [None]) for run in runs for i, row in enumerate(run.lengths))
+        alike = all(
+            abs(row["chance"] - (chance[i] if i < len(chance) else row["chance"])) < ALIKE
+            for run in runs
+            for i, row in enumerate(run.lengths)
+        )
         label = "best constant answer" + ("" if alike else f" ({literal(runs[0].label)})")
         axes.plot(_x(first), chance, color=SOFT, linestyle="--", linewidth=1.5, label=label)
-        axes.set_ylim(-0.02, 1.04)
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
-        axes.set_ylabel("questions answered rightly")
+        if share:
+            axes.set_ylim(-0.02, 1.04)
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
+        else:
+            axes.set_ylim(max(LOWEST, min(-0.02, axes.get_ylim()[0])), 1.04)
+        streamed = all(run.streamed for run in runs)
+        axes.set_ylabel("R2" if not share else "questions answered rightly" if streamed else "accuracy")
         _length_axis(axes, [x for run in runs for x in _x(run.lengths)] + [r.trained_length or 0 for r in runs])
+        if not streamed:
+            axes.set_xlabel("length, in the task's own unit")
         _legend_below(figure, axes)
     return figure
 
@@ -94,11 +115,12 @@ def accuracy_by_depth(run: Run) -> Figure:
     bins = max(round(1 / (place["high"] - place["low"])) for row in rows for place in row["depth"])
     with matplotlib.rc_context(STYLE):
         figure, (axes,) = _panels(1, 3.9)
-        colors = matplotlib.colormaps["cividis"]
         for column, place in [(column, place) for column, row in enumerate(rows) for place in row["depth"]]:
             top, share, size = round(place["low"] * bins), place["mean"], 10.5 if len(rows) < 9 else 8
-            axes.fill_between([column, column + 1], top, top + 1, color=colors(share), linewidth=0.5, edgecolor=PAPER)
-            style: Any = {"ha": "center", "va": "center", "color": "#000000" if share > 0.55 else "#ffffff"}
+            strength, whole = DEEPEST * share, [column, column + 1]
+            axes.fill_between(whole, top, top + 1, color=SERIES[0], alpha=strength, linewidth=0)
+            axes.plot([*whole, *whole[::-1], column], [top, top, top + 1, top + 1, top], color=PAPER, linewidth=1.5)
+            style: Any = {"ha": "center", "va": "center", "color": INK}
             axes.text(column + 0.5, top + 0.42, f"{share:.0%}", fontsize=size, **style)
             axes.text(column + 0.5, top + 0.75, f"of {place['questions']}", fontsize=size - 2, **style)
         axes.set_xlim(0, max(1, len(rows)))
@@ -136,32 +158,52 @@ def cost_by_length(runs: Sequence[Run]) -> Figure:
     return figure
 
 
-def training_curve(run: Run) -> Figure:
-    """Loss and accuracy against units seen, the stages of the curriculum marked by their length."""
-    lines = [line for line in run.metrics if line.get("units") is not None]
+def training_curves(runs: Sequence[Run]) -> Figure:
+    """Accuracy and loss against units seen, a line a run; of one alone the stages too, marked by their length."""
+    alone = len(runs) == 1
+    named = ("accuracy", "loss") if any(_points(run, "accuracy") for run in runs) else ("loss",)
     with matplotlib.rc_context(STYLE):
-        figure, panels = _panels(2, 4.6)
-        for axes, name, color in zip(panels, ("accuracy", "loss"), SERIES, strict=False):
-            points = [(line["units"], line[name]) for line in lines if isinstance(line.get(name), (int, float))]
-            if points:
-                x, y = _thinned(np.array(points, float))
-                axes.plot(x, y, color=color, linewidth=1.8)
-            named = -math.inf
-            for stage in run.stages:
-                units, length = stage["first"] or 0, stage["length"]
-                axes.axvline(units, color=SOFT, linewidth=1, linestyle=":")
-                if name == "accuracy" and length and units - named > 0.07 * lines[-1]["units"]:
-                    axes.text(units, 1.06, format_length(length), color=INK, fontsize=9.5, ha="center", va="bottom")
-                    named = units
+        figure, panels = _panels(len(named), 2.3 * len(named) + (0 if alone else 0.24 * len(runs)))
+        for panel, (axes, name) in enumerate(zip(panels, named, strict=True)):
+            for index, run in enumerate(runs):
+                if points := _points(run, name):
+                    x, y = _thinned(np.array(points, float))
+                    color = SERIES[(panel if alone else index) % len(SERIES)]
+                    axes.plot(x, y, color=color, linewidth=1.8, label=literal(run.label))
+            if alone:
+                _mark_stages(axes, runs[0], numbered=not panel)
             axes.set_ylabel(name)
             axes.grid(axis="y")
             axes.xaxis.set_major_locator(MaxNLocator(5))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
-        panels[0].set_ylim(-0.02, 1.04)
-        panels[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
-        panels[1].set_ylim(bottom=0)
-        panels[1].set_xlabel("units seen (above: longest sequence of each stage)")
+            if name == "accuracy":
+                axes.set_ylim(-0.02, 1.04)
+                axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
+            else:
+                axes.set_ylim(bottom=0)
+        panels[-1].set_xlabel("units seen" + (" (above: longest sequence of each stage)" if alone else ""))
+        if not alone:
+            _legend_below(figure, panels[-1])
     return figure
+
+
+def _points(run: Run, name: str) -> list[tuple[Any, Any]]:
+    """(units, figure) of the lines that have it."""
+    lines = [line for line in run.metrics if line.get("units") is not None]
+    return [(line["units"], line[name]) for line in lines if isinstance(line.get(name), (int, float))]
+
+
+def _mark_stages(axes: Axes, run: Run, *, numbered: bool) -> None:
+    last, named = run.metrics[-1].get("units") or 1, -math.inf
+    for stage in run.stages:
+        units, length = stage["first"] or 0, stage["length"]
+        axes.axvline(units, color=SOFT, linewidth=1, linestyle=":")
+        if numbered and length and units - named > 0.07 * last:
+            place = axes.get_xaxis_transform()
+            axes.text(
+                units, 1.02, format_length(length), color=INK, fontsize=9.5, ha="center", va="bottom", transform=place
+            )
+            named = units
 
 
 def svg(figure: Figure, name: str) -> str:
@@ -219,7 +261,7 @@ def _panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
 
 
 def _x(rows: Sequence[dict[str, Any]]) -> list[float]:
-    return [max(1.0, row["units"]) for row in rows]
+    return [max(1.0, row.get("units", row["length"])) for row in rows]
 
 
 def literal(text: str) -> str:

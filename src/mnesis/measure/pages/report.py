@@ -20,6 +20,8 @@ from .runs import Run, load_run
 TEMPLATE = "report.html.jinja"
 PAGE, FIGURES = "report.html", "figures"
 """Of a single run, in its folder."""
+NAMED = 4
+"""Runs whose names stand in the name of their page."""
 WAIT = 60.0
 """Seconds for another process to be done with its page."""
 _MEND = "move it away, or give another place"
@@ -40,22 +42,18 @@ def write_report(
     Args:
         folders: of runs; several are compared side by side. A run that is not evaluated, or half written, is shown as
             far as it goes, with a sentence that says what is missing.
-        path: of the page; ``report.html`` in the folder of a single run if None. Figures go to ``figures/`` beside the
-            page of a single run, to ``<page's name>-figures/`` beside a comparison.
+        path: of the page; that of :func:`usual_place` if None. Figures go to ``figures/`` beside the page of a single
+            run, to ``<page's name>-figures/`` beside a comparison.
         labels: names of the runs; those of their folders if None.
         title: of the page.
         overwrite: replace somebody else's file at ``path``.
 
     Raises:
-        ValueError: no folder, a folder that holds no run, labels that do not fit, a comparison without a path,
-            somebody else's files where the page and its figures go.
+        ValueError: no folder, a folder that holds no run, labels that do not fit, or somebody else's files where the
+            page and its figures go.
     """
     runs = _load(folders, labels)
-    if path is None:
-        if len(runs) > 1:
-            raise ValueError(f"a comparison of {len(runs)} runs belongs to none of their folders; give path=...")
-        path = runs[0].folder / PAGE
-    path = Path(path)
+    path = usual_place([run.folder for run in runs]) if path is None else Path(path)
     beside = path.parent / (FIGURES if len(runs) == 1 else f"{path.stem}-figures")
     drawn = draw(runs)
     # Not the run's own lock: a page may be asked for while the run is trained.
@@ -67,6 +65,15 @@ def write_report(
             figures.save(figure, beside / name)
         write_page(path, render(runs, drawn, title), overwrite=overwrite, mend=_MEND)
     return path
+
+
+def usual_place(folders: Sequence[Path]) -> Path:
+    """Where a report goes: into a single run's folder; of several beside the first, under the names of all."""
+    if len(folders) == 1:
+        return folders[0] / PAGE
+    names = list(dict.fromkeys(folder.resolve().name for folder in folders))
+    named = "-and-".join(names) if len(names) <= NAMED else f"{names[0]}-and-{len(names) - 1}-others"
+    return folders[0].parent / f"{named}.html"
 
 
 def require_places(path: Path, beside: Path, names: Iterable[str], *, overwrite: bool = False) -> None:
@@ -91,15 +98,16 @@ def require_place(folder: Path) -> None:
 def draw(runs: Sequence[Run]) -> dict[str, Figure]:
     """Every figure that the runs have numbers for, by name."""
     evaluated, drawn = [run for run in runs if run.lengths], {}
-    if evaluated:
-        drawn["accuracy"] = figures.accuracy_by_length(evaluated)
-        drawn["cost"] = figures.cost_by_length(evaluated)
+    for name, measure in (("accuracy", "accuracy"), ("explained", "R2")):
+        if judged := [run for run in evaluated if run.measure == measure]:
+            drawn[name] = figures.accuracy_by_length(judged)
+    if streamed := [run for run in evaluated if run.streamed]:
+        drawn["cost"] = figures.cost_by_length(streamed)
+    if trained := [run for run in runs if any(line.get("units") is not None for line in run.metrics)]:
+        drawn["training"] = figures.training_curves(trained)
     for index, run in enumerate(runs):
-        suffix = "" if len(runs) == 1 else f"-{index + 1}"
         if any(row.get("depth") for row in run.lengths):
-            drawn[f"depth{suffix}"] = figures.accuracy_by_depth(run)
-        if any(line.get("units") is not None for line in run.metrics):
-            drawn[f"training{suffix}"] = figures.training_curve(run)
+            drawn[f"depth{'' if len(runs) == 1 else f'-{index + 1}'}"] = figures.accuracy_by_depth(run)
     return drawn
 
 
@@ -111,7 +119,15 @@ def render(runs: Sequence[Run], drawn: Mapping[str, Figure], title: str | None =
         runs=[_View(run, f"-{i + 1}" if len(runs) > 1 else "") for i, run in enumerate(runs)],
         figures={name: page.inline(figure, name, _described(name)) for name, figure in drawn.items()},
         lengths=sorted({row["length"] for run in runs for row in run.lengths}),
+        scorers=SCORERS,
+        streamed=any(run.streamed for run in runs),
+        judged=any(row.get("scorers") for run in runs for row in run.lengths),
+        graded=any(line.get("accuracy") is not None for run in runs for line in run.metrics),
     )
+
+
+SCORERS = {"official": "BABILong's metric", "whole_word": "Exact words"}
+"""Further ways to judge answers, as columns are headed; others by their own names."""
 
 
 @dataclass
@@ -152,6 +168,7 @@ def _load(folders: Sequence[str | Path], labels: Sequence[str] | None) -> list[R
 
 _SHOWN = {
     "accuracy": "Accuracy against length; the numbers are in the table below",
+    "explained": "R2 against length; the numbers are in the table below",
     "cost": "Units read a second and memory against length; the numbers are in the table below",
     "depth": "Accuracy by length and by the place of the last supporting fact, as numbers in cells",
     "training": "Training accuracy and loss against units seen; the stages are in the table below",
@@ -179,26 +196,29 @@ def _flat(tree: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 def _downloads(run: Run) -> Iterator[tuple[str, str | None]]:
     """Names and data addresses of what may be taken along; the address of a file too large to carry is None."""
     if run.lengths:
-        yield "lengths.csv", page.data_address("text/csv", _table(run).encode())
+        yield "lengths.csv", page.data_address("text/csv", lengths_csv(run).encode())
     for name, kind in (
         ("results.json", "application/json"),
         ("config.json", "application/json"),
         ("metrics.jsonl", "application/x-ndjson"),
         ("evaluation.jsonl", "application/x-ndjson"),
+        ("scores.jsonl", "application/x-ndjson"),
     ):
         file = run.folder / name
         if file.is_file():
             yield name, page.data_address(kind, file.read_bytes()) if file.stat().st_size <= MOST_BYTES else None
 
 
-def _table(run: Run) -> str:
+def lengths_csv(run: Run) -> str:
+    """What was found at each length, as a table; a figure that was not taken is empty."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    plain = ("length", "units", "streams", "questions", "chance", "above_chance")
+    plain = ("length", "measure", "units", "streams", "questions", "chance", "above_chance")
     cost = ("state_bytes", "units_per_second", "peak_bytes", "growth_bytes", "device_bytes")
     parts = ("accuracy", "control_accuracy", "bits")
     writer.writerow([*plain, *(f"{n}{end}" for n in parts for end in ("", "_low", "_high")), *cost])
     for row in run.lengths:
         values = [value for n in parts for value in (row[n]["mean"], *(row[n]["interval"] or ("", "")))]
-        writer.writerow([*(row[key] for key in plain), *values, *(row[key] for key in cost)])
+        told = {"measure": run.measure, **row}
+        writer.writerow([*(told.get(key, "") for key in plain), *values, *(told.get(key, "") for key in cost)])
     return buffer.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from ...core.domain import Size, require
 from ...core.files import parse_json, read_json, read_lines
 from ...core.run_files import CONFIG, METRICS, WEIGHTS, Line
 from ...core.specification import task_in
+from ...core.tensor_header import read_header
 from ..lengths import format_length
 from ..metering.scores import FILE as SCORES
 from ..metering.scores import Examined, read_scores
@@ -73,6 +75,20 @@ class Run:
                 if found:
                     return ", ".join(dict.fromkeys(map(str, found))) if isinstance(found, list) else str(found)
         return ""
+
+    @property
+    def weights(self) -> int | None:
+        """Numbers that its network is made of; None where they are not there."""
+        try:
+            header = read_header(self.folder / WEIGHTS, mend=_MEND)
+        except (OSError, ValueError):
+            return None
+        return sum(math.prod(promise.shape) for promise in header.promises.values())
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """Where its training ended: the last stage, or nothing."""
+        return self.stages[-1] if self.stages else {}
 
     @property
     def trained_length(self) -> int | None:
