@@ -37,7 +37,7 @@ def test_every_figure_of_one_run(runs, tmp_path):
 
 def test_several_runs_share_a_figure(runs):
     drawn = draw(runs)
-    assert set(drawn) == {"accuracy", "cost", "depth-1", "depth-2", "training-1", "training-2"}
+    assert set(drawn) == {"accuracy", "cost", "depth-1", "depth-2", "training"}
     said = texts(figures.svg(drawn["accuracy"], "accuracy"))
     for label in (
         "sure",
@@ -50,6 +50,11 @@ def test_several_runs_share_a_figure(runs):
         "1k",
     ):
         assert label in said
+
+
+def test_curves_of_several_runs_share_a_chart(runs):
+    said = texts(figures.svg(figures.training_curves(runs), "training"))
+    assert {"sure", "lost", "accuracy", "loss", "units seen"} <= set(said)
 
 
 def test_a_label_is_no_formula(runs):
@@ -81,4 +86,4 @@ def test_drawing_is_deterministic(runs):
 def test_long_training_is_thinned(runs):
     run = load_run(runs[0].folder)
     run.metrics = [run.metrics[0] | {"units": n} for n in range(20_000)]
-    assert len(figures.svg(figures.training_curve(run), "training")) < 60_000
+    assert len(figures.svg(figures.training_curves([run]), "training")) < 60_000

@@ -4,7 +4,8 @@
     mnesis report runs/copy-gru runs/copy-delta-rule
     mnesis report runs/armt runs/gru --output comparison.html
 
-Of several runs the curves of training stand in one chart, and accuracy by length in another. A run that is not evaluated, or half written, is shown as far as it goes, with a sentence that says what is missing.
+Of several runs the curves of training stand in one chart, and accuracy by length in another. A run that is not
+evaluated, or half written, is shown as far as it goes, with a sentence that says what is missing.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..core.domain import nearest
 from ..core.files import read_json
+from ..core.run_files import WEIGHTS
+from ..core.specification import task_in
 from .arguments import shown_text
 from .options import Size
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from ..tasks.stories.kinds import Asks
 
 
+TOKENIZER = "tokenizer.json"
 SOURCE = "source.json"
 """The first file of a reader's run, and the last to go: it says that the others are of a run."""
 
@@ -159,7 +162,7 @@ def refuse_files(option: str, files: Sequence[str], background: str) -> None:
 
 def is_reader(folder: Path) -> bool:
     """Whether a folder holds a reader: its tokens stand beside its weights, or its data are told to be BABILong's."""
-    if (folder / "tokenizer.json").is_file() or (folder / SOURCE).is_file():
+    if (folder / TOKENIZER).is_file() or (folder / SOURCE).is_file():
         return True
     return "source" in _inner(read_json(folder / "config.json", dict[str, Any], mend="train the run anew"))
 
@@ -198,6 +201,10 @@ def open_run(model: str, *, trust: bool = False) -> OpenRun:
     from ..tasks.language.tokenizer import load_tokenizer
 
     folder = find(model)
+    if (folder / WEIGHTS).is_file() and not (folder / TOKENIZER).is_file():
+        found = task_in(read_json(folder / "config.json", dict[str, Any], mend="train the run anew"))
+        trained = f"was trained on {found.name} and" if found else "is a network that"
+        raise ValueError(f"{folder} {trained} has no tokenizer; give a reader of text, such as --model reader")
     network = cast("Memory[Any]", load(folder, trust=trust))
     config = read_json(folder / CONFIG, dict[str, Any], mend="train it anew")
     tokenizer = load_tokenizer(folder)

@@ -261,7 +261,7 @@ def _panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
 
 
 def _x(rows: Sequence[dict[str, Any]]) -> list[float]:
-    return [max(1.0, row.get("units", row["length"])) for row in rows]
+    return [max(1.0, float(row.get("units", row["length"]))) for row in rows]
 
 
 def literal(text: str) -> str:

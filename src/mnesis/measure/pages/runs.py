@@ -87,8 +87,9 @@ class Run:
 
     @property
     def last(self) -> dict[str, Any]:
-        """Where its training ended: the last stage, or nothing."""
-        return self.stages[-1] if self.stages else {}
+        """Where its training ended: figures of the last stage, None where there are none."""
+        known = dict.fromkeys(("update", "units", "loss", "accuracy", "seconds"))
+        return known | (self.stages[-1] if self.stages else {})
 
     @property
     def trained_length(self) -> int | None:
