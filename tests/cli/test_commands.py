@@ -218,11 +218,14 @@ def test_nothing_is_written_where_it_may_not(capsys, reader, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["train", "run", "--background", "empty"], "empty holds no .txt file"),
-        (["train", "run", "--background", "lines"], "hold no sentence of at least 10 tokens"),
-        (["train", "run", "--stories", "lines"], "lines has no 'train' file of task 1"),
-        (["train", "blocked/run"], "cannot write blocked/run: Not a directory; choose a folder"),
-        (["train", "run", "--options", "memory_token=3"], "armt has no option 'memory_token'"),
+        (["train", "babilong", "--folder", "run", "--background", "empty"], "empty holds no .txt file"),
+        (["train", "babilong", "--folder", "run", "--background", "lines"], "hold no sentence of at least 10 tokens"),
+        (["train", "babilong", "--folder", "run", "--stories", "lines"], "lines has no 'train' file of task 1"),
+        (
+            ["train", "babilong", "--folder", "blocked/run"],
+            "cannot write blocked/run: Not a directory; choose",
+        ),
+        (["train", "babilong", "--folder", "run", "--options", "memory_token=3"], "armt has no option 'memory_token'"),
         (["evaluate", "READER", "--lengths", "20", "--output", "out"], "the sample has 20; ask for longer samples"),
         (["evaluate", "READER", "--lengths", "1kk"], "'1kk' is not a length"),
         (

@@ -62,7 +62,7 @@ def folder(trained, tmp_path):
 )
 def test_a_refused_training_leaves_nothing(capsys, tmp_path, monkeypatch, arguments):
     monkeypatch.chdir(tmp_path)
-    code, error = run(capsys, "train", "runs/x", *arguments, "--vocabulary", "600")
+    code, error = run(capsys, "train", "babilong", "--folder", "runs/x", *arguments, "--vocabulary", "600")
     assert (code, error.count("\n")) == (2, 1)
     assert list(tmp_path.iterdir()) == []
 
@@ -177,7 +177,7 @@ def test_a_training_that_breaks_down_says_so(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr("mnesis.cli.recipes.phases", lambda *_, **__: [Phase(recipe, 64, 64, {"forks": 0})])
     monkeypatch.setattr(command, "phases", lambda *_, **__: [Phase(recipe, 64, 64, {"forks": 0})], raising=False)
     sizes = ["--memory", "gru", "--dim", "16", "--depth", "1", "--vocabulary", "600", "--threads", "1", "--quiet"]
-    code, error = run(capsys, "train", str(tmp_path / "run"), *sizes)
+    code, error = run(capsys, "train", "babilong", "--folder", str(tmp_path / "run"), *sizes)
     assert (code, error.count("\n")) == (2, 1)
     assert "lower learning_rate=1e+30" in error
     assert (tmp_path / "run" / "phase-1" / "checkpoint-000000000").is_dir()

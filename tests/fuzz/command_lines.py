@@ -15,46 +15,64 @@ from tests.fuzz import Input, WrongSuccess
 REFUSED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("lawz",), "no command is called 'lawz'; did you mean 'laws'?"),
     (("help", "lawz"), "did you mean 'laws'?"),
-    (("train",), "RUN is missing; give one"),
-    (("train", "run", "more"), "'more' is one argument too many; it takes RUN alone"),
-    (("train", "run", "--threds", "3"), "there is no option --threds; did you mean --threads?"),
+    (("train",), "TASK is missing; give one"),
+    (("train", "babilong", "more"), "'more' is one argument too many; it takes TASK alone"),
+    (("train", "babilong", "--threds", "3"), "there is no option --threds; did you mean --threads?"),
     (("train", "run", "-q"), "there is no option -q"),
-    (("train", "run", "--threads"), "--threads N is given no value; write --threads N"),
-    (("train", "run", "--quiet=1"), "--quiet takes none; write --quiet alone"),
-    (("train", ""), "RUN is empty; give a path"),
-    (("train", "run", "--dim", "0"), "--dim 0 is not a whole number between 1 and 65536; give 128, the default"),
-    (("train", "run", "--dim", "-3"), "--dim -3 is not a whole number"),
-    (("train", "run", "--dim", "1e400"), "--dim 1e400 is not a whole number"),
-    (("train", "run", "--dim", "3.5"), "--dim 3.5 is not a whole number"),
-    (("train", "run", "--dim", "nan"), "--dim nan is not a whole number"),
-    (("train", "run", "--hidden", "0"), "--hidden 0 is not a whole number between 1 and 1000000000"),
-    (("train", "run", "--hidden", "-1"), "--hidden -1 is not a whole number between 1 and 1000000000"),
-    (("train", "run", "--depth", "0"), "--depth 0 is not a whole number"),
-    (("train", "run", "--convolution", "-2"), "--convolution -2 is not a whole number between 0 and 1000000000"),
-    (("train", "run", "--threads", "0"), "--threads 0 is not a whole number between 1 and 1024"),
-    (("train", "run", "--seed", "-1"), "--seed -1 is not a whole number"),
-    (("train", "run", "--seed", "1" + "0" * 40), "is not a whole number between 0 and"),
-    (("train", "run", "--number", "4"), "--number has no '4'; give 1, 2 or 3"),
-    (("train", "run", "--recipe", "dem"), "--recipe has no 'dem'; did you mean 'demo'?"),
-    (("train", "run", "--vocabulary", "100"), "--vocabulary 100 is not a whole number between 257 and 1000000000"),
-    (("train", "run", "--memory", "grru"), "no memory is called 'grru'; did you mean 'gru'?"),
-    (("train", "run", "--memory", "GRU"), "did you mean 'gru'?"),
-    (("train", "run", "--memory", "copy"), "no memory is called 'copy'; it is a task"),
-    (("train", "run", "--memory", "xyzzy"), "mnesis list memories shows what there is"),
+    (("train", "babilong", "--threads"), "--threads N is given no value; write --threads N"),
+    (("train", "babilong", "--quiet=1"), "--quiet takes none; write --quiet alone"),
+    (("train", ""), "no task is called ''; mnesis list tasks shows what there is"),
+    (("train", "run"), "no task is called 'run'"),
+    (("train", "kopy", "--memory", "gru"), "no task is called 'kopy'; did you mean 'copy'?"),
+    (("train", "gru"), "no task is called 'gru'; it is a memory"),
+    (("train", "copy"), "--memory NAME is missing; give one such as --memory gru"),
+    (("train", "words", "--memory", "gru", "--length", "8"), "words needs folder; give --task-options folder=..."),
+    (("train", "words", "--memory", "gru"), "the catalog has no lengths for words; give --length"),
+    (("train", "copy", "--memory", "gru", "--length", "8-2"), "--length 8-2: 8 is above 2"),
+    (("train", "copy", "--memory", "gru", "--budget", "tokens=0"), "a budget of 0 tokens trains nothing"),
+    (("train", "copy", "--memory", "gru", "--budget", "seconds=9"), "write tokens=1M or updates=500"),
+    (("train", "copy", "--memory", "gru", "--rate", "0"), "--rate 0 is not a finite number above 0"),
+    (("train", "copy", "--memory", "gru", "--task-options", "symbol=3"), "did you mean 'symbols'?"),
+    (("train", "copy", "--memory", "gru", "--recipe", "demo"), "--recipe is an option of babilong alone"),
+    (("train", "copy", "--memory", "gru", "--stories", "x"), "and the task is copy; leave it out"),
+    (("train", "babilong", "--length", "8"), "--length is not an option of babilong, which a --recipe trains"),
+    (("train", "babilong", "--task-options", "x=1"), "--task-options is not an option of babilong"),
+    (("train", "babilong", "--dim", "0"), "--dim 0 is not a whole number between 1 and 65536; give 1 or another"),
+    (("train", "babilong", "--dim", "-3"), "--dim -3 is not a whole number"),
+    (("train", "babilong", "--dim", "1e400"), "--dim 1e400 is not a whole number"),
+    (("train", "babilong", "--dim", "3.5"), "--dim 3.5 is not a whole number"),
+    (("train", "babilong", "--dim", "nan"), "--dim nan is not a whole number"),
+    (("train", "babilong", "--hidden", "0"), "--hidden 0 is not a whole number between 1 and 1000000000"),
+    (("train", "babilong", "--hidden", "-1"), "--hidden -1 is not a whole number between 1 and 1000000000"),
+    (("train", "babilong", "--depth", "0"), "--depth 0 is not a whole number"),
+    (("train", "babilong", "--convolution", "-2"), "--convolution -2 is not a whole number between 0 and 1000000000"),
+    (("train", "babilong", "--threads", "0"), "--threads 0 is not a whole number between 1 and 1024"),
+    (("train", "babilong", "--seed", "-1"), "--seed -1 is not a whole number"),
+    (("train", "babilong", "--seed", "1" + "0" * 40), "is not a whole number between 0 and"),
+    (("train", "babilong", "--number", "4"), "--number has no '4'; give 1, 2 or 3"),
+    (("train", "babilong", "--recipe", "dem"), "--recipe has no 'dem'; did you mean 'demo'?"),
+    (("train", "babilong", "--vocabulary", "100"), "--vocabulary 100 is not a whole number between 257 and 1000000000"),
+    (("train", "babilong", "--memory", "grru"), "no memory is called 'grru'; did you mean 'gru'?"),
+    (("train", "babilong", "--memory", "GRU"), "did you mean 'gru'?"),
+    (("train", "babilong", "--memory", "copy"), "no memory is called 'copy'; it is a task"),
+    (("train", "babilong", "--memory", "xyzzy"), "mnesis list memories shows what there is"),
     (
-        ("train", "run", "--options", "memory_token=3"),
+        ("train", "babilong", "--options", "memory_token=3"),
         "armt has no option 'memory_token'; did you mean 'memory_tokens'?",
     ),
-    (("train", "run", "--options", "dim=4"), "armt is given dim by --dim; leave dim=4 out of its options"),
-    (("train", "run", "--memory", "gru", "--options", "hidden=NaN"), "hidden=nan is not a whole number"),
-    (("train", "run", "--memory", "gru", "--options", "hidden=1e400"), "hidden=inf is not a whole number"),
-    (("train", "run", "--memory", "mamba", "--options", "expansion=1.5"), "expansion=1.5 is not a whole number"),
-    (("train", "run", "--memory", "mamba", "--options", "states=null"), "states=None is not a whole number"),
-    (("train", "run", "--options", "segment"), "'segment' is not an option; write key=value"),
-    (("train", "run", "--held-out", "x.txt"), "--held-out x.txt names files of a folder, and the background is prose"),
-    (("train", "run", "--background", "nowhere"), "--background nowhere is no folder"),
-    (("train", "run", "--background", ","), "--background is empty"),
-    (("train", "run", "--stories", "nowhere.zip"), "--stories nowhere.zip is not there"),
+    (("train", "babilong", "--options", "dim=4"), "armt is given dim by --dim; leave dim=4 out of its options"),
+    (("train", "babilong", "--memory", "gru", "--options", "hidden=NaN"), "hidden=nan is not a whole number"),
+    (("train", "babilong", "--memory", "gru", "--options", "hidden=1e400"), "hidden=inf is not a whole number"),
+    (("train", "babilong", "--memory", "mamba", "--options", "expansion=1.5"), "expansion=1.5 is not a whole number"),
+    (("train", "babilong", "--memory", "mamba", "--options", "states=null"), "states=None is not a whole number"),
+    (("train", "babilong", "--options", "segment"), "'segment' is not an option; write key=value"),
+    (
+        ("train", "babilong", "--held-out", "x.txt"),
+        "--held-out x.txt names files of a folder, and the background is prose",
+    ),
+    (("train", "babilong", "--background", "nowhere"), "--background nowhere is no folder"),
+    (("train", "babilong", "--background", ","), "--background is empty"),
+    (("train", "babilong", "--stories", "nowhere.zip"), "--stories nowhere.zip is not there"),
     (("evaluate",), "RUN is missing"),
     (("evaluate", "reader", "--background", "prose,nowhere"), "--background nowhere is no folder"),
     (("evaluate", "readr"), "there is no folder readr and no reader of that name; did you mean 'reader'?"),
@@ -64,6 +82,8 @@ REFUSED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("evaluate", "reader", "--lengths", "9" * 40), "beyond the longest length"),
     (("evaluate", "reader", "--chunk", "0"), "--chunk 0 is not a whole number between 1 and 1000000000"),
     (("evaluate", "reader", "--streams", "0"), "--streams 0 is not a whole number between 1 and 1000000000"),
+    (("evaluate", "reader", "--sequences", "9"), "reader is a reader of BABILong, and there is no such thing"),
+    (("evaluate", "reader", "--lengths", "8x"), "8x counts in trained lengths"),
     (("evaluate", "reader", "--files", "zz"), "--files zz names files of a folder, and the background is prose"),
     (("demo", "--lengths", "1kk"), "'1kk' is not a length"),
     (("demo", "--reader-lengths", "0"), "a length of '0' is below 1"),
@@ -93,6 +113,7 @@ REFUSED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("compare", "babilong"), "the catalog has no lengths for babilong"),
     (("claim", "armt-rewrit"), "did you mean 'armt-rewrite'?"),
     (("claim", "rmt-copy", "--threads", "0"), "--threads 0 is not a whole number"),
+    (("claim", "rmt-copy", "--csv", "."), ". exists; give another --csv, or remove it"),
     (("claim", "json:JSONDecoder"), "no claim is called 'json:JSONDecoder'"),
     (("laws",), "give the names of memories, or --all"),
     (("laws", "gruu"), "did you mean 'gru'?"),
@@ -168,7 +189,7 @@ _PAIRS = (
 )
 _BUDGETS = ("tokens", "tokens=", "tokens=-1", "x=1", "", "seconds=0", "=")
 _WHOLE = {
-    "train run": ("dim", "depth", "hidden", "threads", "seed", "vocabulary", "number"),
+    "train babilong": ("dim", "depth", "hidden", "threads", "seed", "vocabulary", "number"),
     "compare copy --memories gru": ("dim", "depth", "batch", "seeds", "sequences", "threads"),
     "evaluate reader": ("streams", "long-streams", "questions", "batch", "chunk", "seed", "threads"),
     "bench gru": ("dim", "heads", "batch", "lengths", "repeats", "threads"),
@@ -199,7 +220,7 @@ def drawn(source: random.Random) -> list[str]:
         return [*command.split(), f"--{option}", source.choice(values)]
     if kind == 1:
         command = source.choice(
-            (["train", "run", "--memory"], ["laws"], ["bench"], ["bench-tasks"], ["claim"], ["compare"])
+            (["train", "babilong", "--memory"], ["laws"], ["bench"], ["bench-tasks"], ["claim"], ["compare"])
         )
         return [*command, source.choice(_NAMES)]
     if kind == 2:
@@ -209,10 +230,12 @@ def drawn(source: random.Random) -> list[str]:
         return [*command, source.choice([value for value in _LENGTHS if value or command[0] != "compare"])]
     if kind == 3:
         pair = source.choice(_PAIRS)
-        before = ["train", "run", "--memory", "gru", "--options"]
+        before = ["train", "babilong", "--memory", "gru", "--options"]
         return source.choice(([*before, pair], ["compare", "copy", "--memories", "gru", "--options", f"gru:{pair}"]))
     if kind == 4:
-        command = source.choice(("train run", "compare copy", "bench gru", "report x", "list memories", "show gru"))
+        command = source.choice(
+            ("train babilong", "compare copy", "bench gru", "report x", "list memories", "show gru")
+        )
         return [*command.split(), "--" + "".join(source.choices("abcxyz-", k=source.randint(3, 30)))]
     if kind == 5:
         return [

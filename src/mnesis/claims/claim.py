@@ -66,6 +66,8 @@ class Work(NamedTuple):
     """Measure anew what stands in the folder."""
     workers: int = 1
     """Processes that it may be spread over, each with one thread; 1 = this process, as it is."""
+    trackers: tuple[str, ...] = ()
+    """Where the curves of its trainings go besides: accelerate's names."""
 
 
 class Claim(ABC):
@@ -120,7 +122,14 @@ class Claim(ABC):
 
     @final
     def run(
-        self, scale: Scale, folder: Path, *, progress: bool = True, overwrite: bool = False, workers: int = 1
+        self,
+        scale: Scale,
+        folder: Path,
+        *,
+        progress: bool = True,
+        overwrite: bool = False,
+        workers: int = 1,
+        trackers: tuple[str, ...] = (),
     ) -> Result:
         """Measure and judge. What stands finished in the folder is read back, what was begun is continued.
 
@@ -130,6 +139,7 @@ class Claim(ABC):
             progress: tell on stderr.
             overwrite: measure anew.
             workers: processes, each with one thread; 1 = this process, as it is.
+            trackers: where the curves of its trainings go besides, such as "tensorboard".
 
         Raises:
             ValueError: the folder holds trainings of another configuration or somebody else's files, or another process
@@ -141,7 +151,7 @@ class Claim(ABC):
         with alone(folder, file.name):
             require_ours([file], Result, mend=mend)
             require_ours((folder / f"{self.name}{end}" for end in style.ENDS), mend=mend)
-            figures = self.measure(scale, Work(folder, progress, overwrite, workers))
+            figures = self.measure(scale, Work(folder, progress, overwrite, workers, trackers))
             verdict = "not judged" if scale == "smoke" else self.judge(figures)
             seconds = round(time.monotonic() - began, 1)
             result = Result(self.name, self.paper, scale, verdict, self.predicate, figures, self.seeds[scale], seconds)

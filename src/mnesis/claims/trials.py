@@ -193,6 +193,7 @@ class TrainedClaim(Claim):
                     config={"study": self.study, **label, "phase": phase.name, **trial.about, **told(network)},
                     overwrite=work.overwrite,
                     progress=work.progress,
+                    trackers=work.trackers,
                 )
                 if not result.finished:
                     raise Stopped(result.signal or 0)

@@ -23,8 +23,8 @@ from .output import forget_output, prepare_streams, sentence_of
 
 COMMANDS = {
     "demo": "train a recurrent memory, stream a million tokens through one, and open a report",
-    "train": "train a reader on facts hidden in long text, into a run folder; stop and resume at will",
-    "evaluate": "accuracy, bits and memory of a reader at lengths up to ten million tokens",
+    "train": "train a memory on a task, into a run folder; stop and resume at will",
+    "evaluate": "accuracy and bits of a run, far beyond the lengths that it was trained on",
     "stream": "read any text through a trained reader in constant memory, and ask it",
     "compare": "memories side by side on a task, with equal budgets",
     "claim": "run a paper's claim as an experiment",
@@ -32,7 +32,7 @@ COMMANDS = {
     "capabilities": "what of PyTorch works with a memory: transforms, compilation, devices, hooks, adapters",
     "bench": "speed and memory of every memory beside torch's own",
     "bench-tasks": "how fast tasks are drawn, beside the training that reads them",
-    "report": "one page for a run, or several side by side",
+    "report": "one page for a run, or for several in the same charts",
     "fetch": "download a collection of pictures, with checksums",
     "list": "what there is: memories, tasks, claims",
     "show": "all about one memory, task, claim, run, network or state",

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from ..core.catalog import card, papers
 from ..core.machine import free_cores, prepare
 from .arguments import Named
-from .options import Threads
-from .output import bold, print_table
+from .options import Threads, refuse_present
+from .output import bold, print_table, write_csv
 
 if TYPE_CHECKING:
     from ..claims.claim import Claim, Result
@@ -34,6 +34,8 @@ def run(
     data: Path | None = None,
     threads: Threads | None = None,
     record: Path | None = None,
+    csv: Path | None = None,
+    trackers: tuple[str, ...] = (),
     overwrite: bool = False,
     quiet: bool = False,
     as_json: Annotated[bool, Named("json")] = False,
@@ -49,6 +51,9 @@ def run(
             on the spot if not given.
         threads: threads of the processor, and trainings side by side; as many as cores are free if not given.
         record: JSON file that keeps the verdict beside those of other claims; a page of all is written beside it.
+        csv: file for the points that were measured as a table, one line a model, seed and place.
+        trackers: where the curves of its trainings go besides: tensorboard, wandb, trackio or another that accelerate
+            knows.
         overwrite: train anew what stands in the folder.
         quiet: show no progress.
         as_json: print an object {claim, paper, scale, verdict, predicate, figures, seeds, seconds}.
@@ -63,6 +68,11 @@ def run(
         require_verdicts(record)
         if scale == "smoke":
             raise ValueError("--record keeps verdicts, and --scale smoke is not judged; give --scale laptop or full")
+    refuse_present("--csv", csv, "remove it")
+    if trackers:
+        from ..learn.trackers import require_trackers
+
+        require_trackers(trackers)
     claim: Claim = known.load()(data)
     folder = folder or Path("runs/claims") / claim.study
     prepare(1)
@@ -71,13 +81,15 @@ def run(
         print(f"{bold(claim.statement)}\n{paper.authors.split(',')[0]} {paper.year}, {paper.title}\n")
     try:
         workers = threads or free_cores()
-        result = claim.run(scale, folder, progress=not quiet, overwrite=overwrite, workers=workers)
+        result = claim.run(scale, folder, progress=not quiet, overwrite=overwrite, workers=workers, trackers=trackers)
     except Stopped as stop:
         print(f"stopped; {KEPT}", file=sys.stderr)
         return 128 + stop.number
     page = write_page(folder / scale)
     if record is not None:
         keep(result, record)
+    if csv is not None:
+        write_csv(csv, result.figures["points"])
     if as_json:
         print(json.dumps(result.as_json(), indent=2))
     else:

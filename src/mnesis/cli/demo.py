@@ -48,13 +48,18 @@ def run(
     """
     own_lengths, shipped_lengths = parse_lengths(lengths, least=1), parse_lengths(reader_lengths, least=1)
 
+    from ..core.folders import require_ours
     from ..measure import write_report
+    from ..measure.pages.report import PAGE, require_place
     from ..tasks.stories.babilong.source import BABILongSource
     from .evaluate import show
     from .recipes import phases
     from .runs import shipped
     from .training import DESIGNS, ReaderDesign, train_reader
 
+    for each in (folder / "fresh", folder / "reader"):
+        require_place(each)
+    require_ours([folder / PAGE], mend="move it away, or give another folder")
     began = time.monotonic()
     print(f"{bold('1')} training an ARMT from scratch on facts hidden in generated prose", flush=True)
     design = ReaderDesign(options=DESIGNS["armt"])
@@ -81,7 +86,7 @@ def run(
         runs.append(reader)
     for path in runs:
         write_report([path])
-    page = write_report(runs, folder / "report.html", labels=["fresh", "reader"][: len(runs)], title="mnesis demo")
+    page = write_report(runs, folder / PAGE, labels=["fresh", "reader"][: len(runs)], title="mnesis demo")
     print(f"done in {(time.monotonic() - began) / 60:.1f} minutes; report: {bold(str(page))}")
     return 0
 

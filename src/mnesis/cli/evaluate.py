@@ -28,7 +28,7 @@ from ..core.run_files import CONFIG
 from ..core.specification import TaskSpecification, task_in
 from ..measure.lengths import format_length, parse_amount, parse_lengths
 from .arguments import Named
-from .options import Count, Seed, Size, Threads, options_of
+from .options import Count, Seed, Size, Threads, options_of, refuse_present
 from .output import print_table
 from .runs import background_of, find, is_reader, kept_threads, open_network, open_run, refuse_files, refuse_sources
 
@@ -104,8 +104,7 @@ def run(
         as_json: print the results, for scripts.
     """
     asked = _lengths(lengths)
-    if csv is not None and csv.exists() and not overwrite:
-        raise ValueError(f"{csv} exists; give another --csv or --overwrite")
+    refuse_present("--csv", None if overwrite else csv, "--overwrite")
     folder = find(model)
     reading = {
         "streams": streams, "long_streams": long_streams, "questions": questions, "batch": batch, "chunk": chunk,

@@ -21,7 +21,6 @@ from ..core.specification import task_specification
 from ..core.task import Task
 from ..learn import Recipe, Stage, Training, fit
 from ..learn import folder as folders
-from ..learn.trackers import require_trackers
 from ..learn.trial import drawn, try_out
 from ..measure.metering.scores import Examined, examine_lengths
 from ..nets.for_task import network_for, usual_heads
@@ -123,7 +122,6 @@ def train_on(
     Raises:
         ValueError: what cannot be trained, or a folder that holds something else. Nothing is left of what is refused.
     """
-    require_trackers(trackers)
     if card("memories", design.memory).search:
         raise ValueError(
             f"{design.memory} is not trained by gradient; mnesis compare {name} --memories {design.memory} solves for "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from ..core.catalog import card
@@ -83,6 +84,16 @@ def needed_options(kind: str, name: str, given: Mapping[str, Any], by: str) -> N
         raise ValueError(
             f"{name} needs {', '.join(missing)}; give {by} {missing[0]}=... (mnesis show {name} tells what it is)"
         )
+
+
+def refuse_present(option: str, path: Path | None, mend: str) -> None:
+    """Refuse to replace a file.
+
+    Raises:
+        ValueError: it is there.
+    """
+    if path is not None and path.exists():
+        raise ValueError(f"{path} exists; give another {option}, or {mend}")
 
 
 def pairs_by_name(options: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:

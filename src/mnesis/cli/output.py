@@ -5,12 +5,16 @@ Names, labels and reasons are text: brackets in them mean nothing.
 
 from __future__ import annotations
 
+import csv
 import io
+import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from ..core.files import lack_of_room
+from ..core.files import atomic_path, lack_of_room
 
 _NO_MEMORY = ("can't allocate memory", "Storage size calculation overflowed")
 """torch's words."""
@@ -99,6 +103,19 @@ def print_table(
     for row in rows:
         table.add_row(*map(Text, row))
     Console().print(table)
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write mappings as a table: a column for every name that one of them has, what holds several values as JSON."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(names)
+    for row in rows:
+        values = [row.get(name, "") for name in names]
+        writer.writerow([json.dumps(value) if isinstance(value, (list, tuple, dict)) else value for value in values])
+    with atomic_path(path) as temporary:
+        temporary.write_text(text.getvalue(), encoding="utf-8")
 
 
 def _print_lines(

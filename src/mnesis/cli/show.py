@@ -25,6 +25,7 @@ from ..core.domain import nearest
 from ..core.expressions import evaluate
 from ..core.files import parse_json, read_json
 from ..core.source import Described, described
+from ..core.specification import task_in
 from ..core.tensor_header import TensorHeader, read_header
 from .arguments import Named, shown_text
 from .output import bold
@@ -152,9 +153,13 @@ def _python(kind: str, card: Card) -> list[str]:
 def _shell(kind: str, card: Card) -> list[str]:
     if kind == "memories":
         other = "gru" if card.name != "gru" else "lstm"
-        return [f"mnesis laws {card.name}", f"mnesis compare copy --memories {other},{card.name}"]
+        trained = [] if card.search else [f"mnesis train copy --memory {card.name}"]
+        return [f"mnesis laws {card.name}", *trained, f"mnesis compare copy --memories {other},{card.name}"]
     if kind == "tasks":
-        return [f"mnesis compare {card.name}"] if card.lengths is not None else []
+        if card.name == "babilong":
+            return ["mnesis train babilong --recipe demo"]
+        train = f"mnesis train {card.name} --memory gru"
+        return [train, f"mnesis compare {card.name}"] if card.lengths is not None else []
     return [f"mnesis claim {card.name} --scale smoke"]
 
 
@@ -168,10 +173,13 @@ def _run(what: str) -> Facts | None:
         return None
     inner = config.get("config", {})
     facts: Facts = {"path": str(folder), "trained": _progress(folder)}
+    if found := task_in(config):
+        facts |= {"task": found.name, "task_options": found.options}
     if isinstance(inner, dict):
-        facts |= {key: inner[key] for key in ("task", "task_options", "source") if key in inner}
+        facts |= {"source": inner["source"]} if "source" in inner else {}
         facts |= _network_of(inner.get("model"))
-    if isinstance(config.get("memory"), dict):
+    facts |= _network_of(config.get("model"))
+    if "network" not in facts and "arguments" not in facts and isinstance(config.get("memory"), dict):
         facts |= {"class": config["memory"].get("memory"), "arguments": config["memory"].get("arguments")}
     return facts | _weights(folder)
 
@@ -257,7 +265,7 @@ def _progress(folder: Path) -> Facts:
     kept = sorted(path.name for path in folder.glob("checkpoint-*"))
     phases = sorted(path.name for path in folder.glob("phase-*"))
     facts |= {key: names for key, names in (("checkpoints", kept), ("phases", phases)) if names}
-    return facts | {"evaluated": (folder / "results.json").is_file()}
+    return facts | {"evaluated": any((folder / name).is_file() for name in ("results.json", "scores.jsonl"))}
 
 
 def _last_line(path: Path, most: int = 1 << 16) -> str:

@@ -126,6 +126,10 @@ def run(
         raise ValueError(
             "--memory NAME is missing; give one such as --memory gru (mnesis list memories shows what there is)"
         )
+    if trackers:
+        from ..learn.trackers import require_trackers
+
+        require_trackers(trackers)
     chosen = options_of("memories", memory, options, {"dim": "--dim"})
     common: dict[str, Any] = {
         "threads": threads, "overwrite": overwrite, "progress": not quiet, "trackers": trackers,
