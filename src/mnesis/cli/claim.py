@@ -59,6 +59,11 @@ def run(
         as_json: print an object {claim, paper, scale, verdict, predicate, figures, seeds, seconds}.
     """
     known = card("claims", name)
+    refuse_present("--csv", csv, "remove it")
+    if trackers:
+        from ..learn.trackers import require_trackers
+
+        require_trackers(trackers)
 
     from ..claims.claim import Stopped
     from ..claims.page import write_page
@@ -68,11 +73,6 @@ def run(
         require_verdicts(record)
         if scale == "smoke":
             raise ValueError("--record keeps verdicts, and --scale smoke is not judged; give --scale laptop or full")
-    refuse_present("--csv", csv, "remove it")
-    if trackers:
-        from ..learn.trackers import require_trackers
-
-        require_trackers(trackers)
     claim: Claim = known.load()(data)
     folder = folder or Path("runs/claims") / claim.study
     prepare(1)
