@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from griffe import AliasResolutionError, Extension, NameResolutionError, Object, Package
+from griffe import AliasResolutionError, Extension, Module, NameResolutionError, Object
 
 from .prose import ROLE
 
@@ -15,12 +15,12 @@ _TOGETHER = re.compile(r"^( +)(\w+(?:, \w+)+)(: .*(?:\n\1 .*)*)$", re.MULTILINE)
 class Docstrings(Extension):
     """Rewrites every docstring of a package, as griffe asks an extension to."""
 
-    def on_package(self, *, pkg: Package, **_: Any) -> None:
+    def on_package(self, *, pkg: Module, **_: Any) -> None:
         """Once all of a package has been read."""
         _rewrite(pkg)
 
 
-def _rewrite(thing: Object) -> None:
+def _rewrite(thing: Any) -> None:
     if thing.docstring is not None:
         thing.docstring.value = one_by_one(linked(thing.docstring.value, thing))
     for member in thing.members.values():
