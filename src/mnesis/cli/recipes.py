@@ -85,6 +85,7 @@ _JOINED_FACTS = [
 _LONG_LIVES = _Plan(16_384, 16, 1200, 256, 256, 2e-3, {"questions": 0.2})
 
 LONG: dict[str, list[_Plan]] = {
+    "quick": [_LONG_LIVES._replace(updates=600)],
     "demo": [
         _LONG_LIVES,
         _Plan(64_320, 16, 1000, 480, 512, 1e-3, {"questions": 0.0}, penalty=0.003),
@@ -107,7 +108,8 @@ def phases(name: str, *, number: int = 1, memory: str, seed: int = 0) -> list[Ph
     """The phases of a recipe.
 
     Args:
-        name: "demo" (minutes), "standard" (half an hour on one core) or "reader" (the one that ships, up to two hours).
+        name: "quick" (some minutes), "demo" (a quarter of an hour), "standard" (half an hour on one core) or "reader"
+            (the one that ships, up to two hours).
         number: of the bAbI task.
         memory: whose it is; write gates are penalised where there are such.
         seed: of the training.

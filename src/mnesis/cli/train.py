@@ -65,7 +65,7 @@ def run(
     depth: Depth = 2,
     hidden: Size | None = None,
     convolution: Count | None = None,
-    recipe: Literal["demo", "standard", "reader"] | None = None,
+    recipe: Literal["quick", "demo", "standard", "reader"] | None = None,
     number: Literal[1, 2, 3] | None = None,
     stories: str | None = None,
     background: str | None = None,
@@ -96,8 +96,8 @@ def run(
         depth: layers of the network.
         hidden: width of the MLPs; four times --dim if not given, 256 on babilong.
         convolution: units that the causal convolution in every layer sees, 0 = without; 4 if not given, 6 on babilong.
-        recipe: of babilong alone: how long a reader is trained, demo (minutes), standard (half an hour, the default) or
-            reader (up to two hours).
+        recipe: of babilong alone: how long a reader is trained, quick (minutes), demo (a quarter of an hour), standard
+            (half an hour, the default) or reader (up to two hours).
         number: of babilong alone: of the bAbI task; 1 if not given.
         stories: of babilong alone: "simulated", the default, or the path of bAbI's files (zip, tar.gz or folder).
         background: of babilong alone: "prose" (generated, the default), a folder of .txt files, hub:NAME of a text data

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from accelerate.tracking import GeneralTracker
 
 from ..core.catalog import card
 from ..core.files import atomic_path, read_json, shown_differences, write_json
@@ -79,7 +80,7 @@ def train_reader(
     threads: int | None = None,
     overwrite: bool = False,
     progress: bool = True,
-    trackers: Sequence[str] = (),
+    trackers: Sequence[str | GeneralTracker] = (),
 ) -> tuple[LanguageModel, Training]:
     """Train a reader, or go on where its training stopped, with as many threads as it began with unless told otherwise.
 
@@ -97,7 +98,7 @@ def train_reader(
         raise ValueError("a recipe without phases trains nothing; give at least one")
     # Of the processes of a launcher the first one writes.
     with alone(folder, *FILES) if os.environ.get("RANK", "0") == "0" else nullcontext():
-        kept = _kept(folder, source, overwrite)
+        kept = kept_tokenizer(folder, source, overwrite)
         tokenizer = kept or source.tokenizer()
         task = source.open(tokenizer, split="train", show_answers=0.1)
         for phase in phases:  # what cannot be is refused before anything is written
@@ -131,7 +132,7 @@ def _train(
     config: Mapping[str, Any],
     seed: int,
     progress: bool,
-    trackers: Sequence[str],
+    trackers: Sequence[str | GeneralTracker],
 ) -> tuple[LanguageModel, Training]:
     torch.manual_seed(seed)
     network = result = None
@@ -160,7 +161,7 @@ def _lives(task: BABILong, network: LanguageModel, phase: Phase) -> BABILongLive
     return BABILongLives(task, window=phase.window, period=network.period or phase.segment, **phase.lives)
 
 
-def _kept(folder: Path, source: BABILongSource, overwrite: bool) -> Tokenizer | None:
+def kept_tokenizer(folder: Path, source: BABILongSource, overwrite: bool) -> Tokenizer | None:
     """The tokenizer of the run that stands in a folder; None = it is begun anew.
 
     Raises:
