@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
+import wave
 from pathlib import Path
 
 import pytest
 
 from mnesis.cli import main
 from mnesis.core.catalog import list_tasks
+from tests.real_data import DATA
 
 SMALL = ["--dim", "8", "--depth", "1", "--convolution", "0", "--batch", "4", "--threads", "1", "--quiet"]
 TINY = [*SMALL, "--budget", "updates=2"]
-FILES = {
-    "words": ["folder=ptb"],
-    "polyphonic-music": ["file=jsb.mat"],
-    "series": ["name=Shapes", "folder=series"],
-    "spoken-digits": ["path=digits"],
-}
-"""Tasks of files, and how they are named."""
+FILES = ("words", "polyphonic-music", "series", "spoken-digits")
+"""Tasks of data sets, which are made here or at hand."""
 OWN = """
 import torch
 import mnesis
@@ -115,8 +115,8 @@ def test_a_run_is_trained_evaluated_and_reported(capsys, here) -> None:
         assert words in page
 
 
-def test_the_same_command_goes_on(capsys, trained) -> None:
-    os.chdir(trained.parents[1])
+def test_the_same_command_goes_on(capsys, trained, monkeypatch) -> None:
+    monkeypatch.chdir(trained.parents[1])
     before = {path.name: path.read_bytes() for path in trained.iterdir()}
     train = ["train", "copy", "--memory", "gru", "--length", "2-4", "--task-options", "symbols=4"]
     code, out, _ = run(capsys, *train, *TINY, "--json")
@@ -171,7 +171,7 @@ def test_every_task_of_the_catalog_has_the_door(capsys, here, card) -> None:
 
 
 def _files(folder: Path) -> dict[str, list[str]]:
-    """Tasks of files that can be made here or are at hand, and their options."""
+    """Options of tasks whose data can be made here or are at hand."""
     words = " ".join(["the", "tide", "turned", "and", "the", "captain", "met", "a", "clerk"] * 60)
     (folder / "ptb").mkdir()
     for part in ("train", "valid", "test"):
@@ -180,7 +180,18 @@ def _files(folder: Path) -> dict[str, list[str]]:
     lines = ["\t".join([str(1 + row % 2), *(str((row + at) % 7 / 7) for at in range(30))]) for row in range(20)]
     for part in ("TRAIN", "TEST"):
         (folder / "series" / "Shapes" / f"Shapes_{part}.tsv").write_text("\n".join(lines) + "\n")
-    return {"words": ["folder=ptb"], "series": ["name=Shapes", "folder=series"]}
+    (folder / "digits").mkdir()
+    for digit, take in itertools.product(range(10), (0, 5, 10)):
+        with wave.open(str(folder / "digits" / f"{digit}_jackson_{take}.wav"), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(8000)
+            file.writeframes(bytes(random.Random(10 * digit + take).randbytes(2 * 2400)))
+    made = {
+        "words": ["folder=ptb"], "series": ["name=Shapes", "folder=series"], "spoken-digits": ["path=digits"],
+    }  # fmt: skip
+    music = DATA / "poly-music" / "JSB_Chorales.mat"
+    return made | ({"polyphonic-music": [f"file={music}"]} if music.is_file() else {})
 
 
 def test_a_task_and_a_memory_of_ones_own(capsys, own) -> None:
@@ -245,8 +256,6 @@ def test_a_run_without_words_is_not_streamed(capsys, trained) -> None:
 
 
 def test_a_run_that_does_not_say_its_task_is_asked_another(capsys, trained, tmp_path) -> None:
-    import shutil
-
     shutil.copytree(trained, tmp_path / "old")
     config = json.loads((tmp_path / "old" / "config.json").read_text())
     del config["task"]

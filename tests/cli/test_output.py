@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import os
 import signal
@@ -168,3 +169,14 @@ def test_bytes_are_a_vocabulary(tmp_path, monkeypatch, capsys) -> None:
         main(words)
     assert end.value.code == 0, capsys.readouterr().err
     assert Path("run/model.safetensors").is_file()
+
+
+def test_rows_become_a_table(tmp_path) -> None:
+    """A column for every name that a row has; several values in one cell are JSON."""
+    output.write_csv(tmp_path / "a.csv", [{"model": "gru, 2", "at": 3}, {"model": "lstm", "interval": (0.1, 0.2)}])
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows == [
+        {"model": "gru, 2", "at": "3", "interval": ""},
+        {"model": "lstm", "at": "", "interval": "[0.1, 0.2]"},
+    ]
