@@ -88,6 +88,8 @@ REFUSED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("demo", "--lengths", "1kk"), "'1kk' is not a length"),
     (("demo", "--reader-lengths", "0"), "a length of '0' is below 1"),
     (("compare",), "TASK is missing; give one or more"),
+    (("compare", "--redraw", "copy"), "--redraw draws all that stands in runs/compare; leave copy out"),
+    (("compare", "--redraw", "--folder", "nowhere"), "there is no folder nowhere; give the --folder of a comparison"),
     (("compare", "copy", "gru"), "no task is called 'gru'; it is a memory"),
     (("compare", "copy", "copy"), "name each once"),
     (("compare", "copy", "--memories", "gru,gruu"), "did you mean 'gru'?"),

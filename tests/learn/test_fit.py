@@ -285,6 +285,13 @@ def test_the_callers_generators_are_left_alone(tmp_path):
     assert not memory.training
 
 
+def test_whoever_asks_is_told_of_every_update(tmp_path, capsys):
+    told = []
+    fit(model(), Echo(), recipe(Stage(6, 2, 4)), tmp_path, progress=lambda update, total: told.append((update, total)))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert capsys.readouterr().err == "", "in place of a bar"
+
+
 def test_trackers(tmp_path):
     from accelerate.tracking import GeneralTracker, on_main_process
 
