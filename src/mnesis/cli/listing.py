@@ -36,7 +36,7 @@ def run(
         family: of memories or tasks, such as recurrent or retrieval; all of them if not given.
         as_json: print whole cards, for scripts.
         bibtex_entries: print the papers behind them.
-        markdown: print the table that stands in the README.
+        markdown: print the table as Markdown.
     """
     if kind not in kinds():
         raise ValueError(_no_kind(kind))
