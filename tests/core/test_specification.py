@@ -50,6 +50,7 @@ def test_a_class_of_ones_own_is_named_by_its_file_and_needs_trust(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     found = task_specification(mnesis.create_task("own.py:Mine", symbols=3))
     assert found == (f"{tmp_path / 'own.py'}:Mine", {"symbols": 3})
+    assert found.label == "own.py:Mine"
     monkeypatch.chdir(Path(__file__).parent)
     with pytest.raises(ValueError, match=r"^run/config\.json names .*--trust"):
         found.build("run/config.json")

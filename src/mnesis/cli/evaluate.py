@@ -198,7 +198,7 @@ def _of_task(
         if not lengths:
             raise ValueError(f"{wanted.name}, length {opened.trained_length}: {reach.limit}; give other --lengths")
         if reach.limit and progress:
-            print(f"{wanted.name} goes to length {format_length(lengths[-1])}: {reach.limit}", file=sys.stderr)
+            print(f"{wanted.label} goes to length {format_length(lengths[-1])}: {reach.limit}", file=sys.stderr)
     with fast_products(width(opened.network)):
         found = examine_lengths(
             opened.network,
@@ -318,7 +318,7 @@ def _show_scores(wanted: TaskSpecification, found: list[Examined]) -> None:
         for score in (each.score for each in found)
     ]
     caption = "control: the same weights, their state fresh before every question; state: of a sequence at its end"
-    print_table(header, rows, title=f"{wanted.name}, on unseen sequences", caption=caption, right=header)
+    print_table(header, rows, title=f"{wanted.label}, on unseen sequences", caption=caption, right=header)
 
 
 def show(found: Evaluation) -> None:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .catalog import catalog_alone, create_task, memory_called, task_called
@@ -30,6 +31,11 @@ class TaskSpecification(NamedTuple):
     """In the catalog, or ``file.py:Class`` or ``module:Class`` of somebody's own."""
     options: dict[str, Any]
     """Its constructor's arguments, as they were given."""
+
+    @property
+    def label(self) -> str:
+        """The name as people read it: of somebody's own class without the folders before its file."""
+        return self.name if ".py:" not in self.name else Path(self.name).name
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, as configurations of runs keep them."""

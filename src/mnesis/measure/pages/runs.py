@@ -59,7 +59,7 @@ class Run:
     def task(self) -> str:
         """What it was trained on; "" where nothing says it."""
         if found := task_in(self.config):
-            return found.name
+            return found.label
         return "babilong" if self._configured("source") else ""
 
     @property
