@@ -21,7 +21,22 @@ CLOCKS = re.compile(r"seconds|units_per_second|search_seconds|peak_bytes|growth_
 PAGES = (".html", ".svg", ".png", ".md")
 """They show clocks."""
 BEFORE = f"{__name__}:shorten"
-TRAIN = ["train", "run", "--memory", "gru", "--dim", "16", "--depth", "1", "--hidden", "16", "--vocabulary", "600"]
+TRAIN = [
+    "train",
+    "babilong",
+    "--folder",
+    "run",
+    "--memory",
+    "gru",
+    "--dim",
+    "16",
+    "--depth",
+    "1",
+    "--hidden",
+    "16",
+    "--vocabulary",
+    "600",
+]
 TRAIN += ["--threads", "1", "--quiet"]
 EVALUATE = ["evaluate", "run", "--lengths", "100,200", "--streams", "2", "--batch", "1", "--output", "out"]
 EVALUATE += ["--threads", "1", "--quiet"]

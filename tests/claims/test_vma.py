@@ -46,7 +46,7 @@ def test_claims_of_one_study_share_their_trainings() -> None:
         for trial in kind().trials("smoke"):
             (phase,) = trial.phases
             about = {"study": kind.study, "phase": phase.name, **trial.about}
-            description = describe(phase.build(), phase.recipe, about, phase.validation)
+            description = describe(phase.build(), phase.task, phase.recipe, about, phase.validation)
             found.setdefault(trial.model, []).append((description, phase.task.__class__, vars(phase.task)))
     assert max(map(len, found.values())) >= 3
     for name, parts in found.items():

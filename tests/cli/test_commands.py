@@ -255,7 +255,7 @@ def test_data_and_places_that_cannot_be_used(capsys, reader, tmp_path, monkeypat
 
 
 def test_recipes_are_plain_values() -> None:
-    for name in ("demo", "standard", "reader"):
+    for name in ("quick", "demo", "standard", "reader"):
         for memory in ("armt", "gru"):
             assert json.dumps([phase.as_json() for phase in phases(name, memory=memory)])
     with pytest.raises(ValueError, match="no recipe is called 'fast'"):

@@ -148,7 +148,7 @@ stage = Stage(64, 4, 2, truncation=64, update="window")
 phase = recipes.Phase(Recipe((stage,), save_every=1, log_every=1), 64, 64, {"questions": 3.0, "forks": 0})
 recipes.phases = lambda *_, **__: [phase]
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
-main(["train", "run", "--memory", "gru", "--dim", "64", "--hidden", "64", "--vocabulary", "600", "--quiet"])
+main(["train", "babilong", "--folder", "run", "--memory", "gru", "--dim", "64", "--hidden", "64", "--vocabulary", "600", "--quiet"])
 """
 
 
@@ -164,7 +164,21 @@ def test_a_training_without_room_says_so(tmp_path) -> None:
 def test_bytes_are_a_vocabulary(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(recipes, "phases", tiny)
-    words = ["train", "run", "--memory", "gru", "--dim", "16", "--hidden", "16", "--vocabulary", "257", "--quiet"]
+    words = [
+        "train",
+        "babilong",
+        "--folder",
+        "run",
+        "--memory",
+        "gru",
+        "--dim",
+        "16",
+        "--hidden",
+        "16",
+        "--vocabulary",
+        "257",
+        "--quiet",
+    ]
     with pytest.raises(SystemExit) as end:
         main(words)
     assert end.value.code == 0, capsys.readouterr().err

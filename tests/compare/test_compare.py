@@ -480,6 +480,7 @@ def test_a_script_without_a_guard_is_refused_in_a_sentence(tmp_path) -> None:
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "compare.md"
 
 
+@pytest.mark.slow
 def test_the_guide_runs_as_a_script(tmp_path) -> None:
     """Its blocks in one file, as somebody pastes them: every process of the comparison imports it again."""
     blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)

@@ -185,10 +185,10 @@ def _source(chance: random.Random, folder: Path) -> Path:
 
 
 def _source_of(folder: Path) -> None:
-    from mnesis.cli.training import _kept
+    from mnesis.cli.training import kept_tokenizer
     from mnesis.tasks.stories.babilong.source import BABILongSource
 
-    _kept(folder, BABILongSource(), False)
+    kept_tokenizer(folder, BABILongSource(), False)
     if json.loads((folder / "source.json").read_text()).get("vocabulary", 2048) != 2048:
         raise WrongSuccess("a run on other data was taken for this one")
 

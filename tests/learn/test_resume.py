@@ -291,9 +291,11 @@ def test_a_run_of_a_memory_that_computes_otherwise_now_is_not_continued(tmp_path
 class Watching(Uneven):
     """Notes how products are made while it draws, and breaks off once."""
 
-    def __init__(self, break_at=None):
+    break_at = None
+
+    def __init__(self):
         super().__init__()
-        self.products, self.break_at = [], break_at
+        self.products = []
 
     def episodes(self, *arguments):
         if len(self.products) == self.break_at:
@@ -307,10 +309,12 @@ def test_products_are_those_that_a_training_began_with(tmp_path, monkeypatch, ke
     """Also where the process that goes on would choose others; what an earlier version began has none to keep."""
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
     chosen = recipe(save_every=4)
+    broken = Watching()
+    broken.break_at = 6
     with products_kept():
         torch.set_float32_matmul_precision("medium")
         with pytest.raises(Crash):
-            fit(model(), Watching(break_at=6), chosen, tmp_path)
+            fit(model(), broken, chosen, tmp_path)
     if not kept:
         file = checkpoint.latest(tmp_path) / "position.json"
         about = json.loads(file.read_text())

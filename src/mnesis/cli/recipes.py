@@ -85,7 +85,10 @@ _JOINED_FACTS = [
 _LONG_LIVES = _Plan(16_384, 16, 1200, 256, 256, 2e-3, {"questions": 0.2})
 
 LONG: dict[str, list[_Plan]] = {
-    "quick": [_LONG_LIVES._replace(updates=600)],
+    "quick": [
+        _Plan(4096, 16, 250, 256, 256, 2e-3, {"questions": 1.0}),
+        _Plan(7680, 16, 400, 480, 512, 2e-3, {"questions": 0.5}, penalty=0.003),
+    ],
     "demo": [
         _LONG_LIVES,
         _Plan(64_320, 16, 1000, 480, 512, 1e-3, {"questions": 0.0}, penalty=0.003),
