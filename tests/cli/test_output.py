@@ -148,7 +148,8 @@ stage = Stage(64, 4, 2, truncation=64, update="window")
 phase = recipes.Phase(Recipe((stage,), save_every=1, log_every=1), 64, 64, {"questions": 3.0, "forks": 0})
 recipes.phases = lambda *_, **__: [phase]
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
-main(["train", "babilong", "--folder", "run", "--memory", "gru", "--dim", "64", "--hidden", "64", "--vocabulary", "600", "--quiet"])
+words = ["--memory", "gru", "--dim", "64", "--hidden", "64", "--vocabulary", "600", "--quiet"]
+main(["train", "babilong", "--folder", "run", *words])
 """
 
 
