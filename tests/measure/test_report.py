@@ -187,6 +187,11 @@ def row(length, share, chance=0.25, control=0.25):
         ([row(10, 0.25), row(1000, 0.28)], "At 10 to 1k units its answers show no memory: 28%", "25%."),
         ([row(10, 0.4), row(1000, 0.9)], "It answers best after 1k units (90% (85 to 95%) right)", "25%."),
         ([row(10, 0.9, control=0.88)], "At 10 units its answers show no memory", "88%."),
+        (
+            [{**row(10, 0.9, chance=0.87), "questions": 4}],
+            "At 10 units questions are too few to show a memory: 90% (85 to 95%) of only 4 questions are right",
+            "25%.",
+        ),
     ],
 )
 def test_findings(rows, start, end):

@@ -218,7 +218,10 @@ def describe_finding(lengths: list[dict[str, Any]], trained: int | None) -> str:
     if not any(map(clear, lengths)):
         reach = "" if len(lengths) == 1 else f"{format_length(first['length'])} to "
         said = _share(last) + ("" if numbers else " are right")
-        return f"At {_place(last, reach)} its answers show no memory: {said}, where {against(last)}."
+        above = last["accuracy"]["mean"] > max(last["chance"], last["control_accuracy"]["mean"])
+        few = above and last.get("questions", FEW) < FEW
+        shown = "questions are too few to show a memory" if few else "its answers show no memory"
+        return f"At {_place(last, reach)} {shown}: {said}, where {against(last)}."
     if not holding:
         good = max((row for row in lengths if clear(row)), key=lambda row: row["above_chance"] or 0.0)
         said = _share(good) + ("" if numbers else " right")
