@@ -101,7 +101,7 @@ def test_a_cell_of_an_earlier_revision_is_stale(tmp_path, monkeypatch) -> None:
 
 
 def _defaults(cls: type) -> dict[str, Any]:
-    options = signature(cls).parameters.values()
+    options = signature(cls.__init__).parameters.values()
     return {option.name: option.default for option in options if option.default is not option.empty}
 
 
