@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -19,7 +18,7 @@ import torch
 
 from ..core.files import read_json, write_json
 from ..core.folders import clear_leftovers, is_ours, remove_empty
-from ..core.machine import fast_products, prepare, width
+from ..core.machine import end_with_parent, fast_products, prepare, width
 from ..core.made_by import made_by, told
 from ..core.memory import Memory
 from ..core.run_files import read_metrics
@@ -231,14 +230,7 @@ class TrainedClaim(Claim):
 
 
 def _work(claim: TrainedClaim, scale: Scale, work: Work, queue: Any) -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "a worker has a parent"
-
-    def follow() -> None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)  # nobody would read what this process goes on to train
-
-    threading.Thread(target=follow, daemon=True).start()
+    end_with_parent()
     prepare(1)
     trials = claim.trials(scale)
     try:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
 import time
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
+from ..core.machine import end_with_parent
 from .place import Filled, Place, Told, failed
 
 if TYPE_CHECKING:
@@ -158,14 +158,7 @@ class Processes:
 
 def work(theirs: Connection) -> None:
     """What a process does: try what it is given, or fill a cell and end."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "a cell has a process of its own"
-
-    def follow() -> None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)  # nobody would read what this process goes on to train
-
-    threading.Thread(target=follow, daemon=True).start()
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who was asked to stop asks this process
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # whoever asked is gone; it stands in its folder
         from ..core.machine import prepare

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -183,6 +185,20 @@ def _gain(width: int) -> float:
             best[precision] = min(best[precision], time.perf_counter() - began)
     torch.set_float32_matmul_precision(before)
     return best["highest"] / best["medium"]
+
+
+def end_with_parent() -> None:
+    """Let SIGTERM end this process once the one that started it is gone: nobody would read what it goes on to train."""
+    import multiprocessing  # which help and refusals have no use for
+
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker has a parent"
+
+    def follow() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def cores() -> int:
