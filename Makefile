@@ -40,16 +40,23 @@ docs: $(INSTALLED)
 architecture: $(INSTALLED)
 	$(BIN)/python -m website.architecture
 
-# Many hours on two cores; Ctrl-C saves, and the same command goes on. At equal bytes first, so that the page of all shows
-# both boards; cells of earlier settings or revisions are refused by name: --overwrite those with --memories.
+# Many hours on two cores; Ctrl-C saves, and the same command goes on. HOW=--plan says how many, and trains nothing. Cells of
+# earlier settings or revisions are refused by name: --overwrite those with --memories. Equal bytes come last but for the page
+# of all, which shows both boards.
 BOARD := docs/results/leaderboard
-LEADERBOARD := $(BIN)/mnesis compare --batch 16 --budget tokens=500k --threads 2
+LEADERBOARD := $(BIN)/mnesis compare --batch 16 --budget tokens=500k --threads 2 $(HOW)
 CHOSEN := gru,lstm,echo-state,window,armt,transformer-xl,linear-attention,gla,mamba2,min-gru,delta-rule,gated-delta-rule,tcn
-MORE := associative-retrieval state-tracking selective-copy piecewise-stationary memory-capacity babi
+RECALL := multi-query-recall associative-retrieval selective-copy memory-capacity
+MORE := parity state-tracking piecewise-stationary babi
+SMALL := --options gated-delta-rule:expansion=1 tcn:levels=3
 leaderboard: $(INSTALLED)
-	$(LEADERBOARD) multi-query-recall parity $(MORE) --memories $(CHOSEN) --match state=16k --folder $(BOARD)/equal-bytes
 	$(LEADERBOARD) multi-query-recall parity --options bilinear:hidden=64 --folder $(BOARD)
-	$(LEADERBOARD) $(MORE) --memories $(CHOSEN) --folder $(BOARD)
+	$(LEADERBOARD) $(RECALL) $(MORE) --memories $(CHOSEN) --folder $(BOARD)
+	$(LEADERBOARD) $(RECALL) --memories $(CHOSEN) --doublings 3 --folder $(BOARD)
+	$(LEADERBOARD) multi-query-recall --options bilinear:hidden=64 --doublings 2 --folder $(BOARD)
+	$(LEADERBOARD) $(MORE) --memories $(CHOSEN) --doublings 3 --folder $(BOARD)
+	$(LEADERBOARD) $(RECALL) --memories $(CHOSEN) --match state=8k $(SMALL) --folder $(BOARD)/equal-bytes
+	$(BIN)/mnesis compare --redraw --folder $(BOARD)
 
 # The pages again, of the cells that stand.
 leaderboard-pages: $(INSTALLED)

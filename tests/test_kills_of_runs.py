@@ -94,7 +94,7 @@ def in_one_process() -> None:
 
     shorten()
     Processes.try_all = lambda *_: None
-    Processes.fill = lambda _, places: (Filled(place, run_cell(*place)) for place in places)
+    Processes.fill = lambda _, places: (Filled(place, run_cell(*place.cell)) for place in places)
 
 
 def from_here() -> None:

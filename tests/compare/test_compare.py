@@ -88,14 +88,14 @@ def test_a_cell_of_an_earlier_revision_is_stale(tmp_path, monkeypatch) -> None:
     assert made["options"] == {"dim": found["dim"], **_defaults(GRU)}, "defaults included"
     raised = replace(card("memories", "gru"), earlier=({},))
     other = lambda kind, name: raised if name == "gru" else card(kind, name)  # noqa: E731
-    monkeypatch.setattr(cells, "card", other)
+    monkeypatch.setattr(ways, "card", other)
     stale = "holds a cell made with revision 1 of gru, which is at 2: its figures are stale; --overwrite it, or give"
     with pytest.raises(ValueError, match=stale):
         run_cell(SMALL, "gru", {}, folder)
     cells.discard(folder)
     assert run_cell(SMALL, "gru", {}, folder)["asked"]["revisions"] == {"gru": 2}
     assert run_cell(SMALL, "gru", {}, folder)["asked"]["revisions"] == {"gru": 2}, "read back"
-    monkeypatch.setattr(cells, "TRAINING", 3)
+    monkeypatch.setattr(ways, "TRAINING", 3)
     with pytest.raises(ValueError, match="made with revision 1 of training, which is at 3"):
         run_cell(SMALL, "gru", {}, folder)
 

@@ -54,7 +54,8 @@ def test_what_was_asked_for_is_left_alone() -> None:
     task = SETTING.create_task()
     assert limited(SETTING, task, "window", {"window": 64}) == {"window": 64}
     assert limited(SETTING, task, "transformer-xl", {"memory_length": 3}) == {"memory_length": 3}
-    assert limited(replace(SETTING, length=(2, 16)), task, "window", {}) == {}, "8 units would hold all 6"
+    assert limited(replace(SETTING, length=(2, 16)), task, "window", {}) == {"window": 12}, "8 would hold all 6: of 48"
+    assert limited(replace(SETTING, length=(1, 2)), task, "window", {}) == {}, "8 units would hold all 6"
     assert limited(replace(SETTING, length=3), task, "window", {}) == {"window": 8}, "8 is the least, of 9"
     assert limited(replace(SETTING, match=Match("state", 16_000)), task, "window", {}) == {}, "which chooses it"
     assert limited(SETTING, task, "griffin", {}) == {}, "one layer of it has no window"

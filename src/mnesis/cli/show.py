@@ -86,6 +86,8 @@ def _catalogued(kind: str) -> Callable[[str], Facts | None]:
             facts |= {"forms": list(card.forms), "state": _state(card), "sees": _sees(card, about)}
         if card.lengths is not None:
             facts["training lengths"] = list(card.training_lengths)
+        if card.published:
+            facts["published settings"] = list(card.published)
         facts["papers"] = [_paper(key) for key in card.papers]
         return facts | {"python": _python(kind, card), "shell": _shell(kind, card)}
 
@@ -159,7 +161,8 @@ def _shell(kind: str, card: Card) -> list[str]:
         if card.name == "babilong":
             return ["mnesis train babilong --recipe demo"]
         train = f"mnesis train {card.name} --memory gru"
-        return [train, f"mnesis compare {card.name}"] if card.lengths is not None else []
+        published = [f"mnesis compare {card.name} --setting {name} --plan" for name in list(card.published)[:1]]
+        return [train, f"mnesis compare {card.name}", *published] if card.lengths is not None else []
     return [f"mnesis claim {card.name} --scale smoke"]
 
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 import math
 import platform
+import re
 import statistics
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
 import torch
 
-from ..core.catalog import card
 from ..core.domain import Count, Positive, Size, fault
 from ..core.files import lack_of_room, read_json, shown_differences, write_json
 from ..core.folders import alone, is_ours, remove_empty, tidy, write_page
-from ..core.made_by import TRAINING, later, made_by
+from ..core.made_by import made_by
 from ..core.memory import Memory
 from ..core.reason import reason_for
 from ..core.run_files import Amount
@@ -28,13 +28,17 @@ from ..learn.folder import discard as discard_run
 from ..measure.metering.meter import Score, examine
 from ..measure.metering.work import work
 from .design import Options, Unfit, count_parameters, matched
-from .pace import pace
+from .growth import GROWTH, grow, has_grown, read_growth
+from .pace import pace, updating
 from .place import Told
 from .setting import TEST_SEED, VALIDATION_SEED, Setting
 from .verbatim import seen
-from .ways import SEARCH_SEED, TIMED, Choice, Gradient, Interrupted, LeastSquares, Way
+from .ways import SEARCH_SEED, TIMED, Choice, Interrupted, Way, revisions, way_for
 
 RESULT, STEPS, ERROR = "cell.json", "steps.json", "error.txt"
+_FILES = (RESULT, STEPS, ERROR, GROWTH)
+_RUNS = re.compile(r"search-.*|([0-9]+x-)?seed-[0-9]+")
+"""Folders of a cell's trainings."""
 _MEND = "remove it to fill the cell anew, or give another --folder"
 _REFUSING = tuple(
     f"mnesis.{module}" for module in ("core.files", "core.folders", "learn.fit", "learn.folder", "learn.checkpoint")
@@ -113,12 +117,17 @@ class Broken(Exception):  # noqa: N818 (of what it was caused by)
     """What a memory or a task raised while its cell was filled, in one line; the traceback stands in the folder."""
 
 
-def stood(setting: Setting, memory: str, options: Options, folder: Path) -> Cell | None:
-    """A cell that stands filled; None where it does not. Arguments as of ``run_cell``.
+def stood(setting: Setting, memory: str, options: Options, folder: Path, doublings: int = 0) -> Cell | None:
+    """A cell that stands filled, its budget doubled as far as asked, else None. Arguments as of ``run_cell``.
 
     Raises:
         ValueError: the folder holds a cell of another setting.
     """
+    found = _filled(setting, memory, options, folder)
+    return found if found is not None and has_grown(found, found.get("growth"), doublings) else None
+
+
+def _filled(setting: Setting, memory: str, options: Options, folder: Path) -> Cell | None:
     if not (folder / RESULT).exists():
         return None
     found, asked = read_cell(folder / RESULT), _asked(setting, memory, options)
@@ -128,7 +137,7 @@ def stood(setting: Setting, memory: str, options: Options, folder: Path) -> Cell
         )
     if shown := shown_differences(found["asked"], asked):
         raise ValueError(f"{folder} holds a cell of another setting ({shown}); give another --folder, or --overwrite")
-    tidy(folder, RESULT, STEPS, ERROR)
+    tidy(folder, *_FILES)
     return found
 
 
@@ -138,7 +147,7 @@ def stale(cell: Cell) -> str:
         return ""
     before = cell["asked"].get("revisions", {})
     try:
-        now = _revisions(cell["memory"]).get("revisions", {})
+        now = revisions(cell["memory"]).get("revisions", {})
     except ValueError:  # a class that is gone
         return ""
     for name in sorted({*before, *now}):
@@ -148,7 +157,7 @@ def stale(cell: Cell) -> str:
 
 
 def read_cell(path: Path) -> Cell:
-    """A cell's file.
+    """A cell's file, and beside it under ``growth`` what doubled budgets gave (:mod:`mnesis.compare.growth`).
 
     Raises:
         ValueError: it is none.
@@ -163,6 +172,8 @@ def read_cell(path: Path) -> Cell:
         wrong = "it is done and has no trainings"
     if wrong:
         raise ValueError(f"{path} cannot be read: {wrong}; {_MEND}")
+    if (growth := read_growth(path.parent)) is not None:
+        found["growth"] = growth
     return found
 
 
@@ -174,27 +185,22 @@ def discard(folder: Path) -> None:
     """
     if not folder.is_dir():
         return
-    with alone(folder, RESULT, STEPS, ERROR):
+    with alone(folder, *_FILES):
         if (folder / RESULT).exists():
             read_cell(folder / RESULT)
         for each in sorted(folder.iterdir()):
-            if each.is_dir() and each.name.startswith(("search-", "seed-")):
+            if each.is_dir() and _RUNS.fullmatch(each.name):
                 discard_run(each)
-        (folder / RESULT).unlink(missing_ok=True)
-        (folder / STEPS).unlink(missing_ok=True)
+        for file in (RESULT, GROWTH, STEPS):
+            (folder / file).unlink(missing_ok=True)
         _forget_error(folder)
     remove_empty(folder)
 
 
 def _asked(setting: Setting, memory: str, options: Options) -> dict[str, Any]:
     """As it reads when it comes back from a file."""
-    asked = {"memory": memory, "options": dict(options), "setting": setting.as_json(), **_revisions(memory)}
+    asked = {"memory": memory, "options": dict(options), "setting": setting.as_json(), **revisions(memory)}
     return json.loads(json.dumps(asked))
-
-
-def _revisions(memory: str) -> dict[str, Any]:
-    """Of the memory and of the training loop."""
-    return later({memory: card("memories", memory).revision, "training": TRAINING})
 
 
 def run_cell(
@@ -203,6 +209,7 @@ def run_cell(
     options: Options,
     folder: Path,
     *,
+    doublings: int = 0,
     progress: bool | Callable[[Told], object] = False,
     trackers: Sequence[str] = (),
 ) -> Cell:
@@ -227,6 +234,8 @@ def run_cell(
         memory: name in the catalog, or ``file.py:Class``.
         options: its constructor arguments.
         folder: of the cell.
+        doublings: of the budget, as long as they raise what is held (:func:`mnesis.compare.growth.grow`); what they
+            give stands in growth.json, and under ``growth``.
         progress: a bar for every training; or what is called after every update with how far the cell is.
         trackers: of accelerate, which every training tells what it does.
 
@@ -236,35 +245,56 @@ def run_cell(
         Broken: the memory or the task raised something; its traceback stands in error.txt.
         Interrupted: a signal ended a training; the same call goes on.
     """
-    if (found := stood(setting, memory, options, folder)) is not None:
+    if (found := stood(setting, memory, options, folder, doublings)) is not None:
         return found
-    with alone(folder, RESULT, STEPS, ERROR):
-        if (found := stood(setting, memory, options, folder)) is not None:
+    with alone(folder, *_FILES):
+        if (found := stood(setting, memory, options, folder, doublings)) is not None:
             return found
         task = setting.create_task()
-        try:
-            size = matched(setting, task, memory, options)
-        except Unfit as reason:
-            measured = {"status": "unfit", "reason": str(reason)}
-        else:
-            config = {"task": setting.task, "task_options": dict(setting.task_options), **_revisions(memory)}
-            kind = LeastSquares if card("memories", memory).search else Gradient
-            way = kind(setting, task, memory, size, config)
-            way.progress, way.trackers = progress, trackers
-            steps = _steps(setting, task, way.network(SEARCH_SEED), folder)
-            try:
-                measured = _measure(way, steps, folder)
-            except Interrupted:
-                raise
-            except Exception as error:
-                if _is_refusal(error):
-                    raise
-                raise Broken(_kept_error(folder, setting.task, memory, error)) from error
+        found = _filled(setting, memory, options, folder)
+        if found is None:
+            found = _fill(setting, task, memory, options, folder, progress, trackers)
+            write_json(folder / RESULT, found)
+        with _contained(folder, setting.task, memory):
+            grow(found, setting, folder, doublings, progress=progress, trackers=trackers)
         _forget_error(folder)
-        asked = _asked(setting, memory, options)
-        about = {"asked": asked, "task": setting.task, "memory": memory, "machine": _machine()}
-        write_json(folder / RESULT, {**about, **measured})
     return read_cell(folder / RESULT)
+
+
+def _fill(
+    setting: Setting,
+    task: Task,
+    memory: str,
+    options: Options,
+    folder: Path,
+    progress: bool | Callable[[Told], object],
+    trackers: Sequence[str],
+) -> Cell:
+    try:
+        size = matched(setting, task, memory, options)
+    except Unfit as reason:
+        measured = {"status": "unfit", "reason": str(reason)}
+    else:
+        way = way_for(setting, task, memory, size)
+        way.progress, way.trackers = progress, trackers
+        steps = _steps(setting, task, way.network(SEARCH_SEED), folder)
+        with _contained(folder, setting.task, memory):
+            measured = _measure(way, steps, folder)
+    asked = _asked(setting, memory, options)
+    return {"asked": asked, "task": setting.task, "memory": memory, "machine": _machine(), **measured}
+
+
+@contextmanager
+def _contained(folder: Path, task: str, memory: str) -> Iterator[None]:
+    """Keep what a memory or a task raises, and let through what the library refuses, and signals."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except Exception as error:
+        if _is_refusal(error):
+            raise
+        raise Broken(_kept_error(folder, task, memory, error)) from error
 
 
 def _is_refusal(error: Exception) -> bool:
@@ -384,7 +414,7 @@ def _steps(setting: Setting, task: Task, network: Memory[Any], folder: Path) -> 
             return read_json(folder / STEPS, Size, mend=_MEND)
         low, high = setting.lengths
         lengths = [low + (high - low) * index // TIMED for index in range(TIMED + 1)]
-        timed = pace(task, network, setting.batch, lengths)
+        timed = pace(task, updating(network), setting.batch, lengths)
         steps = int(setting.budget.amount / statistics.median(seconds for _, seconds in timed))
     if steps < 1:
         raise ValueError(

@@ -19,7 +19,7 @@ def fill(place: Place, tell: Callable[[Told], object] | bool = False, trackers: 
     """
     try:
         with fast_products(place.setting.dim):
-            return "filled", run_cell(*place, progress=tell, trackers=trackers)
+            return "filled", run_cell(*place.cell, doublings=place.doublings, progress=tell, trackers=trackers)
     except Broken as reason:
         return "broken", str(reason)
     except (ValueError, OSError, Interrupted) as error:

@@ -17,13 +17,16 @@ from .cluster import by_ray
 from .design import Options
 from .names import labels
 from .place import Place
+from .plan import Planned, plan, told
 from .processes import Processes, refuse_again
 from .setting import Setting
 from .verbatim import limited
 from .watch import Watch
 
 
-def places(settings: Sequence[Setting], memories: Mapping[str, Options], folder: Path) -> list[Place]:
+def places(
+    settings: Sequence[Setting], memories: Mapping[str, Options], folder: Path, doublings: int = 0
+) -> list[Place]:
     """Every memory on every task, in folders ``TASK/MEMORY``; of classes of your own the names alone.
 
     Windows of which nothing is said are shorter than what is trained on (:func:`~mnesis.compare.verbatim.limited`).
@@ -36,7 +39,13 @@ def places(settings: Sequence[Setting], memories: Mapping[str, Options], folder:
         standing = {cell["memory"]: path.parent.name for path, cell in _filled(own, f"*/{RESULT}")}
         told, task = labels([*memories, *standing]), setting.create_task()
         found += [
-            Place(setting, memory, limited(setting, task, memory, options), own / standing.get(memory, told[memory]))
+            Place(
+                setting,
+                memory,
+                limited(setting, task, memory, options),
+                own / standing.get(memory, told[memory]),
+                doublings,
+            )
             for memory, options in memories.items()
         ]
     return found
@@ -72,6 +81,7 @@ def run_grid(
     memories: Mapping[str, Options],
     folder: Path,
     *,
+    doublings: int = 0,
     workers: int = 1,
     ray: str | None = None,
     overwrite: bool = False,
@@ -88,6 +98,7 @@ def run_grid(
         settings: one a task.
         memories: names in the catalog, or ``file.py:Class``, and their constructor arguments.
         folder: of the comparison.
+        doublings: of the budget of each cell, as long as they raise what is held (:mod:`mnesis.compare.growth`).
         workers: processes at a time, each with one thread.
         ray: address of a Ray cluster that fills the cells in place of this machine's processes (see
             :func:`~mnesis.compare.cluster.by_ray`); with a budget of tokens the figures are the same.
@@ -103,24 +114,49 @@ def run_grid(
     refuse_again()
     if workers < 1:
         raise ValueError(f"workers={workers} fill no cell; give 1 or more")
-    names = [setting.task for setting in settings]
-    if len(set(names)) < len(names):
-        raise ValueError(f"tasks {', '.join(names)}: name each once")
     require_trackers(trackers)
-    for setting in settings:
-        _try(setting)
-    waiting = places(settings, memories, folder)
-    order = [place.folder for place in waiting]
-    cells: dict[Path, Cell] = {}
-    if not overwrite:
-        cells = {place.folder: cell for place in waiting if (cell := stood(*place)) is not None}
-    waiting = [place for place in waiting if place.folder not in cells]
+    waiting, cells, order = _wanted(settings, memories, folder, doublings, overwrite)
     if isinstance(progress, Watch):
         _fill(waiting, cells, len(order), progress, workers, ray, trackers, overwrite)
     elif waiting:
         with Watch(progress) as watch:
             _fill(waiting, cells, len(order), watch, workers, ray, trackers, overwrite)
     return [cells[path] for path in order]
+
+
+def plan_grid(
+    settings: Sequence[Setting],
+    memories: Mapping[str, Options],
+    folder: Path,
+    *,
+    doublings: int = 0,
+    workers: int = 1,
+    overwrite: bool = False,
+    watch: Watch,
+) -> list[Planned]:
+    """What ``run_grid`` would train, and how long that takes; arguments and errors as there. Nothing is trained."""
+    waiting, *_ = _wanted(settings, memories, folder, doublings, overwrite)
+    if not waiting:
+        return []
+    with Processes(min(workers, len(waiting)), watch) as processes:
+        watch.trying(len(waiting))
+        return plan(waiting, processes.try_all(waiting), anew=overwrite)
+
+
+def _wanted(
+    settings: Sequence[Setting], memories: Mapping[str, Options], folder: Path, doublings: int, overwrite: bool
+) -> tuple[list[Place], dict[Path, Cell], list[Path]]:
+    """Cells that are to be trained, those that stand by their folders, and the folders of all in order."""
+    names = [setting.task for setting in settings]
+    if len(set(names)) < len(names):
+        raise ValueError(f"tasks {', '.join(names)}: name each once")
+    for setting in settings:
+        _try(setting)
+    wanted = places(settings, memories, folder, doublings)
+    cells: dict[Path, Cell] = {}
+    if not overwrite:
+        cells = {place.folder: cell for place in wanted if (cell := stood(*place)) is not None}
+    return [place for place in wanted if place.folder not in cells], cells, [place.folder for place in wanted]
 
 
 def _fill(
@@ -133,12 +169,13 @@ def _fill(
     trackers: Sequence[str],
     overwrite: bool,
 ) -> None:
-    """Try what waits, then fill it, into ``cells`` by their folders."""
+    """Try what waits, say how long it will take, then fill it, into ``cells`` by their folders."""
     if not waiting:
         return
     with Processes(min(workers, len(waiting)), watch, trackers) as processes:
         watch.trying(len(waiting))
-        processes.try_all(waiting)
+        speeds = processes.try_all(waiting)
+        watch.say(told(plan(waiting, speeds, anew=overwrite), workers))
         for place in waiting if overwrite else ():
             discard(place.folder)
         watch.training(total, len(cells))

@@ -7,15 +7,19 @@ import re
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from typing import Any, NamedTuple
 
-from ..measure.lengths import format_duration
+from ..measure.lengths import format_duration, format_length
 from ..measure.metering.meter import Crossing, Interference, Score, capacity, half_life
 from .cell import Cell, stale
+from .growth import enough, holds, members
 from .verbatim import seen_by
 
 WHOLE, STALE = "†", "‡"
 """Marks of figures that win nothing."""
+LEAST = 0.005
+"""Bits below which nothing is held."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,28 @@ def _crossed(at: Crossing) -> str:
     if at.at is not None:
         return f"{at.at:.3g}"
     return f"more than {at.last:g}" if at.last else "less than any that was tested"
+
+
+@dataclass(frozen=True)
+class Grown:
+    """What a memory holds once twice the budget no longer raises it, over seeds at the longest trained length."""
+
+    accuracy: Spread
+    bits: Spread
+    units: int
+    """Read by each of these trainings."""
+    seeds: int
+    converged: bool
+    """Whether twice as many units were seen not to raise it; else it may hold more."""
+    learning: Spread | None
+    """Units read until the accuracy was half of what it came to, above chance; None where nothing was learned."""
+
+    def told(self) -> str:
+        """What is held, as a table has it."""
+        at = format_length(_rounded(self.units, 2))
+        if self.bits.median < LEAST:
+            return f"nothing at {at}"
+        return f"{'' if self.converged else '> '}{self.bits.median:.2f} at {at}"
 
 
 @dataclass(frozen=True)
@@ -92,6 +118,18 @@ class Line:
     """Tested lengths at which whole sequences stood there."""
     stale: str = ""
     """By what the figures are out of date; "" where they are not."""
+    grown: Grown | None = None
+    """With budgets that were doubled; None where they were not."""
+
+    @property
+    def holding(self) -> Spread | None:
+        """Bits with the budget that is enough; None where budgets were not doubled."""
+        return self.grown and self.grown.bits
+
+    @property
+    def learning(self) -> Spread | None:
+        """Units until half of the accuracy that it came to."""
+        return self.grown and self.grown.learning
 
     @property
     def whole(self) -> bool:
@@ -118,6 +156,9 @@ class Line:
         named = ("task", "memory", "status", "reason", "length", "sees", "stale")
         known: dict[str, Any] = {name: values[name] for name in named if name in values}
         known |= {name: values[name] and Spread(**values[name]) for name in ("accuracy", "bits")}
+        if grown := values.get("grown"):
+            spreads = {name: grown[name] and Spread(**grown[name]) for name in ("accuracy", "bits", "learning")}
+            known["grown"] = Grown(**{**grown, **spreads})
         return cls(**known, inside=tuple(values.get("inside", ())))
 
 
@@ -135,7 +176,7 @@ def line(cell: Cell) -> Line:
 
     def over_seeds(length: int, figure: str) -> Spread:
         values = [getattr(score, figure) for seed in scores for score in seed if score.length == length]
-        return Spread(statistics.median(values), min(values), max(values))
+        return _spread(values)
 
     trained = _trained(cell, lengths)
     own = [score for seed in scores for score in seed if score.length == trained]
@@ -162,9 +203,35 @@ def line(cell: Cell) -> Line:
         sees=seen.sees,
         inside=seen.inside,
         stale=stale(cell),
+        grown=_grown(cell, trained),
         by_length=tuple((length, over_seeds(length, "accuracy"), over_seeds(length, "bits")) for length in lengths),
         **about,
     )
+
+
+def _grown(cell: Cell, length: int) -> Grown | None:
+    growth = cell.get("growth")
+    if growth is None or (least := enough(growth)) is None:
+        return None
+    found = members(growth)
+    scores = [Score.from_json(score) for each in found for score in each["scores"] if score["length"] == length]
+    halves = [float(each["half"]) for each in found if each["half"] is not None] if holds(growth) else []
+    return Grown(
+        accuracy=_spread([score.accuracy for score in scores]),
+        bits=_spread([score.bits for score in scores]),
+        units=sum(each["units"] for each in found) // len(found),
+        seeds=len(found),
+        converged=least.converged,
+        learning=_spread(halves) if halves else None,
+    )
+
+
+def _rounded(value: float | int, digits: int) -> int:
+    return int(float(f"{value:.{digits}g}"))
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    return Spread(statistics.median(values), min(values), max(values))
 
 
 def _interference(scores: Sequence[Score]) -> Interference | None:
@@ -217,10 +284,16 @@ def overlap(one: Spread, other: Spread) -> bool:
     return round(one.high, 2) >= round(other.low, 2) and round(other.high, 2) >= round(one.low, 2)
 
 
-def winners(lines: Sequence[Line]) -> list[Line]:
-    """Of one task: who holds most, and everybody whose range over seeds meets theirs, the best first."""
-    found = sorted((each for each in lines if each.competes), key=lambda each: -each.bits.median if each.bits else 0.0)
-    return [each for each in found if each.bits and found[0].bits and overlap(each.bits, found[0].bits)]
+def winners(lines: Sequence[Line], figure: Callable[[Line], Spread | None] = attrgetter("bits")) -> list[Line]:
+    """Of one task: who has most, and everybody whose range over seeds meets theirs, the best first.
+
+    Args:
+        lines: of the task.
+        figure: what of; bits with equal budgets, or with those that are enough (``holding``).
+    """
+    found = [(each, value) for each in lines if each.competes and (value := figure(each)) is not None]
+    found.sort(key=lambda pair: -pair[1].median)
+    return [each for each, value in found if overlap(value, found[0][1])]
 
 
 def _trained(cell: Cell, lengths: Sequence[int]) -> int:
@@ -234,6 +307,8 @@ def effort(cells: Sequence[Cell]) -> str:
     """What filling cells took, and on which machines."""
     done = [cell for cell in cells if cell["status"] == "done"]
     trained = sum(training["seconds"] for cell in done for training in cell["trainings"])
+    grown = [training for cell in done for kind in ("doubled", "confirming") for training in _doubled(cell, kind)]
+    trained += sum(training["seconds"] for training in grown)
     searched = sum(cell["search_seconds"] for cell in done)
     machines = ", and ".join(dict.fromkeys(cell["machine"] for cell in done if "machine" in cell))
     spent = f"{format_duration(trained)} of training and {format_duration(searched)} of searching"
@@ -241,23 +316,34 @@ def effort(cells: Sequence[Cell]) -> str:
     return f"{len(done)} of {len(cells)} cells are done: {spent}{where}, one thread a cell."
 
 
-LEAST = 0.005
-"""Bits below which nothing is held."""
+def _doubled(cell: Cell, kind: str) -> list[dict[str, Any]]:
+    return cell.get("growth", {}).get(kind, [])
+
+
 HEADER = ("memory", "%", "bits", "held", "state B", "bits/B", "weights", "mult-adds", "units/s")
+GROWN = ("learning", "holding")
+"""Further ones, where budgets were doubled: units until half of the accuracy, and bits with the one that is enough."""
+
+
+def header(lines: Sequence[Line]) -> tuple[str, ...]:
+    """Headings of one task."""
+    return (*HEADER[:3], *GROWN, *HEADER[3:]) if any(each.grown for each in lines) else HEADER
 
 
 def table(lines: Sequence[Line], *, ranges: bool = True) -> list[tuple[str, ...]]:
-    """Rows of one task under ``HEADER``; without ranges medians alone."""
-    rows = []
+    """Rows of one task under its ``header``; without ranges medians alone."""
+    rows, width, grown = [], len(header(lines)), any(each.grown for each in lines)
     for each in lines:
         if each.accuracy is None or each.bits is None:
-            rows.append((each.memory, each.status, *[""] * (len(HEADER) - 2)))
+            rows.append((each.memory, each.status, *[""] * (width - 2)))
             continue
+        learning = "" if each.learning is None else format_length(_rounded(each.learning.median, 2))
         rows.append(
             (
                 f"{each.memory} {each.mark}".rstrip(),
                 _written(each.accuracy, ranges, lambda value: f"{100 * value:.1f}"),
                 _written(each.bits, ranges, lambda value: f"{value:z.2f}"),
+                *((learning, "" if each.grown is None else each.grown.told()) if grown else ()),
                 "" if each.held is None else f"{each.held.median:z.1f}",
                 f"{each.state_bytes:,}",
                 "" if each.bits_per_byte is None else f"{each.bits_per_byte:z.4f}",
@@ -281,15 +367,28 @@ def notes(lines: Sequence[Line], *, verdicts: bool = True) -> str:
 
 
 def verdict(lines: Sequence[Line]) -> str:
-    """Who holds most on one task, in a sentence; "" where nobody may win."""
-    won = winners(lines)
-    if not won or won[0].bits is None or won[0].accuracy is None:
+    """Who holds most on one task, in a sentence; "" where nobody may win.
+
+    With the budgets that are enough, where they were doubled; who has learned most with equal ones is said then too.
+    """
+    told = [_won(lines, "holding", "hold", " with the budget that is enough for each")]
+    told.append(_won(lines, "bits", "have learned" if told[0] else "hold", " with equal budgets" if told[0] else ""))
+    return "; ".join(part for part in told if part)
+
+
+def _won(lines: Sequence[Line], figure: str, does: str, by: str) -> str:
+    won = winners(lines, attrgetter(figure))
+    if not won:
         return ""
-    if won[0].bits.median < LEAST:
-        return f"none holds anything: {won[0].accuracy.median:.0%} right"
+    best = getattr(won[0], figure)
+    if best.median < LEAST:
+        accuracy = won[0].grown.accuracy if figure == "holding" and won[0].grown else won[0].accuracy
+        assert accuracy is not None
+        return f"none holds anything{by}: {accuracy.median:.0%} right"
     names = listed([each.memory for each in won])
     within = ", within their ranges over seeds" if len(won) > 1 else ""
-    return f"{names} {'hold' if len(won) > 1 else 'holds'} most: {won[0].bits.median:.2f} bits an answer{within}"
+    one = {"hold": "holds", "have learned": "has learned"}[does]
+    return f"{names} {does if len(won) > 1 else one} most{by}: {best.median:.2f} bits an answer{within}"
 
 
 def listed(words: Sequence[str]) -> str:
@@ -308,7 +407,8 @@ def markdown(lines: Sequence[Line], about: str = "") -> str:
     parts = [_escaped(about), "\n\n"] if about else []
     for task in dict.fromkeys(each.task for each in lines):
         own = [each for each in lines if each.task == task]
-        parts.append(f"## {_escaped(task)}\n\n| {' | '.join(HEADER)} |\n|---|{'---:|' * (len(HEADER) - 1)}\n")
+        headings = header(own)
+        parts.append(f"## {_escaped(task)}\n\n| {' | '.join(headings)} |\n|---|{'---:|' * (len(headings) - 1)}\n")
         parts += [f"| {' | '.join(map(_escaped, row))} |\n" for row in table(own)]
         parts += [f"\n- {_escaped(note)}" for note in notes(own).splitlines()]
         parts.append("\n" if parts[-1].endswith("\n") else "\n\n")

@@ -27,12 +27,24 @@ def updating(network: Memory[Any]) -> Callable[[Episode], None]:
     return update
 
 
-def pace(task: Task, network: Memory[Any], batch: int, lengths: Sequence[int]) -> list[tuple[int, float]]:
-    """Units and CPU seconds of an update at each length but the first, which warms up; drawing is a part of it."""
-    update, generator, found = updating(network), torch.Generator().manual_seed(0), []
+def reading(network: Memory[Any]) -> Callable[[Episode], None]:
+    """What makes a network read an episode, as one that is not trained by gradient does."""
+
+    @torch.no_grad()
+    def read(episode: Episode) -> None:
+        network(episode.inputs, reset=episode.reset, length=episode.length)
+
+    return read
+
+
+def pace(task: Task, do: Callable[[Episode], None], batch: int, lengths: Sequence[int]) -> list[tuple[int, float]]:
+    """Units and CPU seconds of what is done with an episode, such as an update, at each length but the first, which
+    warms up; drawing is a part of it.
+    """
+    generator, found = torch.Generator().manual_seed(0), []
     for length in lengths:
         began = time.process_time()
         episode = task.episodes(batch, length, generator)
-        update(episode)
+        do(episode)
         found.append((episode.units, max(time.process_time() - began, 1e-6)))
     return found[1:]

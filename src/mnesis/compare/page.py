@@ -8,6 +8,7 @@ import shlex
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from ..core.folders import write_page as write_marked
 from ..measure.pages import page
 from .cell import Cell
 from .grid import standing
-from .leaderboard import LEAST, Line, effort, leaderboard, listed, markdown, notes, verdict, winners
+from .growth import members
+from .leaderboard import LEAST, Grown, Line, effort, leaderboard, listed, markdown, notes, verdict, winners
 from .names import labels
 from .pictures import by_distance, by_length, pareto
 
@@ -42,6 +44,20 @@ class _Row:
     """That fills this cell anew."""
 
     @property
+    def best(self) -> Line | Grown:
+        """Accuracy and bits that it wins or loses by."""
+        return self.line.grown or self.line
+
+    @property
+    def doubled(self) -> list[tuple[bool, dict[str, Any]]]:
+        """Trainings with doubled budgets, and whether each is with the one that is enough."""
+        growth = self.cell.get("growth")
+        if growth is None:
+            return []
+        told = {id(each) for each in members(growth)}
+        return [(id(each) in told, each) for each in (*growth["doubled"], *growth["confirming"])]
+
+    @property
     def above(self) -> float | None:
         """Right answers above chance, as a share of what is above it; None without any."""
         if self.line.accuracy is None or self.line.chance is None:
@@ -60,8 +76,17 @@ class _Section:
 
     @property
     def won(self) -> list[_Row]:
-        """Who holds most, and everybody whose range over seeds meets theirs."""
-        lines = winners([row.line for row in self.rows])
+        """Who holds most, and everybody whose range over seeds meets theirs: with the budgets that are enough, where
+        they were doubled, else with equal ones."""
+        return self._won("holding" if self.has("grown") else "bits")
+
+    @property
+    def learned(self) -> list[_Row]:
+        """The same with equal budgets."""
+        return self._won("bits")
+
+    def _won(self, figure: str) -> list[_Row]:
+        lines = winners([row.line for row in self.rows], attrgetter(figure))
         return [row for line in lines for row in self.rows if row.line is line]
 
     @property
@@ -141,6 +166,7 @@ def write_page(folder: Path, cells: Sequence[Cell]) -> Path:
         package="mnesis.compare",
         short=label.__getitem__,
         sections=sections,
+        grown=any(section.has("grown") for section in sections),
         effort=effort(cells),
         columns=columns,
         groups=_grouped(columns, memories),

@@ -18,6 +18,13 @@ class Place(NamedTuple):
     memory: str
     options: Options
     folder: Path
+    doublings: int = 0
+    """Of the budget, as long as they raise what is held (:mod:`mnesis.compare.growth`)."""
+
+    @property
+    def cell(self) -> tuple[Setting, str, Options, Path]:
+        """Without them."""
+        return self[:4]
 
 
 class Filled(NamedTuple):

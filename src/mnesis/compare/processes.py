@@ -9,6 +9,7 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.machine import end_with_parent
@@ -97,21 +98,27 @@ class Processes:
         for worker in self.workers:
             worker.process.join()
 
-    def try_all(self, places: Sequence[Place]) -> None:
-        """Build every memory and give it two updates on every task.
+    def try_all(self, places: Sequence[Place]) -> dict[Path, float | None]:
+        """Build every memory and give it some updates on every task.
+
+        Returns:
+            Units trained a second of CPU time, by the cells' folders; None where nobody knows.
 
         Raises:
             ValueError: one cannot be compared; the sentence names it.
         """
+        speeds: dict[Path, float | None] = {}
         for place, said, value in self._each("try", places):
             if said == "ended":
                 raise ValueError(
                     f"{place.memory} cannot be trained on {place.setting.task}: {value}; mend it, or leave it out of "
                     "--memories"
                 )
-            if value is not None:
-                raise ValueError(f"{value} (nothing has been trained)")
+            if value.fault is not None:
+                raise ValueError(f"{value.fault} (nothing has been trained)")
+            speeds[place.folder] = value.speed
             self.watch.tried()
+        return speeds
 
     def fill(self, places: Sequence[Place]) -> Generator[Filled]:
         """Fill cells; they come as they are done. A process that breaks down leaves a cell that says so.
@@ -170,13 +177,9 @@ def work(theirs: Connection) -> None:
             if what == "fill":
                 theirs.send(_filled(place, theirs, *more))
                 return
-            theirs.send(("tried", _fault_in(place)))
+            from .trial import tried
 
-
-def _fault_in(place: Place) -> str | None:
-    from .trial import fault_in
-
-    return fault_in(place)
+            theirs.send(("tried", tried(place)))
 
 
 def _filled(place: Place, theirs: Connection, trackers: Sequence[str]) -> tuple[str, Any]:

@@ -18,7 +18,7 @@ from .design import Size, build, shared
 from .setting import TEST_SEED, Setting
 
 SHARE, LEAST = 4, 8
-"""A window that nobody asked for holds this part of the shortest sequence that is trained on, and at least so much."""
+"""A window that nobody asked for holds this part of a sequence that is trained on, and at least so much."""
 ROWS = 64
 """Sequences that are drawn to see how long they are."""
 
@@ -36,15 +36,16 @@ def limited(setting: Setting, task: Task, memory: str, options: Mapping[str, Any
     """Options of a memory in a comparison: a window of which nothing was said is shorter than what is trained on.
 
     It holds a quarter of the shortest training sequence, at least 8 units, which the arguments that limit it share
-    evenly. Nothing is chosen where that would hold the whole sequence, nor what a comparison at equal bytes chooses.
+    evenly; where that would hold all of the shortest, a quarter of the longest. Nothing is chosen where even that would
+    hold the whole sequence, nor what a comparison at equal bytes chooses.
     """
     known = next((each for each in list_memories() if each.name == memory), None)
     by_bytes = setting.match is not None and setting.match.kind == "state"
     if known is None or not known.limits or by_bytes or any(name in options for name in known.limits):
         return dict(options)
-    shortest = min(_lengths(task, setting.lengths[0], ROWS, 0))
-    units = max(shortest // SHARE, LEAST)
-    if units >= shortest:
+    trained = (min(_lengths(task, length, ROWS, 0)) for length in setting.lengths)
+    hiding = (units for whole in trained if (units := max(whole // SHARE, LEAST)) < whole)
+    if (units := next(hiding, None)) is None:
         return dict(options)
     chosen = {**options, **shared(units, known.limits)}
     try:

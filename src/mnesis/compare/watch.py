@@ -57,6 +57,11 @@ class Watch:
         if self.live is not None:
             self.live.stop()
 
+    def say(self, sentence: str) -> None:
+        """Something that stays."""
+        if self.show:
+            self.console.print(Text(sentence), soft_wrap=self.live is None)
+
     def trying(self, count: int) -> None:
         """So many cells are tried now."""
         self.doing, self.trials = "trying", count

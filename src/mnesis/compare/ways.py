@@ -11,11 +11,12 @@ from typing import Any
 import torch
 
 from ..core.catalog import card
+from ..core.made_by import TRAINING, later
 from ..core.memory import Memory
 from ..core.task import Task
 from ..learn import Recipe, Stage, Training, fit, fit_readout
 from .design import Size, build
-from .pace import pace
+from .pace import pace, updating
 from .place import Told
 from .setting import Setting
 
@@ -146,7 +147,7 @@ class Gradient(Way):
 
     def units_per_second(self, trainings: Sequence[Mapping[str, Any]]) -> float:
         lengths = [self.setting.lengths[1]] * (TIMED + 1)
-        timed = pace(self.task, self.network(SEARCH_SEED), self.setting.batch, lengths)
+        timed = pace(self.task, updating(self.network(SEARCH_SEED)), self.setting.batch, lengths)
         return statistics.median(units / seconds for units, seconds in timed)
 
 
@@ -175,3 +176,15 @@ class LeastSquares(Way):
     def units_per_second(self, trainings: Sequence[Mapping[str, Any]]) -> float:
         # Of CPU time too where a readout is solved for; kept to a tenth of a second, which may be none.
         return statistics.median(each["units"] / max(each["seconds"], 0.1) for each in trainings)
+
+
+def way_for(setting: Setting, task: Task, memory: str, size: Size) -> Way:
+    """How a memory of that size is trained in a comparison."""
+    known = card("memories", memory)
+    about = {"task": setting.task, "task_options": dict(setting.task_options), **revisions(memory)}
+    return (LeastSquares if known.search else Gradient)(setting, task, memory, size, about)
+
+
+def revisions(memory: str) -> dict[str, Any]:
+    """Of the memory and of the training loop, under "revisions"; nothing where both are the first."""
+    return later({memory: card("memories", memory).revision, "training": TRAINING})

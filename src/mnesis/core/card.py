@@ -36,6 +36,22 @@ class Paper:
         return f"@{kind}{{{self.key},\n" + ",\n".join(lines) + "\n}"
 
 
+@dataclass(frozen=True)
+class Published:
+    """How a paper has a task learned, for comparisons: data, budget and search; the network around is ours."""
+
+    length: int
+    options: Mapping[str, Any]
+    """Arguments of the task."""
+    tokens: int
+    """Units that each training reads."""
+    batch: int
+    rates: tuple[float, ...]
+    """Learning rates that are searched."""
+    sequences: int
+    """Of a test."""
+
+
 OWN = "your own"
 """The family of what is not in the catalog, but given as ``file.py:Class`` or ``module:Class``."""
 
@@ -76,6 +92,8 @@ class Card:
     inside: the options with which it computes as before, none where only the start has changed."""
     lengths: int | tuple[int, int] | None = None
     """Of a task: training episodes of a comparison, in its own unit."""
+    published: Mapping[str, Published] = field(default_factory=dict)
+    """Of a task: papers' own settings, by name."""
 
     @property
     def parallel(self) -> bool:

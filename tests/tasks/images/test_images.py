@@ -216,6 +216,21 @@ def test_episodes_that_cannot_be_drawn(options, message) -> None:
         few_shot(draw_glyphs(4, 6), torch.Generator(), **{"classes": 2, "examples": 2, "targets": 2, **options})
 
 
+def test_pictures_are_drawn_from_a_file_sorted_by_class() -> None:
+    """The same ones for a seed, and of all classes."""
+    label = torch.arange(10).repeat_interleave(100)
+    pixels = torch.zeros(1000, 2, 2, dtype=torch.uint8)
+    images = ImageSet(pixels, label, tuple("abcdefghij"), binary=True)
+    drawn = images.drawn(200)
+    assert len(drawn) == 200
+    assert drawn.label.bincount(minlength=10).min() > 5
+    assert torch.equal(drawn.label, images.drawn(200).label)
+    assert not torch.equal(drawn.label, images.drawn(200, seed=1).label)
+    assert torch.equal(images.drawn(5000).label.sort().values, label)
+    with pytest.raises(ValueError, match="count=0 draws no picture"):
+        images.drawn(0)
+
+
 def test_image_sets_check_their_parts() -> None:
     pixels = torch.zeros(2, 3, 3, dtype=torch.uint8)
     with pytest.raises(ValueError, match="2 pictures have 3 labels"):

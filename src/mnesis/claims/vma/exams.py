@@ -210,7 +210,7 @@ class LearnedExam(PictureExam):
     """Nats of pictures read with the bank that was learned, and how its addresses are used; ``at`` is its slots.
 
     Args:
-        count: pictures.
+        count: pictures, drawn: the file of binarized MNIST is sorted by class.
         shown: slots to draw pictures from, those read most.
         drawn: pictures of each.
     """
@@ -221,7 +221,7 @@ class LearnedExam(PictureExam):
 
     def take(self, network: Memory[Any], task: Task) -> dict[str, Any]:
         taught = cast(Generation, network)
-        images = self.images.pixels[: self.count].float()
+        images = self.images.drawn(self.count).pixels.float()
         bank = None if taught.bank is None else taught.bank()
         generator = torch.Generator().manual_seed(self.seed)
         batches = [(x, bank) for x in images.split(500)]

@@ -51,6 +51,17 @@ class ImageSet:
         """Some of the pictures by mask or index, classes as they were."""
         return ImageSet(self.pixels[chosen], self.label[chosen], self.groups, self.binary)
 
+    def drawn(self, count: int, *, seed: int = 0) -> ImageSet:
+        """So many of the pictures, or all if there are fewer, in an order that the seed draws: files may be sorted by
+        class, so that the first of them are of a few classes alone.
+
+        Raises:
+            ValueError: ``count`` below 1.
+        """
+        if count < 1:
+            raise ValueError(f"count={count} draws no picture; give 1 or more")
+        return self.where(torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:count])
+
     def of_groups(self, groups: set[str]) -> ImageSet:
         """The pictures of some groups; their classes are numbered anew.
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from ...card import Card
+from ...card import Card, Published
+
+
+def _zoology(units: int, pairs: int, batch: int) -> Published:
+    """Figure 2 of Arora et al. 2023 as its code has it: 64 passes over 100,000 sequences, here drawn anew each time."""
+    options = {"vocabulary": 8192, "units": units, "random_fillers": False}
+    rates = (1e-4, 4.64e-4, 2.15e-3, 1e-2)
+    return Published(pairs, options, tokens=64 * 100_000 * units, batch=batch, rates=rates, sequences=3000)
+
 
 CARDS = (
     Card(
@@ -14,6 +22,10 @@ CARDS = (
         "multi-query-recall", "tasks.recall.multi_query_recall:MultiQueryRecall", "retrieval",
         "say the value of every key, each of which comes once more among other symbols",
         papers=("arora2023zoology",), example={"vocabulary": 128, "random_fillers": False}, lengths=(2, 16),
+        published={
+            "zoology-64": _zoology(64, 4, 512), "zoology-128": _zoology(128, 8, 512),
+            "zoology-256": _zoology(256, 16, 256), "zoology-512": _zoology(512, 64, 128),
+        },
     ),
     Card(
         "induction", "tasks.recall.induction:Induction", "retrieval",

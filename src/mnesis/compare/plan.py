@@ -1,0 +1,103 @@
+"""What a comparison will take in hours of CPU time, from the units that each memory trains a second."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..core.catalog import card
+from ..measure.lengths import format_duration
+from .cell import RESULT, read_cell, stood
+from .growth import CONFIRMING, doublings_of, has_grown
+from .place import Place
+
+
+class Range(NamedTuple):
+    """CPU seconds."""
+
+    least: float
+    """Where no search goes beyond its ends, and a doubled budget raises nothing."""
+    most: float
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A cell that is to be filled, or trained further."""
+
+    place: Place
+    speed: float | None
+    """Units trained a second of CPU time; None where nobody knows."""
+    takes: Range
+
+
+def plan(places: Sequence[Place], measured: Mapping[Path, float | None], *, anew: bool = False) -> list[Planned]:
+    """What these cells will take, as fast as they were when they were filled before, else as fast as was measured now.
+
+    Args:
+        places: of cells that do not stand as far as asked.
+        measured: units a second, by folder.
+        anew: cells that stand are removed first.
+    """
+    found = []
+    for place in places:
+        standing = _standing(place.folder)
+        speed = (standing or {}).get("units_per_second") or measured.get(place.folder)
+        found.append(Planned(place, speed, _takes(place, None if anew else standing, speed)))
+    return found
+
+
+def total(planned: Sequence[Planned]) -> Range:
+    """Of all of them."""
+    return Range(sum(each.takes.least for each in planned), sum(each.takes.most for each in planned))
+
+
+def told(planned: Sequence[Planned], workers: int) -> str:
+    """In a sentence."""
+    cells = f"{len(planned)} cell{'s' * (len(planned) != 1)} to train"
+    unknown = sum(each.speed is None and each.place.setting.budget.kind == "tokens" for each in planned)
+    rest = f"; {unknown} of them without a known speed, which are not counted" if unknown else ""
+    time = total(planned)
+    return f"{cells}: {_between(time)} of CPU time, {_between(Range(*(each / workers for each in time)))} here{rest}"
+
+
+def _between(time: Range) -> str:
+    least, most = map(format_duration, time)
+    return least if least == most else f"{least} to {most}"
+
+
+def _standing(folder: Path) -> dict[str, Any] | None:
+    """A cell of whatever setting or revision."""
+    return read_cell(folder / RESULT) if (folder / RESULT).exists() else None
+
+
+def _takes(place: Place, standing: dict[str, Any] | None, speed: float | None) -> Range:
+    setting, budget = place.setting, place.setting.budget
+    if budget.kind == "tokens" and not speed:
+        return Range(0.0, 0.0)
+    once = budget.amount if budget.kind == "seconds" else budget.amount / (speed or math.inf)
+    least, most = 0.0, 0.0
+    if standing is None or not _stands(place):
+        standing = None
+        tried = len(setting.rates)
+        solved = card("memories", place.memory).search
+        least += tried + setting.seeds
+        most += tried + setting.seeds + (len(setting.rates) > 1 or bool(solved))
+    doublings = doublings_of(speed, place.doublings)
+    growth = (standing or {}).get("growth")
+    if doublings and not (standing and has_grown(standing, growth, place.doublings)):
+        done = len(growth["doubled"]) if growth else 0
+        powers = [2**power for power in range(done, doublings + 1)]
+        least += sum(powers[:1]) + len(CONFIRMING) * 2 ** max(done - 1, 0)
+        most += sum(powers) + len(CONFIRMING) * 2**doublings
+    return Range(once * least, once * most)
+
+
+def _stands(place: Place) -> bool:
+    """Whether it is the cell that is asked for, so that it is trained further and not anew."""
+    try:
+        return stood(*place.cell) is not None
+    except ValueError:
+        return False
