@@ -116,6 +116,7 @@ def test_a_cell_is_doubled_and_read_back(tmp_path, monkeypatch) -> None:
 
 
 def test_what_breaks_down_with_more_ends_there(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(growing, "SLOW", 0)
     run_cell(SMALL, "gru", {}, tmp_path)
     fit = growing._Grower._trained
 
@@ -161,6 +162,7 @@ def test_half_of_what_was_learned(tmp_path) -> None:
 
 def test_a_plan_counts_what_is_left(tmp_path, monkeypatch) -> None:
     """From recorded units a second where a cell stands, whatever its setting; else from what was measured."""
+    monkeypatch.setattr(growing, "SLOW", 0)
     folder = tmp_path / "copy" / "gru"
     place = Place(SMALL, "gru", {}, folder, 2)
     (planned,) = plan([place], {folder: 6000.0})
@@ -183,7 +185,6 @@ def test_a_plan_counts_what_is_left(tmp_path, monkeypatch) -> None:
     assert [each.place.memory for each in planned] == ["elman"]
     assert planned[0].speed, "measured"
     assert not (tmp_path / "copy" / "elman").exists(), "nothing was trained"
-    monkeypatch.setattr(growing, "SLOW", 0)
     (cells,) = [run_grid([SMALL], {"gru": {}}, tmp_path, doublings=1, progress=False)]
     assert cells[0]["growth"]["doubled"]
 
@@ -224,7 +225,7 @@ def test_a_cell_and_its_line(tmp_path, monkeypatch) -> None:
     found = line(read_cell(tmp_path / "cell.json")).grown
     assert found is not None
     assert found.bits == Spread(1.5, 1.4, 1.7)
-    assert found.learning == Spread(200, 100, 300)
+    assert found.learning == Spread(200.0, 100.0, 300.0)
     assert (found.units, found.seeds, found.converged) == (1200, 3, True)
 
 
