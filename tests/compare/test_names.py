@@ -19,7 +19,7 @@ from mnesis.compare.leaderboard import leaderboard, markdown
 from mnesis.compare.names import labels
 from mnesis.compare.page import write_page
 from mnesis.measure import progress
-from tests.compare.test_compare import SMALL
+from tests.compare.small import SMALL
 
 LEAKY = Path(__file__).parents[1] / "core" / "broken.py"
 

@@ -15,6 +15,8 @@ from mnesis.core import state_classes
 from mnesis.core.catalog import list_memories
 from mnesis.core.state import detach, leaves, structure
 
+from .own_memory import OWN
+
 
 def fresh_process(program: str) -> str:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
@@ -81,22 +83,11 @@ def test_the_states_of_every_memory_come_back_from_torch(tmp_path) -> None:
 
 
 def test_a_class_of_ones_own_is_known_to_torch_too(tmp_path) -> None:
-    (tmp_path / "own.py").write_text("""
-from typing import NamedTuple
-import torch, mnesis
-class MyState(NamedTuple):
-    sum: torch.Tensor
-class Mine(mnesis.Memory[MyState]):
-    def __init__(self, dim: int = 3) -> None:
-        super().__init__()
-        self.dim = dim
-    def initial_state(self, batch, *, device, dtype): return MyState(torch.zeros(batch, 3, device=device, dtype=dtype))
-    def scan(self, x, state, phase=0): return x, MyState(state.sum + x.sum(1))
-""")
+    (tmp_path / "own.py").write_text(OWN)
     enter = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import torch, own; "
     path = str(tmp_path / "c.pt")
     fresh_process(f"{enter} torch.save({{'state': own.Mine()(torch.ones(1, 2, 3))[1]}}, {path!r})")
-    assert fresh_process(f"{enter} print(torch.load({path!r})['state'].sum.tolist())") == "[[2.0, 2.0, 2.0]]\n"
+    assert fresh_process(f"{enter} print(torch.load({path!r})['state'].sum.tolist())") == "[[3.0, 3.0, 3.0]]\n"
 
 
 class Carried:

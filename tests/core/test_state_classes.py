@@ -22,6 +22,7 @@ from mnesis.core.memory import Memory
 from mnesis.core.state import load_state, register, save_state, structure
 from mnesis.core.state_classes import declared_by, name_of
 
+from .own_memory import OWN
 from .state_written import Own, Total, written
 
 
@@ -199,18 +200,7 @@ def test_a_class_that_has_moved_opens_under_its_old_name(tmp_path, monkeypatch) 
 
 
 def test_a_class_out_of_a_file_has_one_name_in_every_process(tmp_path) -> None:
-    (tmp_path / "own.py").write_text("""
-from typing import NamedTuple
-import torch, mnesis
-class MyState(NamedTuple):
-    sum: torch.Tensor
-class Mine(mnesis.Memory[MyState]):
-    def __init__(self, dim: int = 3) -> None:
-        super().__init__()
-        self.dim = dim
-    def initial_state(self, batch, *, device, dtype): return MyState(torch.ones(batch, 3, device=device, dtype=dtype))
-    def scan(self, x, state, phase=0): return x, MyState(state.sum + x.sum(1))
-""")
+    (tmp_path / "own.py").write_text(OWN)
     name, path = f"{tmp_path / 'own.py'}:Mine", tmp_path / "s"
     program = f"""
 import mnesis, torch

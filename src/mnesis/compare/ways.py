@@ -25,6 +25,8 @@ BEYOND = 10**0.5
 SEARCH_SEED = 0
 TIMED = 5
 """Updates that tell how long one takes, behind one that warms up."""
+Progress = bool | Callable[[int, int], object]
+"""A bar, or what is called after every update with how many are made, and how many there are."""
 Choice = Mapping[str, Any]
 """What a search tries: a learning ``rate``, or ``options`` of a memory that is not trained."""
 
@@ -86,13 +88,7 @@ class Way(ABC):
 
     @abstractmethod
     def train(
-        self,
-        network: Memory[Any],
-        choice: Choice,
-        steps: int,
-        seed: int,
-        folder: Path,
-        progress: bool | Callable[[int, int], object],
+        self, network: Memory[Any], choice: Choice, steps: int, seed: int, folder: Path, progress: Progress
     ) -> Training:
         """Train it."""
 
@@ -131,13 +127,7 @@ class Gradient(Way):
         return {"rate": best["rate"] * BEYOND if best["rate"] == max(rates) else best["rate"] / BEYOND}
 
     def train(
-        self,
-        network: Memory[Any],
-        choice: Choice,
-        steps: int,
-        seed: int,
-        folder: Path,
-        progress: bool | Callable[[int, int], object],
+        self, network: Memory[Any], choice: Choice, steps: int, seed: int, folder: Path, progress: Progress
     ) -> Training:
         recipe = self.recipe(steps, seed, choice["rate"])
         result = fit(network, self.task, recipe, folder, config=self.about, progress=progress, trackers=self.trackers)
@@ -162,13 +152,7 @@ class LeastSquares(Way):
         return "-".join(f"{key}-{value}" for key, value in choice["options"].items())
 
     def train(
-        self,
-        network: Memory[Any],
-        choice: Choice,
-        steps: int,
-        seed: int,
-        folder: Path,
-        progress: bool | Callable[[int, int], object],
+        self, network: Memory[Any], choice: Choice, steps: int, seed: int, folder: Path, progress: Progress
     ) -> Training:
         told = progress if callable(progress) else None
         return fit_readout(network, self.task, self.recipe(steps, seed), folder, config=self.about, progress=told)
