@@ -54,7 +54,7 @@ leaderboard: $(INSTALLED)
 	$(LEADERBOARD) $(RECALL) $(MORE) --memories $(CHOSEN) --folder $(BOARD)
 	$(LEADERBOARD) $(RECALL) --memories $(CHOSEN) --doublings 3 --folder $(BOARD)
 	$(LEADERBOARD) multi-query-recall --options bilinear:hidden=64 --doublings 2 --folder $(BOARD)
-	$(LEADERBOARD) $(MORE) --memories $(CHOSEN) --doublings 3 --folder $(BOARD)
+	$(LEADERBOARD) $(MORE) --memories $(CHOSEN) --doublings 2 --folder $(BOARD)
 	$(LEADERBOARD) $(RECALL) --memories $(CHOSEN) --match state=8k $(SMALL) --folder $(BOARD)/equal-bytes
 	$(BIN)/mnesis compare --redraw --folder $(BOARD)
 
