@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from ..core.task import Task
 from ..learn import Recipe, Stage
 from ..nets import LanguageModel
+from ..measure.pages.figures import shares
 from .claim import Scale, Table, Work
-from .drawing import chart, curves, level, mark_training, shares
+from .drawing import chart, curves, level, mark_training
 from .points import mean, models, places, select
 from .trials import Exam, TrainedClaim, Trial, trained
 

@@ -160,5 +160,5 @@ class Claim(ABC):
                 path = folder / (f"{self.name}-{suffix}" if suffix else self.name)
                 for end in style.ENDS:
                     clear_leftovers(path.parent / f"{path.name}{end}")
-                style.save(figure, path)
+                style.save(figure, path, title=self.statement)
         return result

@@ -15,10 +15,11 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from ..measure.pages import figures as style
 from ..measure.pages.drawing import curve, styled, tick_places
+from ..measure.pages.overlap import take_turns
 from .points import mean, models, places, select
 
-HEIGHT, LINE = 3.3, 0.24
-"""Inches of a picture, and of a line of its legend."""
+HEIGHT = 3.3
+"""Inches of a picture without its legend."""
 LONG = 8
 """Entries of a legend that stand below one another."""
 
@@ -53,14 +54,17 @@ def panels(
             ax.set_yscale("log" if "y" in log else "linear")
             ax.grid(axis=grid)
         yield figure, list(rows.flat)
-        for ax in rows[-1]:
-            ax.set_xlabel(across)
-        for ax in rows[:, 0]:
-            ax.set_ylabel(up)
+        for ax in rows.flat:
+            take_turns(ax)
+        if len(titles) == 1:
+            rows[0, 0].set(xlabel=across, ylabel=up)
+        else:  # one for all, for which there is room
+            figure.supxlabel(across, fontsize=style.TEXT)
+            figure.supylabel(up, fontsize=style.TEXT)
         handles, labels = rows[0, 0].get_legend_handles_labels()
         if labels:
             beside = 1 if len(labels) <= LONG else 2
-            figure.set_figheight(height + LINE * ceil(len(labels) / beside))
+            figure.set_figheight(height + style.LINE * ceil(len(labels) / beside))
             figure.legend(handles, labels, loc="outside lower left", ncols=beside)
 
 
@@ -133,12 +137,6 @@ def level(ax: Axes, value: int | float, label: str = "") -> None:
 def mark_training(ax: Axes, at: int | float) -> None:
     """Where on the horizontal axis training ended."""
     ax.axvline(at, color=style.SOFT, linewidth=1.2, linestyle="-.", label="trained to here")
-
-
-def shares(ax: Axes) -> None:
-    """The vertical axis from nothing to all, in percent."""
-    ax.set_ylim(-0.02, 1.04)
-    ax.yaxis.set_major_formatter("{x:.0%}")
 
 
 def tick_decades(axis: Axis) -> None:

@@ -16,10 +16,13 @@ from ..core.folders import alone
 from ..core.folders import write_page as write_marked
 from ..core.run_files import Amount
 from ..measure.pages import page
+from ..measure.pages.overlap import overlapping
 from .claim import Claim, Result, Table
 
 WAIT = 60.0
 """Seconds for another process to be done with the page."""
+MARKS = {"holds": "✓", "does not hold": "✗", "inconclusive": "?", "not judged": "–"}
+"""Before verdicts."""
 
 
 class _Training(TypedDict):
@@ -44,9 +47,15 @@ class _View:
     claim: Claim
     result: Result
     paper: Paper
-    figures: list[Markup]
+    figures: list[tuple[Markup, list[list[str]]]]
+    """Each with the names of lines that lie on one another in it, group by group."""
     table: Table
     download: str
+
+    @property
+    def mark(self) -> str:
+        """Of its verdict, so that no colour is needed to tell it."""
+        return MARKS[self.result.verdict]
 
 
 def write_page(folder: Path) -> Path:
@@ -64,7 +73,7 @@ def write_page(folder: Path) -> Path:
             for entry in list_claims()
             if (folder / f"{entry.name}.json").is_file()
         ]
-        title = f"Claims: {views[0].claim.study}"
+        title = views[0].claim.statement if len(views) == 1 else "Claims and their verdicts"
         text = page.render("page.html.jinja", package="mnesis.claims", views=views, title=title)
         write_marked(path, text, mend="move it away, or give another --folder")
     return path
@@ -82,7 +91,10 @@ def _view(name: str, path: Path) -> _View:
         raise ValueError(f"{path} cannot be read: its figures are not {name}'s ({error!r}); {mend}") from None
     plain = [tuple(Text.from_markup(cell).plain for cell in row) for row in table.rows]
     drawn = [
-        page.inline(figure, f"{name}-{index}", f"{claim.statement} The numbers are in the table below.")
+        (
+            page.inline(figure, f"{name}-{index}", f"{claim.statement} The numbers are in the table below."),
+            overlapping(figure),
+        )
         for index, figure in enumerate(figures.values())
     ]
     return _View(

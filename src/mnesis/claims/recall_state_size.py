@@ -10,10 +10,11 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from ..learn import Stage
+from ..measure.pages.figures import shares
 from ..tasks.recall.multi_query_recall import MultiQueryRecall
 from .accuracy import AccuracyClaim, accuracy, reader
 from .claim import Scale, Verdict
-from .drawing import chart, paths, shares
+from .drawing import chart, paths
 from .exams import AnswerExam
 from .points import places
 from .trials import Trial

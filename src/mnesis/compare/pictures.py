@@ -21,8 +21,6 @@ from .leaderboard import Line
 
 WIDE = 50
 """From a cost to so many times it there is room for ticks at 2 and 5."""
-NARROW = 4.5
-"""Inches: at the width of a phone, letters are as large as those around the picture."""
 CURVES = 6
 """Lines in one picture at most: the best."""
 PLACES = (
@@ -68,7 +66,7 @@ def pareto(
         return None
     front = _front([point for point in points if point.line.competes], more)
     with styled():
-        figure, ax = axes(NARROW, 3.9)
+        figure, ax = axes(height=3.9)
         beaten = [point for point in points if point.line.competes and point not in front]
         hollow = [point for point in points if not point.line.competes]
         ax.scatter(*_at(beaten), color=style.SOFT, s=28, label="others")
@@ -137,7 +135,7 @@ def by_length(lines: Sequence[Line], trained: int) -> Figure:
     """Right answers of the best memories at every tested length."""
     with styled():
         best = _best(lines)
-        figure, ax = axes(NARROW, 3.0 + 0.24 * (len(best) + 1) / 2)
+        figure, ax = axes(height=3.0 + style.LINE * (len(best) + 1) / 2)
         for index, line in enumerate(best):
             lengths = [length for length, _, _ in line.by_length]
             name = _named(line)
@@ -171,7 +169,7 @@ def by_distance(cells: Mapping[str, Cell], lines: Sequence[Line]) -> Figure | No
     if not curves:
         return None
     with styled():
-        figure, ax = axes(NARROW, 3.0 + 0.24 * len(curves) / 2)
+        figure, ax = axes(height=3.0 + style.LINE * len(curves) / 2)
         for index, (name, bits) in enumerate(curves):
             curve(ax, index, list(bits), [max(0.0, value) for value in bits.values()], name)
         ax.set_ylabel("bits an answer")

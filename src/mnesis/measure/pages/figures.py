@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import matplotlib
@@ -23,6 +24,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNL
 from ...core.files import atomic_path
 from ...core.folders import SOFTWARE, require_ours, write_page
 from ..lengths import format_length
+from .overlap import take_turns
 from .runs import Run
 
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#b0579a", "#b38600", "#5a6bd0")
@@ -31,22 +33,29 @@ DARK = ("#56b4e9", "#f0863c", "#2fc99b", "#e08cc8", "#f0c040", "#9aa6ff")
 INK, SOFT, PAPER = "#1b1b1e", "#76767c", "#fffffe"
 ENDS = (".svg", ".png")
 MARKERS = ("o", "s", "^", "D", "v", "P")
-WIDTH = 5.0
+WIDTH = 4.5
+"""Inches: at the width of a phone, letters are as large as those around the picture."""
+LINE, LETTERS = 0.24, 44
+"""Inches of a line of a legend or a title, and letters that a title's has room for."""
+TEXT, SMALLEST = 11.5, 10.0
+"""Points of a picture's letters, and of the smallest: on a phone as many pixels."""
 DEEPEST = 0.55
 """Of a heat map's colour over paper, so that ink can be read on it, light or dark."""
+CROWDED = 8
+"""Columns of a heat map, from which on there is room for numbers alone."""
 ALIKE = 0.03
 """Chances of two runs that one line may stand for."""
 LOWEST = -1.0
 """Of an axis of R2, which has no end below."""
 STYLE: Any = {
     "font.family": "sans-serif",
-    "font.size": 11.5,
+    "font.size": TEXT,
     "svg.fonttype": "none",
     "svg.hashsalt": "mnesis",
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": SOFT,
-    "axes.titlesize": 11.5,
+    "axes.titlesize": TEXT,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "xtick.color": INK,
@@ -69,7 +78,7 @@ def accuracy_by_length(runs: Sequence[Run]) -> Figure:
     """
     share = runs[0].measure == "accuracy"
     with matplotlib.rc_context(STYLE):
-        figure, (axes,) = _panels(1, 3.3 + 0.24 * (len(runs) + 1))
+        figure, (axes,) = _panels(1, 3.3 + LINE * (len(runs) + 1))
         for index, run in enumerate(runs):
             x, rows = _x(run.lengths), run.lengths
             value = np.array([row["accuracy"]["mean"] for row in rows])
@@ -96,13 +105,13 @@ def accuracy_by_length(runs: Sequence[Run]) -> Figure:
         label = "best constant answer" + ("" if alike else f" ({literal(runs[0].label)})")
         axes.plot(_x(first), chance, color=SOFT, linestyle="--", linewidth=1.5, label=label)
         if share:
-            axes.set_ylim(-0.02, 1.04)
-            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
+            shares(axes)
         else:
-            axes.set_ylim(max(LOWEST, min(-0.02, axes.get_ylim()[0])), 1.04)
+            axes.set_ylim(max(LOWEST, min(-0.04, axes.get_ylim()[0])), 1.06)
         streamed = all(run.streamed for run in runs)
         axes.set_ylabel("R2" if not share else "questions answered rightly" if streamed else "accuracy")
         _length_axis(axes, [x for run in runs for x in _x(run.lengths)] + [r.trained_length or 0 for r in runs])
+        take_turns(axes)
         if not streamed:
             axes.set_xlabel("length, in the task's own unit")
         _legend_below(figure, axes)
@@ -116,13 +125,14 @@ def accuracy_by_depth(run: Run) -> Figure:
     with matplotlib.rc_context(STYLE):
         figure, (axes,) = _panels(1, 3.9)
         for column, place in [(column, place) for column, row in enumerate(rows) for place in row["depth"]]:
-            top, share, size = round(place["low"] * bins), place["mean"], 10.5 if len(rows) < 9 else 8
+            top, share, room = round(place["low"] * bins), place["mean"], len(rows) < CROWDED
             strength, whole = DEEPEST * share, [column, column + 1]
             axes.fill_between(whole, top, top + 1, color=SERIES[0], alpha=strength, linewidth=0)
             axes.plot([*whole, *whole[::-1], column], [top, top, top + 1, top + 1, top], color=PAPER, linewidth=1.5)
             style: Any = {"ha": "center", "va": "center", "color": INK}
-            axes.text(column + 0.5, top + 0.42, f"{share:.0%}", fontsize=size, **style)
-            axes.text(column + 0.5, top + 0.75, f"of {place['questions']}", fontsize=size - 2, **style)
+            said, of = (f"{share:.0%}", "of ") if room else (f"{100 * share:.0f}", "")
+            axes.text(column + 0.5, top + 0.35, said, weight="bold", **style)
+            axes.text(column + 0.5, top + 0.72, f"{of}{place['questions']}", fontsize=SMALLEST, **style)
         axes.set_xlim(0, max(1, len(rows)))
         axes.set_ylim(bins, 0)
         axes.set_xticks(np.arange(len(rows)) + 0.5, [format_length(row["length"]) for row in rows])
@@ -136,7 +146,7 @@ def accuracy_by_depth(run: Run) -> Figure:
 def cost_by_length(runs: Sequence[Run]) -> Figure:
     """Two panels: units read a second; memory that the process grew by, and one row's state."""
     with matplotlib.rc_context(STYLE):
-        figure, (speed, memory) = _panels(2, 4.8 + 0.24 * len(runs))
+        figure, (speed, memory) = _panels(2, 4.8 + LINE * len(runs))
         for index, run in enumerate(runs):
             x, color, marker = _x(run.lengths), SERIES[index % len(SERIES)], MARKERS[index % 6]
             style: dict[str, Any] = {"color": color, "marker": marker, "linewidth": 2, "markersize": 6}
@@ -163,7 +173,7 @@ def training_curves(runs: Sequence[Run]) -> Figure:
     alone = len(runs) == 1
     named = ("accuracy", "loss") if any(_points(run, "accuracy") for run in runs) else ("loss",)
     with matplotlib.rc_context(STYLE):
-        figure, panels = _panels(len(named), 2.3 * len(named) + (0 if alone else 0.24 * len(runs)))
+        figure, panels = _panels(len(named), 2.3 * len(named) + (0 if alone else LINE * len(runs)))
         for panel, (axes, name) in enumerate(zip(panels, named, strict=True)):
             for index, run in enumerate(runs):
                 if points := _points(run, name):
@@ -177,14 +187,19 @@ def training_curves(runs: Sequence[Run]) -> Figure:
             axes.xaxis.set_major_locator(MaxNLocator(5))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
             if name == "accuracy":
-                axes.set_ylim(-0.02, 1.04)
-                axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
+                shares(axes)
             else:
                 axes.set_ylim(bottom=0)
         panels[-1].set_xlabel("units seen" + (" (above: longest sequence of each stage)" if alone else ""))
         if not alone:
             _legend_below(figure, panels[-1])
     return figure
+
+
+def shares(axes: Axes) -> None:
+    """The vertical axis from nothing to all, in percent, with room for the marks of curves at either end."""
+    axes.set_ylim(-0.04, 1.06)
+    axes.yaxis.set_major_formatter("{x:.0%}")
 
 
 def _points(run: Run, name: str) -> list[tuple[Any, Any]]:
@@ -201,8 +216,9 @@ def _mark_stages(axes: Axes, run: Run, *, numbered: bool) -> None:
         if numbered and length and units - named > 0.07 * last:
             place = axes.get_xaxis_transform()
             axes.text(
-                units, 1.02, format_length(length), color=INK, fontsize=9.5, ha="center", va="bottom", transform=place
-            )
+                units, 1.02, format_length(length), color=INK, fontsize=SMALLEST, ha="center", va="bottom",
+                transform=place,
+            )  # fmt: skip
             named = units
 
 
@@ -237,12 +253,18 @@ def palette(dark: bool) -> str:
     return " ".join(f"--{key}: {value};" for key, value in named.items())
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path, title: str) -> None:
     """Write ``path``.svg (light and dark by the viewer's setting) and ``path``.png (light), atomically.
+
+    Args:
+        figure: what to draw; it grows by the title.
+        path: without an ending.
+        title: written above, since the picture stands alone.
 
     Raises:
         ValueError: somebody else's file stands there.
     """
+    _entitle(figure, title)
     drawing, picture = (path.parent / f"{path.name}{end}" for end in ENDS)
     dark = f"@media (prefers-color-scheme: dark) {{ :root {{ {palette(True)} }} }}"
     style = f"<style>:root {{ {palette(False)} }} {dark}</style>"
@@ -252,6 +274,13 @@ def save(figure: Figure, path: Path) -> None:
     write_page(drawing, text[:head] + style + text[head:], mend=mend)
     with atomic_path(picture) as temporary, matplotlib.rc_context(STYLE):
         figure.savefig(temporary, format="png", dpi=180, metadata={"Software": SOFTWARE})
+
+
+def _entitle(figure: Figure, title: str) -> None:
+    lines = wrap(title, LETTERS)
+    figure.set_figheight(figure.get_figheight() + LINE * len(lines))
+    with matplotlib.rc_context(STYLE):
+        figure.suptitle(literal("\n".join(lines)), x=0.01, ha="left", fontsize=TEXT, weight="bold")
 
 
 def _panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
@@ -287,7 +316,7 @@ def _length_axis(axes: Axes, values: Sequence[float | int]) -> None:
 
 def _mark_training(axes: Axes, length: int) -> None:
     axes.axvline(length, color=SOFT, linewidth=1.2, linestyle="-.")
-    axes.text(length, 1.05, "trained to here", color=INK, fontsize=10, ha="center", va="bottom")
+    axes.text(length, 1.08, "trained to here", color=INK, fontsize=SMALLEST, ha="center", va="bottom")
 
 
 def _legend_below(figure: Figure, axes: Axes) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,14 +55,15 @@ def write_report(
     path = usual_place([run.folder for run in runs]) if path is None else Path(path)
     beside = path.parent / (FIGURES if len(runs) == 1 else f"{path.stem}-figures")
     drawn = draw(runs)
+    text = render(runs, drawn, title)  # before figures get titles, which the page has as headings
     # Not the run's own lock: a page may be asked for while the run is trained.
     with alone(path.parent, path.name, name="pages", wait=WAIT):
         require_places(path, beside, drawn, overwrite=overwrite)
         for name, figure in drawn.items():
             for end in figures.ENDS:
                 clear_leftovers(beside / f"{name}{end}")
-            figures.save(figure, beside / name)
-        write_page(path, render(runs, drawn, title), overwrite=overwrite, mend=_MEND)
+            figures.save(figure, beside / name, _titled(name, runs))
+        write_page(path, text, overwrite=overwrite, mend=_MEND)
     return path
 
 
@@ -167,17 +167,24 @@ def _load(folders: Sequence[str | Path], labels: Sequence[str] | None) -> list[R
 
 
 _SHOWN = {
-    "accuracy": "Accuracy against length; the numbers are in the table below",
-    "explained": "R2 against length; the numbers are in the table below",
-    "cost": "Units read a second and memory against length; the numbers are in the table below",
-    "depth": "Accuracy by length and by the place of the last supporting fact, as numbers in cells",
-    "training": "Training accuracy and loss against units seen; the stages are in the table below",
+    "accuracy": ("Accuracy against length", "the numbers are in the table below"),
+    "explained": ("R2 against length", "the numbers are in the table below"),
+    "cost": ("Units read a second and memory against length", "the numbers are in the table below"),
+    "depth": ("Accuracy by length and by the place of the last supporting fact", "its cells hold the numbers"),
+    "training": ("Training against units seen", "where each stage ended is in the table below"),
 }
-"""Figures by name, and what they show for those who do not see them."""
+"""Figures by name: what they show, and where those find it who do not see them."""
 
 
 def _described(name: str) -> str:
-    return _SHOWN[re.sub(r"[-\d]+$", "", name)]
+    return "; ".join(_SHOWN[name.partition("-")[0]])
+
+
+def _titled(name: str, runs: Sequence[Run]) -> str:
+    """The title of a figure that stands alone; runs that share it are named in its legend."""
+    kind, _, number = name.partition("-")
+    own = runs[int(number) - 1] if number else runs[0] if len(runs) == 1 else None
+    return _SHOWN[kind][0] + (f": {own.label}" if own else "")
 
 
 def _command(command: Any) -> str:
