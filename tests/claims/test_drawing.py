@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mnesis.claims.drawing import HEIGHT, LINE, chart, curves, level, mark_training, panels, paths, shares
+from mnesis.claims.drawing import HEIGHT, chart, curves, level, mark_training, panels, paths
+from mnesis.measure.pages.figures import LINE, shares
 
 POINTS = [
     {"model": model, "seed": seed, "at": at, "right": right + 0.1 * seed, "more": 1}

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from ..core.task import Task
 from ..learn import Recipe, Stage
-from ..nets import LanguageModel
 from ..measure.pages.figures import shares
+from ..nets import LanguageModel
 from .claim import Scale, Table, Work
 from .drawing import chart, curves, level, mark_training
 from .points import mean, models, places, select

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import ceil
 from statistics import fmean
+from textwrap import fill
 from typing import Any, Literal
 
 from matplotlib.axes import Axes
@@ -52,15 +53,16 @@ def panels(
             ax.set_title(title)
             ax.set_xscale("log" if "x" in log else "linear")
             ax.set_yscale("log" if "y" in log else "linear")
+            if "y" in log:  # as in tables, and no letters smaller than others
+                ax.yaxis.set_major_formatter("{x:g}")
             ax.grid(axis=grid)
         yield figure, list(rows.flat)
         for ax in rows.flat:
             take_turns(ax)
-        if len(titles) == 1:
-            rows[0, 0].set(xlabel=across, ylabel=up)
-        else:  # one for all, for which there is room
-            figure.supxlabel(across, fontsize=style.TEXT)
-            figure.supylabel(up, fontsize=style.TEXT)
+        for ax in rows[-1]:
+            ax.set_xlabel(fill(across, style.LETTERS // columns - 2))
+        for ax in rows[:, 0]:
+            ax.set_ylabel(up)
         handles, labels = rows[0, 0].get_legend_handles_labels()
         if labels:
             beside = 1 if len(labels) <= LONG else 2

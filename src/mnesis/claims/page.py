@@ -21,7 +21,7 @@ from .claim import Claim, Result, Table
 
 WAIT = 60.0
 """Seconds for another process to be done with the page."""
-MARKS = {"holds": "✓", "does not hold": "✗", "inconclusive": "?", "not judged": "–"}
+MARKS = {"holds": "✓", "does not hold": "✗", "inconclusive": "?", "not judged": "-"}
 """Before verdicts."""
 
 

@@ -43,6 +43,8 @@ DEEPEST = 0.55
 """Of a heat map's colour over paper, so that ink can be read on it, light or dark."""
 CROWDED = 8
 """Columns of a heat map, from which on there is room for numbers alone."""
+FEW_POINTS = 20
+"""Of a curve of training, below which each has a mark."""
 ALIKE = 0.03
 """Chances of two runs that one line may stand for."""
 LOWEST = -1.0
@@ -179,17 +181,20 @@ def training_curves(runs: Sequence[Run]) -> Figure:
                 if points := _points(run, name):
                     x, y = _thinned(np.array(points, float))
                     color = SERIES[(panel if alone else index) % len(SERIES)]
-                    axes.plot(x, y, color=color, linewidth=1.8, label=literal(run.label))
+                    marker = MARKERS[index % len(MARKERS)] if len(points) < FEW_POINTS else None
+                    axes.plot(x, y, color=color, linewidth=1.8, marker=marker, label=literal(run.label))
             if alone:
                 _mark_stages(axes, runs[0], numbered=not panel)
             axes.set_ylabel(name)
             axes.grid(axis="y")
+            axes.set_xlim(left=0)
             axes.xaxis.set_major_locator(MaxNLocator(5))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
             if name == "accuracy":
                 shares(axes)
             else:
-                axes.set_ylim(bottom=0)
+                axes.set_ylim(0, axes.dataLim.y1 * 1.08 or 1)
+            take_turns(axes)
         panels[-1].set_xlabel("units seen" + (" (above: longest sequence of each stage)" if alone else ""))
         if not alone:
             _legend_below(figure, panels[-1])

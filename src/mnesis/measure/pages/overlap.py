@@ -16,7 +16,7 @@ NEAR = 2.0
 """Points between two lines, within which the upper hides the lower: the width of a line."""
 DASH = 3.0
 """Of a line that takes turns, in widths of the line."""
-WIDER, WIDEST = 3.0, 9.0
+WIDER, WIDEST = 3.0, 6.0
 """Points by which the marks of a line are larger than those of the next above it, and the lowest's than the top's."""
 
 
@@ -34,9 +34,13 @@ def take_turns(ax: Axes) -> None:
 
 
 def overlapping(figure: Figure) -> list[list[str]]:
-    """The labels of lines that lie on one another in a figure, group by group, each group once."""
+    """The labels of lines that lie on one another in a figure, group by group; none that are part of another group."""
     found = [[str(line.get_label()) for line in group] for ax in figure.axes for group in _groups(ax)]
-    return [group for index, group in enumerate(found) if group not in found[:index]]
+    kept: list[list[str]] = []
+    for group in sorted(found, key=len, reverse=True):
+        if not any(set(group) <= set(larger) for larger in kept):
+            kept.append(group)
+    return kept
 
 
 def _groups(ax: Axes) -> list[list[Line2D]]:

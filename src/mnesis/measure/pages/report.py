@@ -113,14 +113,21 @@ def draw(runs: Sequence[Run]) -> dict[str, Figure]:
 
 def render(runs: Sequence[Run], drawn: Mapping[str, Figure], title: str | None = None) -> str:
     """The page's text."""
+    views = [_View(run, f"-{i + 1}" if len(runs) > 1 else "") for i, run in enumerate(runs)]
+    differing, alike = _side_by_side(views)
     return page.render(
         TEMPLATE,
         title=title or ("Memory report: " + ", ".join(run.label for run in runs)),
-        runs=[_View(run, f"-{i + 1}" if len(runs) > 1 else "") for i, run in enumerate(runs)],
+        runs=views,
+        labels=[run.label for run in runs],
+        differing=differing,
+        alike=alike,
+        learned=any(run.stages for run in runs),
         figures={name: page.inline(figure, name, _described(name)) for name, figure in drawn.items()},
         lengths=sorted({row["length"] for run in runs for row in run.lengths}),
         scorers=SCORERS,
         streamed=any(run.streamed for run in runs),
+        on_device=any(row.get("device_bytes") for run in runs for row in run.lengths),
         judged=any(row.get("scorers") for run in runs for row in run.lengths),
         graded=any(line.get("accuracy") is not None for run in runs for line in run.metrics),
     )
@@ -151,6 +158,16 @@ class _View:
     def at(self, length: int) -> dict[str, Any] | None:
         """The summary of one length."""
         return next((row for row in self.run.lengths if row["length"] == length), None)
+
+
+def _side_by_side(views: Sequence[_View]) -> tuple[list[tuple[str, list[str]]], list[tuple[str, list[str]]]]:
+    """Settings that differ, with a value a run ("" where it has none), and those that all share, with that one."""
+    told = [dict(view.settings) for view in views]
+    rows = [
+        (name, [each.get(name, "") for each in told]) for name in dict.fromkeys(name for each in told for name in each)
+    ]
+    differing = [(name, values) for name, values in rows if len(set(values)) > 1]
+    return differing, [(name, values[:1]) for name, values in rows if len(set(values)) == 1]
 
 
 def _load(folders: Sequence[str | Path], labels: Sequence[str] | None) -> list[Run]:
