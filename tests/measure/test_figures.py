@@ -28,9 +28,12 @@ def test_every_figure_of_one_run(runs, tmp_path):
     drawn = draw(runs[:1])
     assert set(drawn) == {"accuracy", "cost", "depth", "training"}
     for name, figure in drawn.items():
-        figures.save(figure, tmp_path / name)
+        figures.save(figure, tmp_path / name, "A title $x$, which is longer than a line of a picture has room for")
         root = ElementTree.parse(tmp_path / f"{name}.svg").getroot()
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert {"A title $x$, which is longer than a line of", "a picture has room for"} <= set(
+            texts((tmp_path / f"{name}.svg").read_text())
+        )
         assert (tmp_path / f"{name}.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert plt.get_fignums() == []  # nothing was drawn through pyplot
 

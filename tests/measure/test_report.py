@@ -104,7 +104,9 @@ def test_side_by_side(folder, tmp_path):
     path = write_report([folder, other, new], tmp_path / "all.html", labels=["one", "two", "three & more"])
     page = Page(path.read_text())
     text = " ".join("".join(page.words).split())
-    assert "Questions answered rightly by each run" in text
+    assert "Questions answered rightly, a column a run" in text
+    for table in ("comparison", "stages-table", "cost-table", "alike"):
+        assert page.ids.count(table) == 1, "one table for all runs"
     assert "show no memory" in text
     assert "three & more" in text
     assert "not evaluated yet" in text

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from math import hypot
 from statistics import median
-from typing import NamedTuple
+from textwrap import wrap
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,6 +17,7 @@ from matplotlib.transforms import Bbox
 from ..measure.lengths import format_length
 from ..measure.pages import figures as style
 from ..measure.pages.drawing import axes, curve, styled, tick_places
+from ..measure.pages.overlap import take_turns
 from .cell import Cell
 from .leaderboard import Line
 
@@ -26,10 +28,17 @@ CURVES = 6
 PLACES = (
     (0, 11, "center"), (8, 0, "left"), (-8, 0, "right"), (0, -11, "center"), (7, 9, "left"), (-7, 9, "right"),
     (7, -9, "left"), (-7, -9, "right"), (0, 20, "center"), (0, -20, "center"),
+    *((side * across, up, "left" if side > 0 else "right")
+      for across, up in ((14, 22), (14, -22), (26, 14), (26, -14), (20, 36), (20, -36), (34, 26), (34, -26), (24, 52),
+                         (24, -52), (48, 40), (48, -40), (44, 0), (44, 66), (44, -66))
+      for side in (1, -1)),
 )  # fmt: skip
 """Of a name beside its point: points across and up, and where it is aligned."""
-DOT, EDGE = 4.0, 12.0
-"""Pixels of a point from its middle, and of a name beyond the axes' right end."""
+FAR = 15.0
+"""Points from a name to its point, beyond which a thin line leads from one to the other."""
+LEADER = {"arrowstyle": "-", "color": style.SOFT, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4}
+DOT, RIM = 4.0, 2.0
+"""Pixels of a point from its middle, and of room at the edge of the picture."""
 
 
 class _Point(NamedTuple):
@@ -66,7 +75,7 @@ def pareto(
         return None
     front = _front([point for point in points if point.line.competes], more)
     with styled():
-        figure, ax = axes(height=3.9)
+        figure, ax = axes(height=4.1)
         beaten = [point for point in points if point.line.competes and point not in front]
         hollow = [point for point in points if not point.line.competes]
         ax.scatter(*_at(beaten), color=style.SOFT, s=28, label="others")
@@ -82,8 +91,9 @@ def pareto(
         ax.set_xlabel(label)
         ax.set_ylabel("bits an answer")
         ax.grid(axis="y")
-        figure.legend(loc="outside lower left", ncols=2)
-        _name(figure, ax, front, [*beaten, *hollow])
+        figure.legend(loc="outside lower left")
+        if nameless := _name(figure, ax, front, [*beaten, *hollow]):
+            _tell(figure, ax, nameless)
     return figure
 
 
@@ -102,33 +112,72 @@ def _at(points: Sequence[_Point]) -> tuple[list[float | int], list[float | int]]
     return [point.x for point in points], [point.y for point in points]
 
 
-def _name(figure: Figure, ax: Axes, front: Sequence[_Point], others: Sequence[_Point]) -> None:
-    """Write names beside points where they cover no other, no point and not the line; the tables have those left out.
+def _name(figure: Figure, ax: Axes, front: Sequence[_Point], others: Sequence[_Point]) -> list[str]:
+    """Write names beside points where they cover no other, no point and not the line, and return those left out.
 
-    Those of the front come first, the highest before all.
+    Those of the front come first, the highest before all. Names away from their points have a thin line to them.
     """
     figure.draw_without_rendering()  # places are known from here on
-    within = ax.get_window_extent()
+    within, pixels = ax.get_window_extent(), figure.dpi / 72
     places = [ax.transData.transform((point.x, point.y)) for point in [*front, *others]]
     taken = [Bbox.from_bounds(x - DOT, y - DOT, 2 * DOT, 2 * DOT) for x, y in places]
     for start, end in pairwise(places[: len(front)]):
-        steps = range(1, max(2, int(hypot(*(end - start)) // DOT)))
-        along = [start + (end - start) * step / len(steps) for step in steps]
-        taken += [Bbox.from_bounds(x - 1, y - 1, 2, 2) for x, y in along]
+        taken += _along(start, end)
+    nameless = []
     for number, point in enumerate([*reversed(front), *sorted(others, key=lambda point: -point.y)]):
-        first = number < len(front)
+        at = ax.transData.transform((point.x, point.y))
+        look: dict[str, Any] = {"fontsize": style.SMALLEST, "color": style.INK if number < len(front) else style.SOFT}
+        size = _size(ax, point.name, look)
         for across, up, side in PLACES:
-            text = ax.annotate(
-                point.name, (point.x, point.y), xytext=(across, up), textcoords="offset points", ha=side, va="center",
-                fontsize=9.5 if first else 8.5, color=style.INK if first else style.SOFT,
-            )  # fmt: skip
-            text.set_in_layout(False)
-            box = text.get_window_extent()
-            inside = within.x0 <= box.x0 and box.x1 <= within.x1 + EDGE and within.y0 <= box.y0 and box.y1 <= within.y1
-            if inside and not any(box.overlaps(other) for other in taken):
-                taken.append(box)
+            box = _box(at, size, across * pixels, up * pixels, side)
+            led = hypot(across, up) > FAR and side != "center"
+            line = _along(at, (box.x0 if across > 0 else box.x1, (box.y0 + box.y1) / 2))[2:] if led else []
+            inside = within.x0 <= box.x0 and box.x1 <= figure.bbox.x1 - RIM
+            inside = inside and within.y0 <= box.y0 and box.y1 <= within.y1
+            if inside and not any(one.overlaps(other) for one in (box, *line) for other in taken):
+                taken += [box, *line]
+                text = ax.annotate(
+                    point.name, (point.x, point.y), xytext=(across, up), textcoords="offset points", ha=side,
+                    va="center", arrowprops=LEADER if led else None, **look,
+                )  # fmt: skip
+                text.set_in_layout(False)
                 break
-            text.remove()
+        else:
+            nameless.append(point.name)
+    return nameless
+
+
+def _size(ax: Axes, name: str, look: Mapping[str, Any]) -> tuple[float, float]:
+    """Width and height of a name in pixels."""
+    text = ax.text(0, 0, name, **look)
+    extent = text.get_window_extent()
+    text.remove()
+    return extent.width, extent.height
+
+
+def _box(at: Sequence[float], size: tuple[float, float], across: float, up: float, side: str) -> Bbox:
+    """Where a name stands, in pixels."""
+    width, height = size
+    left = at[0] + across - width * {"left": 0.0, "center": 0.5, "right": 1.0}[side]
+    return Bbox.from_bounds(left, at[1] + up - height / 2, width, height)
+
+
+def _along(start: Sequence[float], end: Sequence[float]) -> list[Bbox]:
+    """Small boxes along a line, closer to each other than a point is wide."""
+    count = max(2, int(hypot(end[0] - start[0], end[1] - start[1]) // DOT))
+    shares = [step / count for step in range(1, count)]
+    at = [(start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share) for share in shares]
+    return [Bbox.from_bounds(x - 1, y - 1, 2, 2) for x, y in at]
+
+
+def _tell(figure: Figure, ax: Axes, nameless: Sequence[str]) -> None:
+    """Add names for which there was no room to the legend, and let the picture grow by them."""
+    names = ", ".join(name.replace(" ", "\N{NO-BREAK SPACE}") for name in nameless)
+    lines = wrap(f"no room for: {names}", style.LETTERS, break_on_hyphens=False)
+    ax.plot([], [], linestyle="none", label="\n".join(lines))
+    figure.legends[0].remove()
+    figure.set_figheight(figure.get_figheight() + style.LINE * len(lines))
+    figure.legend(loc="outside lower left")
 
 
 def by_length(lines: Sequence[Line], trained: int) -> Figure:
@@ -148,6 +197,7 @@ def by_length(lines: Sequence[Line], trained: int) -> Figure:
                 )  # fmt: skip
             low, high = ([getattr(accuracy, end) for _, accuracy, _ in line.by_length] for end in ("low", "high"))
             ax.fill_between(lengths, low, high, color=style.SERIES[index], alpha=0.2, linewidth=0)
+        take_turns(ax)
         ax.axvline(trained, color=style.SOFT, linewidth=1.2, linestyle="-.", label="trained to here")
         ax.set_ylabel("right answers")
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
