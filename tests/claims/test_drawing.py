@@ -6,6 +6,7 @@ import pytest
 
 from mnesis.claims.drawing import HEIGHT, chart, curves, level, mark_training, panels, paths
 from mnesis.measure.pages.figures import LINE, shares
+from mnesis.measure.pages.overlap import overlapping
 
 POINTS = [
     {"model": model, "seed": seed, "at": at, "right": right + 0.1 * seed, "more": 1}
@@ -56,6 +57,33 @@ def test_panels_share_what_stands_beside_them() -> None:
     assert [ax.get_ylabel() for ax in four] == ["nats", "", "nats", ""]
     assert {ax.get_yscale() for ax in four} == {"log"}
     assert len(figure.legends) == 1
+
+
+def test_labels_of_narrow_panels_stay_below_their_own() -> None:
+    with panels(["a", "b"], across="how far all the parameters move", up="error") as (figure, both):
+        both[0].plot([1, 2], label="one")
+    figure.draw_without_rendering()
+    left, right = (ax.xaxis.label.get_window_extent() for ax in both)
+    assert left.x1 + 2 < right.x0
+
+
+def test_marks_at_all_and_nothing_are_whole() -> None:
+    with chart(across="units", up="right answers") as (figure, ax):
+        ax.plot([0, 1], [0, 1], marker="o", markersize=10)
+        shares(ax)
+    figure.draw_without_rendering()
+    frame, (low, high) = ax.get_window_extent(), ax.transData.transform([(0, 0), (1, 1)])[:, 1]
+    radius = 10 / 2 * figure.dpi / 72
+    assert frame.y0 <= low - radius
+    assert high + radius <= frame.y1
+
+
+def test_lines_on_one_another_are_seen() -> None:
+    same = {"points": [{**point, "model": model, "right": 0.5} for point in POINTS for model in ("gru", "lstm")]}
+    with chart(across="units", up="right answers", log="x") as (figure, ax):
+        curves(ax, same, "right")
+    assert [line.get_linestyle() for line in ax.lines] == ["--", "--"]
+    assert overlapping(figure) == [["gru", "lstm"]]
 
 
 def test_a_path_ends_in_a_large_mark() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -31,6 +32,19 @@ def test_a_page_has_every_claim_of_its_folder(page: Path) -> None:
     assert text.count("<svg") == 5  # nats, samples, addresses; confounders, exemplars
     assert "not judged" in text
     assert "[bold]" not in text
+
+
+@pytest.mark.parametrize("verdict", ["holds", "does not hold", "inconclusive", "not judged"])
+def test_one_claim_opens_with_its_verdict_and_says_its_title_once(page: Path, tmp_path: Path, verdict: str) -> None:
+    whole = json.loads((page.parent / f"{FewShot.name}.json").read_text(encoding="utf-8"))
+    (tmp_path / f"{FewShot.name}.json").write_text(json.dumps({**whole, "verdict": verdict}), encoding="utf-8")
+    text = write_page(tmp_path).read_text(encoding="utf-8")
+    body = re.sub(r'aria-label="[^"]*"', "", text[text.index("<body>") :])
+    assert body.count(FewShot.statement) == 1
+    mark = {"holds": "✓", "does not hold": "✗", "inconclusive": "?", "not judged": "-"}[verdict]
+    badge = f'<span class="badge {verdict.replace(" ", "-")}"><span aria-hidden="true">{mark}</span> {verdict}</span>'
+    assert body.index(badge) < body.index(f"<h1>{FewShot.statement}</h1>")
+    assert ("too small to judge by" in body) == (verdict == "not judged")
 
 
 def test_a_folder_without_results_says_so(tmp_path: Path) -> None:
@@ -89,5 +103,14 @@ def test_it_opens_offline(page: Path, width: int, dark: bool) -> None:
         assert view.console() == []
         asked = [address for address in view.requests() if not address.startswith("data:")]  # pictures inside the page
         assert asked == [page.resolve().as_uri()]
+        large, small = (
+            view.run(f"return parseFloat(getComputedStyle(document.querySelector('{each}')).fontSize)")
+            for each in ("h1", "h2")
+        )
+        assert large > small
+        if width == 360:
+            letters = view.run(browser.LETTERS)
+            assert letters
+            assert min(size for text, size, _ in letters if text) >= 9.9
         view.press("\ue004")  # Tab
         assert view.run("return document.activeElement.className") == "skip"

@@ -23,6 +23,18 @@ FLAGS = [
     "--hide-scrollbars",
 ]
 
+LETTERS = """
+return [...document.querySelectorAll('figure svg')].flatMap(svg => {
+  const frame = svg.getBoundingClientRect(), scale = frame.width / svg.viewBox.baseVal.width;
+  return [...svg.querySelectorAll('text')].map(node => {
+    const box = node.getBoundingClientRect();
+    const inside = box.left >= frame.left - 1 && box.right <= frame.right + 1 && box.bottom <= frame.bottom + 1;
+    return [node.textContent.trim(), parseFloat(getComputedStyle(node).fontSize) * scale, inside];
+  });
+})
+"""
+"""A script: every text in a page's charts, its size in pixels, and whether all of it is inside the picture."""
+
 
 def installed() -> bool:
     return all(map(shutil.which, ("chromium", "chromedriver")))

@@ -44,6 +44,30 @@ def test_pages_open_offline(pages, width, dark, tmp_path):
             assert (int(background[4:].split(",")[0]) < 60) == dark
 
 
+def test_letters_in_charts_are_as_large_as_those_of_notes(pages):
+    """On a phone: 10 pixels at least; and names and numbers stay within their picture."""
+    with browser.Browser(360) as view:
+        for page in pages:
+            view.open(page)
+            view.run("document.querySelectorAll('details').forEach(node => node.open = true)")
+            found = view.run(browser.LETTERS)
+            assert len(found) > 20
+            assert min(size for _, size, _ in found) >= 9.9
+            assert [text for text, _, inside in found if not inside] == []
+
+
+def test_wide_tables_show_that_they_scroll(pages):
+    with browser.Browser(360) as view:
+        view.open(pages[1])
+        wide = view.run(
+            "return [...document.querySelectorAll('.scroll')].filter(node => node.scrollWidth > node.clientWidth)"
+            ".map(node => [getComputedStyle(node).backgroundAttachment, getComputedStyle(node.querySelector("
+            "'tbody th')).position, getComputedStyle(node.querySelector('thead th')).position])"
+        )
+        assert wide
+        assert all(each == ["local, local, scroll, scroll", "sticky", "sticky"] for each in wide)
+
+
 def test_the_keyboard_finds_its_way(pages):
     with browser.Browser(1280) as view:
         view.open(pages[0])

@@ -38,7 +38,7 @@ FAR = 15.0
 """Points from a name to its point, beyond which a thin line leads from one to the other."""
 LEADER = {"arrowstyle": "-", "color": style.SOFT, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4}
 DOT, RIM = 4.0, 2.0
-"""Pixels of a point from its middle, and of room at the edge of the picture."""
+"""Pixels of a point from its middle, and of room around names and at the edge of the picture."""
 
 
 class _Point(NamedTuple):
@@ -135,7 +135,7 @@ def _name(figure: Figure, ax: Axes, front: Sequence[_Point], others: Sequence[_P
             inside = within.x0 <= box.x0 and box.x1 <= figure.bbox.x1 - RIM
             inside = inside and within.y0 <= box.y0 and box.y1 <= within.y1
             if inside and not any(one.overlaps(other) for one in (box, *line) for other in taken):
-                taken += [box, *line]
+                taken += [box.padded(RIM), *line]
                 text = ax.annotate(
                     point.name, (point.x, point.y), xytext=(across, up), textcoords="offset points", ha=side,
                     va="center", arrowprops=LEADER if led else None, **look,
