@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.text import Text
 
 from mnesis.cli import main
 from mnesis.compare.cell import Cell
@@ -142,9 +143,17 @@ def test_the_front() -> None:
     axes = pareto(tied, lambda line: line.state_bytes, "bytes").axes[0]
     assert len(axes.lines[0].get_ydata()) == 1, "no more for what no range tells apart"
     crowd = leaderboard([cell(f"{'delta' * 3}-{i}", 4 + i / 1000, 1000 + i, 5000) for i in range(40)])
-    axes = pareto(crowd, lambda line: line.state_bytes, "bytes").axes[0]
-    boxes = [text.get_window_extent() for text in axes.texts]
+    figure = pareto(crowd, lambda line: line.state_bytes, "bytes")
+    (axes,) = figure.axes
+    for text in axes.texts:
+        text.get_window_extent()  # places them
+    boxes = [Text.get_window_extent(text) for text in axes.texts]  # without the lines that lead to them
     assert 1 < len(boxes) < 40, "as many as there is room for"
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes), "none is cut"
+    said = {text.get_text() for text in axes.texts}
+    told = next(text.get_text() for text in figure.legends[0].get_texts() if text.get_text().startswith("no room for"))
+    for line in crowd:
+        assert (line.memory in said) != (line.memory in re.split(r"[\s,]+", told)), "named in one of two places"
     assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
     own = {"gla": cells()[1]}
     own["gla"]["trainings"][0]["scores"][0]["distances"] = []

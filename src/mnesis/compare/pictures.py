@@ -119,13 +119,13 @@ def _name(figure: Figure, ax: Axes, front: Sequence[_Point], others: Sequence[_P
     """
     figure.draw_without_rendering()  # places are known from here on
     within, pixels = ax.get_window_extent(), figure.dpi / 72
-    places = [ax.transData.transform((point.x, point.y)) for point in [*front, *others]]
+    places = [_pixel(ax, point) for point in [*front, *others]]
     taken = [Bbox.from_bounds(x - DOT, y - DOT, 2 * DOT, 2 * DOT) for x, y in places]
     for start, end in pairwise(places[: len(front)]):
         taken += _along(start, end)
     nameless = []
     for number, point in enumerate([*reversed(front), *sorted(others, key=lambda point: -point.y)]):
-        at = ax.transData.transform((point.x, point.y))
+        at = _pixel(ax, point)
         look: dict[str, Any] = {"fontsize": style.SMALLEST, "color": style.INK if number < len(front) else style.SOFT}
         size = _size(ax, point.name, look)
         for across, up, side in PLACES:
@@ -147,6 +147,12 @@ def _name(figure: Figure, ax: Axes, front: Sequence[_Point], others: Sequence[_P
     return nameless
 
 
+def _pixel(ax: Axes, point: _Point) -> tuple[float, float]:
+    """Where a point stands in the picture."""
+    across, up = ax.transData.transform((point.x, point.y))
+    return float(across), float(up)
+
+
 def _size(ax: Axes, name: str, look: Mapping[str, Any]) -> tuple[float, float]:
     """Width and height of a name in pixels."""
     text = ax.text(0, 0, name, **look)
@@ -155,14 +161,14 @@ def _size(ax: Axes, name: str, look: Mapping[str, Any]) -> tuple[float, float]:
     return extent.width, extent.height
 
 
-def _box(at: Sequence[float], size: tuple[float, float], across: float, up: float, side: str) -> Bbox:
+def _box(at: tuple[float, float], size: tuple[float, float], across: float, up: float, side: str) -> Bbox:
     """Where a name stands, in pixels."""
     width, height = size
     left = at[0] + across - width * {"left": 0.0, "center": 0.5, "right": 1.0}[side]
     return Bbox.from_bounds(left, at[1] + up - height / 2, width, height)
 
 
-def _along(start: Sequence[float], end: Sequence[float]) -> list[Bbox]:
+def _along(start: tuple[float, float], end: tuple[float, float]) -> list[Bbox]:
     """Small boxes along a line, closer to each other than a point is wide."""
     count = max(2, int(hypot(end[0] - start[0], end[1] - start[1]) // DOT))
     shares = [step / count for step in range(1, count)]
