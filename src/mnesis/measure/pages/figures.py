@@ -195,7 +195,7 @@ def training_curves(runs: Sequence[Run]) -> Figure:
             else:
                 axes.set_ylim(0, axes.dataLim.y1 * 1.08 or 1)
             take_turns(axes)
-        panels[-1].set_xlabel("units seen" + (" (above: longest sequence of each stage)" if alone else ""))
+        panels[-1].set_xlabel("units seen" + ("\n(above: longest sequence of each stage)" if alone else ""))
         if not alone:
             _legend_below(figure, panels[-1])
     return figure
@@ -326,7 +326,9 @@ def _mark_training(axes: Axes, length: int) -> None:
 
 def _legend_below(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower left", ncols=1)
+    named = [wrap(label, LETTERS - 8) for label in labels]
+    figure.set_figheight(figure.get_figheight() + LINE * sum(len(lines) - 1 for lines in named))
+    figure.legend(handles, ["\n".join(lines) for lines in named], loc="outside lower left", ncols=1)
 
 
 def _thinned(points: np.ndarray, most: int = 300) -> tuple[np.ndarray, np.ndarray]:
