@@ -73,3 +73,9 @@ def test_help_says_what_everything_is(name) -> None:
     for argument in arguments_of(command_module(name).run):
         assert argument.text, f"{name} says nothing of {argument}"
         assert argument.positional == (argument.name == argument.name.upper()), "RUN, TASK, MEMORY are positional"
+
+
+def test_the_package_is_a_command_too() -> None:
+    for module in ("mnesis", "mnesis.cli"):
+        result = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=True)
+        assert result.stdout.startswith("mnesis "), module
