@@ -231,22 +231,24 @@ def test_ablations(inner, cosine, flat, classes, verdict) -> None:
 
 
 @pytest.mark.parametrize(
-    ("small", "large", "entropy", "nats", "verdict"),
+    ("addresses", "entropy", "bound", "nats", "verdict"),
     [
-        (2.0, 2.9, 3.4, 92.9, "holds"),
-        (2.0, 3.1, 3.6, 92.9, "does not hold"),
-        (2.0, 2.9, 3.3, 92.9, "does not hold"),
-        (2.0, 2.9, 3.4, 93.1, "does not hold"),
-        (0.9, 1.8, 3.4, 92.9, "does not hold"),
-        (3.5, 4.1, 5.4, 92.9, "does not hold"),
+        ((2.0, 2.9, 3.4), 4.0, 90.9, 92.9, "holds"),
+        ((0.0, 2.9, 3.4), 4.0, 90.9, 92.9, "holds"),  # two seeds of three
+        ((0.0, 3.6, 2.0), 4.2, 90.9, 92.9, "does not hold"),
+        ((2.0, 2.9, 3.4), 2.4, 90.9, 92.9, "does not hold"),
+        ((2.0, 2.9, 3.4), 4.0, 91.1, 92.9, "does not hold"),
+        ((2.0, 2.9, 3.4), 4.0, 90.9, 93.1, "does not hold"),
     ],
 )
-def test_learned_memory(small, large, entropy, nats, verdict) -> None:
+def test_learned_memory(addresses, entropy, bound, nats, verdict) -> None:
     points = [
-        made("VMA 64", 64, 90, small, prior_entropy=4.0),
-        made("VMA 1024", 1024, nats, large, prior_entropy=entropy),
-        made(VAE, 0, 90),
+        {**made(f"VMA {slots}", slots, nats, address, prior_entropy=entropy), "bound": bound, "seed": seed}
+        for slots in (64, 1024)
+        for seed, address in enumerate(addresses)
     ]
+    points += [{**made(VAE, 0, 90), "bound": 90.0, "seed": seed} for seed in range(3)]
+    points.append(made("VMA 64, short, one rate", 64, 200, 0.0, prior_entropy=0.0))
     assert LearnedMemory().judge({"points": points}) == verdict
 
 

@@ -90,7 +90,7 @@ def test_a_learned_bank_does_not_decay(tmp_path) -> None:
     slots, weight = bank.content.detach().clone(), net.key.layers[0].weight.detach().clone()
     recipe = Recipe((Stage(length=4, batch=1, steps=1),), learning_rate=1e-6, weight_decay=1e5)
     fit(pupil, PictureLessons(GLYPHS), recipe, tmp_path / "run", progress=False)
-    assert (bank.content.detach() - slots).abs().max() < 1e-5
+    assert (bank.content.detach() - slots).abs().max() < 2 * 1e-6 * bank.gain, "a step of Adam, as slots are read"
     assert net.key.layers[0].weight.detach().norm() < 0.95 * weight.norm()
 
 

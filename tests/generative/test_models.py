@@ -14,6 +14,7 @@ from mnesis.generative import variational_memory_addressing as vma_module
 from mnesis.generative.autoencoder import VariationalAutoencoder
 from mnesis.generative.bank import Bank, LearnedBank
 from mnesis.generative.gaussian import DiagonalGaussian
+from mnesis.generative.model import find_likelihood
 from mnesis.generative.networks import ConvolutionNetworks, MLPNetworks, Networks
 from mnesis.generative.soft_attention import SoftAttention
 from mnesis.generative.variational_memory_addressing import VariationalMemoryAddressing
@@ -224,7 +225,7 @@ def test_a_vector_can_be_a_slot() -> None:
     model = VariationalMemoryAddressing(net, prior="flat").double()
     found = model.objective(pictures(4), bank())
     (-found.objective.mean()).backward()
-    assert bank.content.grad is not None
+    assert bank.scaled.grad is not None
     assert torch.allclose(model.log_prior(bank()).exp(), torch.full((5,), 0.2, dtype=torch.float64))
 
 
@@ -239,6 +240,51 @@ def test_keys_can_be_learned_beside_the_slots() -> None:
     assert bank.keys.grad.abs().sum(1).gt(0).all()  # every address has a say in the normalisation
     with pytest.raises(ValueError, match=r"keys of shape \(5, 3\) do not fit; give 5 of width"):
         model.objective(pictures(4), LearnedBank(5, (11,), match=3).double()())
+
+
+def test_a_gain_moves_slots_faster_and_reads_what_was_saved_before() -> None:
+    """Adam's step is as large for every parameter, so that slots move gain times as far as with one rate."""
+    moved = []
+    for gain in (1.0, 10.0):
+        torch.manual_seed(0)
+        net = networks(template=(11,))
+        bank = LearnedBank(5, (11,), gain=gain).double()
+        model = VariationalMemoryAddressing(net, prior="flat").double()
+        start = bank.content.detach().clone()
+        assert 0.05 < start.std() < 0.2, "as they are read"
+        optimiser = torch.optim.Adam(bank.parameters(), 1e-3)
+        (-model.objective(pictures(4), bank()).objective.mean()).backward()
+        optimiser.step()
+        moved.append(float((bank.content.detach() - start).abs().max()))
+    assert moved[1] / moved[0] == pytest.approx(10, rel=0.01)
+    bank = LearnedBank(5, (11,)).double()
+    slots = torch.randn(5, 11, dtype=torch.float64)
+    bank.load_state_dict({"content": slots})
+    assert torch.allclose(bank.content, slots)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "discretised-logistic"])
+@pytest.mark.parametrize("family", [MLPNetworks, ConvolutionNetworks])
+def test_a_start_says_the_mean_picture(likelihood, family) -> None:
+    """Of every latent and slot, nearly; pixel by pixel where the last layer has a bias for each."""
+    torch.manual_seed(0)
+    channels = find_likelihood(likelihood).channels
+    sizes = {"hidden": (16, 8)} if family is MLPNetworks else {"widths": (4, 4)}
+    net = family((5, 4), latent=3, match=4, channels=channels, template=None, addressed=False, **sizes).double()
+    model = VariationalAutoencoder(net, likelihood=likelihood).double()
+    x = (torch.rand(200, 5, 4, dtype=torch.float64) < torch.linspace(0.1, 0.9, 20).view(5, 4)).double()
+    x = x if likelihood == "bernoulli" else 0.4 + 0.2 * x  # grey, where tails are not cut off
+    weight = (net.decoder[-1] if family is MLPNetworks else net.last).weight.detach().clone()
+    model.start_from(x)
+    assert torch.allclose((net.decoder[-1] if family is MLPNetworks else net.last).weight, 0.1 * weight)
+    said = model.likelihood.mean(net.decode(torch.zeros(1, 3, dtype=torch.float64)))[0]
+    wanted = x.mean(0) if family is MLPNetworks else x.mean().expand(5, 4)
+    assert (said - wanted).abs().max() < 0.05
+    drawn = model.likelihood.sample(model.likelihood.constant(x).expand(20_000, -1, -1, -1))
+    assert (drawn.mean(0) - x.mean(0)).abs().max() < 0.03
+    assert (drawn.var(0) / x.var(0) - 1).abs().max() < 0.1
+    with pytest.raises(ValueError, match="there are no pictures to start from"):
+        model.start_from(x[:0])
 
 
 @pytest.mark.parametrize("kind", ["inner", "memory-normalised", "cosine"])

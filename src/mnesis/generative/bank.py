@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ..core.domain import Checked
+from ..core.domain import Checked, Positive
 
 
 class Bank:
@@ -59,6 +59,11 @@ def as_bank(bank: Bank | Float[Tensor, "N ..."]) -> Bank:
 class LearnedBank(Checked, nn.Module):
     """Slots trained with the model that reads them: those drawn by what they say of x, all by how their keys fit.
 
+    Slots are read as ``gain`` times parameters that start so many times smaller, so that an optimiser whose steps do
+    not depend on the size of gradients, such as Adam, moves them so many times faster than the networks. With one rate
+    for both (``gain=1``, as the text has it), z learns first what pictures are, nothing is left for the address to say,
+    and slots die out. The gain is ours.
+
     Weight decay on the slots hurts (arXiv 1709.07116, section 4.2), so ``learn.fit`` leaves them out of it.
 
     Args:
@@ -66,22 +71,44 @@ class LearnedBank(Checked, nn.Module):
         shape: of a slot.
         match: E, to learn keys of their own for the slots too: an update then costs N E numbers for finding a slot and
             no embedding of N slots. None = keys are made from the slots.
-        deviation: of the random start.
+        deviation: of the random start, as slots are read.
+        gain: times their parameters.
 
     Raises:
-        ValueError: no slots.
+        ValueError: no slots, or a gain that is not above 0.
     """
 
-    def __init__(self, slots: int, shape: tuple[int, ...], *, match: int | None = None, deviation: float = 0.1) -> None:
+    def __init__(
+        self,
+        slots: int,
+        shape: tuple[int, ...],
+        *,
+        match: int | None = None,
+        deviation: float = 0.1,
+        gain: Positive = 10.0,
+    ) -> None:
         super().__init__()
-        self.content = nn.Parameter(deviation * torch.randn(slots, *shape))
+        self.gain = gain
+        self.scaled = nn.Parameter(deviation / gain * torch.randn(slots, *shape))
         self.keys = None if match is None else nn.Parameter(torch.randn(slots, match))
-        for table in (self.content, self.keys):
+        for table in (self.scaled, self.keys):
             if table is not None:
                 table.no_weight_decay = True  # pyright: ignore[reportAttributeAccessIssue]
+        self.register_load_state_dict_pre_hook(_before_gains)
+
+    @property
+    def content(self) -> Float[Tensor, "N ..."]:
+        """The slots."""
+        return self.gain * self.scaled
 
     def forward(self) -> Bank:
         return Bank(self.content, self.keys)
+
+
+def _before_gains(bank: LearnedBank, tensors: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Banks that were saved before there were gains hold the slots themselves."""
+    if (slots := tensors.pop(f"{prefix}content", None)) is not None:
+        tensors[f"{prefix}scaled"] = slots / bank.gain
 
 
 def _digests(rows: Tensor) -> list[bytes]:

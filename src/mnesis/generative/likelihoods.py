@@ -5,6 +5,7 @@ Pictures are floats from 0 to 1, ``[..., H, W]``; a decoder's output is ``[..., 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
@@ -14,6 +15,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .gaussian import DiagonalGaussian
+
+LEAST_VARIANCE = 1e-4
+"""Of a pixel that has the same brightness in all pictures."""
 
 
 class Likelihood(ABC):
@@ -35,6 +39,12 @@ class Likelihood(ABC):
         self, output: Float[Tensor, "*B C H W"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "*B H W"]:
         """A picture."""
+
+    @abstractmethod
+    def constant(self, x: Float[Tensor, "N H W"]) -> Float[Tensor, "C H W"]:
+        """The decoder's output, the same for all pictures, that has the mean of these and, where it says one, their
+        variance.
+        """
 
     def check(self, x: Float[Tensor, "*B H W"]) -> None:
         """ValueError where the pictures are not of the kind that this likelihood is about."""
@@ -61,6 +71,10 @@ class Bernoulli(Likelihood):
     ) -> Float[Tensor, "*B H W"]:
         return torch.bernoulli(self.mean(output), generator=generator)
 
+    def constant(self, x: Float[Tensor, "N H W"]) -> Float[Tensor, "C H W"]:
+        # One picture with ink and one without beside them: a pixel that never has any would be at minus infinity.
+        return ((x.sum(0) + 1) / (len(x) + 2)).logit()[None]
+
     def check(self, x: Float[Tensor, "*B H W"]) -> None:
         super().check(x)
         if not bool(((x == 0) | (x == 1)).all()):
@@ -86,6 +100,9 @@ class Gaussian(Likelihood):
         self, output: Float[Tensor, "*B C H W"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "*B H W"]:
         return self._pixels(output).sample(generator).unflatten(-1, output.shape[-2:])
+
+    def constant(self, x: Float[Tensor, "N H W"]) -> Float[Tensor, "C H W"]:
+        return torch.stack([x.mean(0), x.var(0, correction=0).clamp(min=LEAST_VARIANCE).log()])
 
     def _pixels(self, output: Float[Tensor, "*B C H W"]) -> DiagonalGaussian:
         return DiagonalGaussian.of(output.flatten(-3))
@@ -123,6 +140,11 @@ class DiscretisedLogistic(Likelihood):
         )
         x = (mean + log_scale.exp() * uniform.logit()).clamp(0, 1)
         return (x * (self.levels - 1)).round() / (self.levels - 1)
+
+    def constant(self, x: Float[Tensor, "N H W"]) -> Float[Tensor, "C H W"]:
+        # A logistic distribution of scale s has the variance (pi s)^2 / 3.
+        variance = x.var(0, correction=0).clamp(min=LEAST_VARIANCE)
+        return torch.stack([x.mean(0), 0.5 * (3 * variance).log() - math.log(math.pi)])
 
     def _parts(self, output: Float[Tensor, "*B C H W"]) -> tuple[Tensor, Tensor]:
         mean, log_scale = output.unbind(-3)

@@ -65,6 +65,23 @@ class GenerativeModel(Checked, nn.Module, ABC):
     def likelihood(self) -> Likelihood:
         return LIKELIHOODS[self.likelihood_name]
 
+    def start_from(self, pixels: Float[Tensor, "N H W"]) -> None:
+        """Start training from the mean picture: fresh weights say it of every latent and slot, and little besides.
+
+        The first hundreds of updates, which find the mean picture, otherwise decide which slots are used at all: one of
+        a learned bank takes everything before pictures differ. Ours: the text (arXiv 1709.07116) names no start.
+
+        Args:
+            pixels: pictures, 0..1, those of training or some of them.
+
+        Raises:
+            ValueError: none, or pictures that the likelihood is not about.
+        """
+        if not len(pixels):
+            raise ValueError("there are no pictures to start from; give one or more")
+        self.likelihood.check(pixels)
+        self.networks.start_from(pixels, self.likelihood.constant)
+
     def objective(
         self,
         x: Float[Tensor, "B H W"],

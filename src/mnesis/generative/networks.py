@@ -24,6 +24,10 @@ HIDDEN = 256
 """Between a pyramid and what is read off it; the paper names one hidden layer without its width."""
 
 
+START = 0.1
+"""Of the decoder's last weights, where a training starts from the mean picture."""
+
+
 class Template(NamedTuple):
     """What the networks make of slots, one row a slot: any leaf can be gathered by address."""
 
@@ -87,6 +91,22 @@ class Networks(Checked, nn.Module, ABC):
     def decode(self, z: Float[Tensor, "*B Z"], template: Template | None = None) -> Float[Tensor, "*B C H W"]:
         """The likelihood's parameters; leading axes of z and template are the same."""
 
+    def start_from(
+        self,
+        pixels: Float[Tensor, "N H W"],
+        constant: Callable[[Float[Tensor, "n h w"]], Float[Tensor, "C h w"]],
+    ) -> None:
+        """Have the decoder begin with what is best said of all pictures alike, and with a tenth of what else it says.
+
+        Args:
+            pixels: the pictures.
+            constant: of a likelihood.
+
+        Raises:
+            ValueError: a family that does not say how.
+        """
+        raise ValueError(f"{type(self).__name__} says no start; write its start_from, or train without one")
+
     def posterior(self, x: Float[Tensor, "*B H W"], slot: Float[Tensor, "*B ..."] | None = None) -> DiagonalGaussian:
         """q(z | x, m) of addressed networks, else q(z | x)."""
         given = [x, slot] if self.addressed and slot is not None else [x]
@@ -137,6 +157,10 @@ class MLPNetworks(Networks):
             return output
         ink = self.strength * (2 * template.vector.unflatten(-1, self.image) - 1)
         return torch.cat([output[..., :1, :, :] + ink[..., None, :, :], output[..., 1:, :, :]], -3)
+
+    @torch.no_grad()
+    def start_from(self, pixels, constant):
+        _start(self.decoder[-1], constant(pixels).flatten())
 
 
 class MLPEncoder(Encoder):
@@ -218,6 +242,11 @@ class ConvolutionNetworks(Networks):
         maps = maps if levels[0] is None else torch.cat([maps, levels[0]], 1)
         return self.last(maps).unflatten(0, rows)
 
+    @torch.no_grad()
+    def start_from(self, pixels, constant):
+        # A convolution has one bias a channel: all pixels alike.
+        _start(self.last, constant(pixels.reshape(-1, 1, 1)).flatten())
+
 
 class ConvolutionEncoder(Encoder):
     """Pictures as channels of one, through a pyramid and one hidden layer."""
@@ -283,6 +312,14 @@ class _Up(nn.Module):
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B M h w"]:
         return self.convolution(self.transposed(x).relu()).relu()
+
+
+def _start(last: nn.Module, output: Float[Tensor, " outputs"]) -> None:
+    """A last layer that begins with this output, and adds a tenth of what it would."""
+    assert isinstance(last, nn.Linear | nn.Conv2d)
+    assert last.bias is not None
+    last.bias.copy_(output)
+    last.weight.mul_(START)
 
 
 def _levels(image: tuple[int, int], widths: Sequence[int]) -> list[_Level]:

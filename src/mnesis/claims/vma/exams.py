@@ -28,6 +28,11 @@ from ...tasks.images.lessons import RecallLessons
 from ..exams import TEST_SEED, share
 from ..trials import Exam
 
+UNREAD = 0.01
+"""Of an even share of all reads, below which a slot is not read."""
+PREFERRED = 20
+"""Addresses of a picture that are told, the likeliest first."""
+
 
 @dataclass(frozen=True)
 class Pictures:
@@ -211,28 +216,46 @@ class LearnedExam(PictureExam):
 
     Args:
         count: pictures, drawn: the file of binarized MNIST is sorted by class.
-        shown: slots to draw pictures from, those read most.
+        few: K of a bound that is told besides, as training has it.
+        beside: another part, whose bound of ``few`` and KL of the address are told too; "" = none.
+        shown: slots to draw pictures from, those read most; and pictures whose addresses are shown.
         drawn: pictures of each.
     """
 
     count: int = 1000
+    few: int = 4
+    beside: str = ""
     shown: int = 8
     drawn: int = 10
 
     def take(self, network: Memory[Any], task: Task) -> dict[str, Any]:
-        taught = cast(Generation, network)
-        images = self.images.drawn(self.count).pixels.float()
+        taught, images = cast(Generation, network), self.images.drawn(self.count).pixels.float()
         bank = None if taught.bank is None else taught.bank()
-        generator = torch.Generator().manual_seed(self.seed)
+        found = told(self._known(taught, images, bank, self.samples))
+        if self.few != self.samples:
+            found |= {"bound": self._known(taught, images, bank, self.few).summary()["nll"]}
+        if self.beside:
+            other = self.pictures.part(self.beside).drawn(self.count).pixels.float()
+            known = self._known(taught, other, bank, self.few).summary()
+            found |= {f"{self.beside}_bound": known["nll"], f"{self.beside}_kl_address": known["kl_address"]}
+        if bank is None or not isinstance(taught.model, VariationalMemoryAddressing):
+            return found
+        used, generator = usage(taught.model, images, bank), torch.Generator().manual_seed(self.seed)
+        most = bank.content[used.proposed.argsort(descending=True)[: self.shown]]
+        rows = [taught.model.sample(slot[None], self.drawn, generator=generator).mean for slot in most]
+        addresses = taught.model.address(images[: self.shown], bank).exp().sort(descending=True).values
+        return found | {
+            "prior_entropy": used.prior_entropy,
+            "clusters": math.exp(used.proposed_entropy),
+            "unread": int((used.proposed < UNREAD / len(bank)).sum()),
+            "addresses": [[round(share, 4) for share in row[:PREFERRED]] for row in addresses.tolist()],
+            "rows": as_png(torch.stack(rows)),
+        }
+
+    def _known(self, taught: Generation, images: Tensor, bank: Bank | None, samples: int) -> Knowledge:
         batches = [(x, bank) for x in images.split(500)]
-        found = told(know(taught.model, batches, samples=self.samples, allow_targets=True, generator=generator))
-        if bank is not None and isinstance(taught.model, VariationalMemoryAddressing):
-            used = usage(taught.model, images, bank)
-            found |= {"prior_entropy": used.prior_entropy, "clusters": math.exp(used.proposed_entropy)}
-            most = bank.content[used.proposed.argsort(descending=True)[: self.shown]]
-            rows = [taught.model.sample(slot[None], self.drawn, generator=generator).mean for slot in most]
-            found |= {"rows": as_png(torch.stack(rows))}
-        return found
+        generator = torch.Generator().manual_seed(self.seed)
+        return know(taught.model, batches, samples=samples, allow_targets=True, generator=generator)
 
 
 def as_png(pictures: Float[Tensor, "rows columns H W"]) -> str:
