@@ -1,4 +1,8 @@
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -320,6 +324,55 @@ def test_trackers(tmp_path):
     assert [step for step, _ in kept.values] == [2, 4]
     assert "tiny" in kept.config["config"]
     assert kept.finished
+
+
+TRACKER = """
+import json, sys
+
+class config:
+    update = staticmethod(lambda values, allow_val_change: None)
+
+class Run:
+    log = staticmethod(lambda values, step=None: print(json.dumps([__name__, step, sorted(values)])))
+    finish = staticmethod(lambda: None)
+
+def init(project, **options):
+    print(json.dumps([__name__, project, options]))
+    return Run
+
+finish = Run.finish
+"""
+
+
+def test_trackers_call_a_run_by_its_folder(tmp_path):
+    """Stand-ins for both, in a process of its own: accelerate looks for them when it is imported."""
+    for name in ("wandb", "trackio"):
+        (tmp_path / f"{name}.py").write_text(TRACKER)
+        (tmp_path / f"{name}-1.0.dist-info").mkdir()
+        (tmp_path / f"{name}-1.0.dist-info" / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+        )
+    program = f"""
+from pathlib import Path
+from mnesis.learn import fit
+from tests.learn.tiny import Echo
+from tests.learn.test_fit import Stage, model, recipe
+fit(model(), Echo(), recipe(Stage(6, 2, 2), log_every=2), Path({str(tmp_path)!r}) / "copy" / "gru" / "seed-1",
+    trackers=["wandb", "trackio"], progress=False)
+"""
+    root = Path(__file__).resolve().parents[2]
+    path = os.pathsep.join([str(tmp_path), str(root / "src"), str(root)])
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    for name in ("wandb", "trackio"):
+        assert [name, "mnesis", {"name": "copy/gru/seed-1"}] in told
+        assert any(who == name and step == 2 and "loss" in values for who, step, values in told)
 
 
 def test_recipes_are_json():

@@ -28,7 +28,7 @@ from .loss import Learner
 from .position import Best, BrokeDown, Position, StageResult
 from .recipe import Recipe
 from .signals import StopSignals
-from .trackers import require_trackers
+from .trackers import require_trackers, run_names
 from .trainer import Trainer
 from .validation import Validation
 
@@ -190,7 +190,7 @@ def _train(
         with torch.random.fork_rng(devices), products_kept(), StopSignals() as signals:
             torch.manual_seed(recipe.seed + accelerator.process_index)
             trainer = _trainer(memory, task, recipe, folder, accelerator, validation, show)
-            _start_trackers(accelerator, trackers, description)
+            _start_trackers(accelerator, trackers, folder, description)
             stopped = trainer.run(signals, resume=resume)
     finally:
         memory.train(was_training)
@@ -242,12 +242,12 @@ def _check_processes(accelerator: Accelerator, recipe: Recipe) -> None:
 
 
 def _start_trackers(
-    accelerator: Accelerator, trackers: Sequence[str | GeneralTracker], description: dict[str, Any]
+    accelerator: Accelerator, trackers: Sequence[str | GeneralTracker], folder: Path, description: dict[str, Any]
 ) -> None:
     if not trackers:
         return
     flat = {key: str(value) for key, value in description.items()}
-    accelerator.init_trackers("mnesis", config=flat)
+    accelerator.init_trackers("mnesis", config=flat, init_kwargs=run_names(folder))
     if accelerator.is_main_process and len(accelerator.trackers) < len(trackers):
         raise ValueError(f"not all of trackers={list(trackers)} could be started; leave out the one that cannot")
 

@@ -1,9 +1,10 @@
-"""Trackers of experiments: their names, what must be installed for them, and a refusal before anything is trained."""
+"""Trackers of experiments: what must be installed for them, and what they call a training."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from ..core.domain import nearest
@@ -37,3 +38,12 @@ def require_trackers(trackers: Iterable[Any]) -> None:
             raise ValueError(f"no tracker is called {name!r}; {hint}")
         if find_spec(name) is None:
             raise ValueError(f"the tracker {name} is not installed; pip install {TRACKERS[name]} first")
+
+
+def run_names(folder: Path) -> dict[str, dict[str, str]]:
+    """What trackers that show many runs in one list call this one: its folder, to the third above (task/memory/rate).
+
+    Left to themselves, they call runs by chance, and nobody can tell the trainings of a comparison apart.
+    """
+    named = {"name": Path(*folder.parts[-3:]).as_posix()}
+    return {"wandb": named, "trackio": named}
