@@ -60,6 +60,16 @@ def test_its_commands_are_known() -> None:
     assert set(named) <= set(COMMANDS)
 
 
+def test_commands_and_code_train_in_folders_of_their_own() -> None:
+    """Somebody who follows the page from top to bottom trains with both."""
+    folders = re.findall(r"runs/[a-z]+(?=-)", "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)))
+    for code in map(Path.read_text, [ROOT / "README.md", ROOT / "docs" / "quick-start.md"]):
+        trained = re.findall(r"fit\(.*?\"(runs/[a-z]+)-", "\n".join(CODE.findall(code)))
+        assert trained
+        assert folders
+        assert not set(folders) & set(trained)
+
+
 def test_every_file_has_its_line() -> None:
     described = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     modules = [path for path in (ROOT / "src" / "mnesis").rglob("*.py") if not path.name.startswith("__")]

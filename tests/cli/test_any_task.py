@@ -125,6 +125,7 @@ def test_the_same_command_goes_on(capsys, trained, monkeypatch) -> None:
     assert {path.name: path.read_bytes() for path in trained.iterdir()} == before
     code, _, error = run(capsys, *train, *TINY, "--seed", "3")
     assert (code, "a run of another config (recipe.seed is 0 there and 3 here" in error) == (2, True)
+    assert "or --overwrite to replace it" in error, "as a shell says it"
     code, _, error = run(capsys, *train[:-1], "symbols=5", *TINY)
     assert (code, "task.options.symbols is 4 there and 5 here" in error) == (2, True)
 

@@ -119,5 +119,6 @@ def _kept(given: Sequence[str]) -> str:
 
 
 def _refuse(sentence: str) -> NoReturn:
+    sentence = sentence.replace("overwrite=True", "--overwrite")  # as a shell has what the library names
     print(f"mnesis: {' '.join(sentence.split())}", file=sys.stderr)
     sys.exit(2)
