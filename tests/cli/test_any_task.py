@@ -49,6 +49,8 @@ class Memory(type(mnesis.create_memory("gru", dim=4))):
     '''A GRU of one's own.'''
 class Wrong(Memory):
     def scan(self, x, state, phase=0): raise RuntimeError("kaboom in my scan")
+class Alone(Memory):
+    def scan(self, x, state, phase=0): return super().scan(x, state, phase)[0]
 """
 
 
@@ -217,6 +219,10 @@ def test_a_task_and_a_memory_of_ones_own(capsys, own) -> None:
         (["own.py:Raises", "--memory", "gru"], "RuntimeError: kaboom in my task (own.py, line 18)"),
         (["own.py:Beyond", "--memory", "gru"], "draws inputs with the id 7 where its vocabulary is 5"),
         (["own.py:Last", "--memory", "own.py:Wrong"], "RuntimeError: kaboom in my scan (own.py, line 25)"),
+        (
+            ["own.py:Last", "--memory", "own.py:Alone"],
+            "cannot read Last: ValueError: too many values to unpack (expected 2); mend it there",
+        ),
         (["own.py:Nothing", "--memory", "gru"], "nothing there has that name"),
         (["own.py:Last", "--memory", "gru", "--task-options", "symbol=3"], "did you mean 'symbols'?"),
         (["own.py:Last", "--memory", "echo-state"], "mnesis compare own.py:Last --memories echo-state"),

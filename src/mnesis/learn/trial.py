@@ -15,7 +15,8 @@ from .loss import Learner
 from .recipe import Recipe, Stage
 from .windows import cut, draw
 
-_ROWS = 2
+_ROWS = 3
+"""Two would let a scan pass that returns its outputs alone: they can be taken apart like (y, state)."""
 
 
 def try_out(memory: Memory[Any], task: Task, recipe: Recipe) -> None:
