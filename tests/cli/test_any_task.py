@@ -221,7 +221,7 @@ def test_a_task_and_a_memory_of_ones_own(capsys, own) -> None:
         (["own.py:Last", "--memory", "own.py:Wrong"], "RuntimeError: kaboom in my scan (own.py, line 25)"),
         (
             ["own.py:Last", "--memory", "own.py:Alone"],
-            "cannot read Last: ValueError: too many values to unpack (expected 2); mend it there",
+            "Alone.scan returns a Tensor; return (y, state)",
         ),
         (["own.py:Nothing", "--memory", "gru"], "nothing there has that name"),
         (["own.py:Last", "--memory", "gru", "--task-options", "symbol=3"], "did you mean 'symbols'?"),

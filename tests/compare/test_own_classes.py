@@ -99,6 +99,12 @@ class AtOnce(Mine):
     def scan(self, x, state, phase=0):
         raise RuntimeError("kaboom at once")
 
+class NoState(Mine):
+    '''Returns its outputs alone.'''
+
+    def scan(self, x, state, phase=0):
+        return super().scan(x, state, phase)[0]
+
 class Ends(Mine):
     '''Ends its process at its first unit.'''
 
@@ -151,6 +157,11 @@ def test_what_a_memory_raises_is_its_cells_alone(tmp_path) -> None:
             "gru,broken.py:AtOnce",
             (),
             "broken.py:AtOnce cannot be trained on copy: RuntimeError: kaboom at once (broken",
+        ),
+        (
+            "gru,broken.py:NoState",
+            (),
+            "broken.py:NoState cannot be trained on copy: ValueError: NoState.scan returns a Tensor; return (y, state)",
         ),
         (
             "gru,broken.py:Ends",

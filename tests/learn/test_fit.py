@@ -11,6 +11,7 @@ from mnesis.core.state import detach
 from mnesis.learn import Recipe, Stage, fit
 from mnesis.learn.checkpoint import read_tensors
 from mnesis.learn.start import _like
+from mnesis.learn.trackers import flattened
 
 from .tiny import Echo, Numbers, Penalised, Silent, Sparse, TokenModel, Uneven, model, recipe, same, weights
 
@@ -342,6 +343,15 @@ def init(project, **options):
 
 finish = Run.finish
 """
+
+
+def test_trackers_get_settings_one_by_one():
+    """They sort and filter runs by them."""
+    nested = {"recipe": {"learning_rate": 1e-3, "stages": [{"length": (1, 2)}]}, "memory": "gru", "choose": None}
+    assert flattened(nested) == {
+        "recipe.learning_rate": 1e-3, "recipe.stages.0.length.0": 1, "recipe.stages.0.length.1": 2, "memory": "gru",
+        "choose": "None",
+    }  # fmt: skip
 
 
 def test_trackers_call_a_run_by_its_folder(tmp_path):

@@ -265,7 +265,7 @@ def _tests(tests: str) -> tuple[int, ...] | int:
     """Lengths as they are, or so many times the trained one at most."""
     if not tests.endswith("x"):
         return tuple(parse_lengths(tests, least=1))
-    return parse_amount(tests[:-1], "multiple of the trained length", least=1)
+    return parse_amount(tests[:-1], "multiple of the trained length", least=1, example="4, for --tests 4x")
 
 
 def _doubles(task: str, trained: int | tuple[int, int], options: dict[str, Any], most: int) -> tuple[int, ...]:

@@ -221,7 +221,7 @@ def _lengths(text: str) -> list[int] | int | None:
         return None
     if not text.strip().endswith("x"):
         return parse_lengths(text, least=1)
-    return parse_amount(text.strip()[:-1], "multiple of the trained length", least=1)
+    return parse_amount(text.strip()[:-1], "multiple of the trained length", least=1, example="4, for --lengths 4x")
 
 
 def _refuse_foreign(model: str, foreign: Mapping[str, Any], *, reader: bool) -> None:

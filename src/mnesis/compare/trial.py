@@ -12,8 +12,8 @@ from .design import Unfit, build, matched
 from .pace import pace, reading, updating
 from .place import Place
 
-ROWS = 2
-"""Of an update that tries."""
+ROWS = 3
+"""Of an update that tries: two would pass for a pair where a scan returns its outputs alone."""
 
 
 class Tried(NamedTuple):
@@ -28,7 +28,7 @@ class Tried(NamedTuple):
 def tried(place: Place) -> Tried:
     """Try a memory on a task.
 
-    It is built as its cell would have it, and takes an update of two rows at the shortest and at the longest training
+    It is built as its cell would have it, and takes an update of three rows at the shortest and at the longest training
     length. A memory whose size cannot be matched is none of it: its cell says so.
     """
     setting, memory, options, *_ = place

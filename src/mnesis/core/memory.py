@@ -141,15 +141,19 @@ class Memory(nn.Module, Generic[S]):
         """
         if step:
             return self.step(x, self._for_fresh(first_leaf(x).shape[0], x) if state is None else state)
-        if phase is not None:
-            if state is not None and length is None and reset is None:  # what every unit of a stream passes
-                return self.scan(x, state, phase)
-            return self._read_on(x, state, reset, length, phase, keep)
-        try:
-            return self._read_checked(x, state, reset, length)
-        except IndexError:
-            self._check_range(x)
-            raise
+        if phase is None:
+            try:
+                read = self._read_checked(x, state, reset, length)
+            except IndexError:
+                self._check_range(x)
+                raise
+        elif state is not None and length is None and reset is None:  # what every unit of a stream passes
+            read = self.scan(x, state, phase)
+        else:
+            read = self._read_on(x, state, reset, length, phase, keep)
+        if not isinstance(read, tuple) or len(read) != 2:
+            raise ValueError(f"{type(self).__name__}.scan returns a {type(read).__name__}; return (y, state)")
+        return read
 
     def _read_checked(self, x: Any, state: S | None, reset: Tensor | None, length: Tensor | None) -> tuple[Any, S]:
         """What an outermost call does: everything is checked, and rows go their own ways where they must."""

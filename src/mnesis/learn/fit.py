@@ -28,7 +28,7 @@ from .loss import Learner
 from .position import Best, BrokeDown, Position, StageResult
 from .recipe import Recipe
 from .signals import StopSignals
-from .trackers import require_trackers, run_names
+from .trackers import flattened, require_trackers, run_names
 from .trainer import Trainer
 from .validation import Validation
 
@@ -246,8 +246,7 @@ def _start_trackers(
 ) -> None:
     if not trackers:
         return
-    flat = {key: str(value) for key, value in description.items()}
-    accelerator.init_trackers("mnesis", config=flat, init_kwargs=run_names(folder))
+    accelerator.init_trackers("mnesis", config=flattened(description), init_kwargs=run_names(folder))
     if accelerator.is_main_process and len(accelerator.trackers) < len(trackers):
         raise ValueError(f"not all of trackers={list(trackers)} could be started; leave out the one that cannot")
 

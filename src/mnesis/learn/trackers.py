@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -47,3 +47,17 @@ def run_names(folder: Path) -> dict[str, dict[str, str]]:
     """
     named = {"name": Path(*folder.parts[-3:]).as_posix()}
     return {"wandb": named, "trackio": named}
+
+
+def flattened(values: Mapping[str, Any], before: str = "") -> dict[str, str | float | int | bool]:
+    """Nested settings under dotted names, such as ``recipe.learning_rate``: what trackers sort and filter by."""
+    found: dict[str, str | float | int | bool] = {}
+    for key, value in values.items():
+        name = f"{before}{key}"
+        if isinstance(value, Mapping):
+            found |= flattened(value, f"{name}.")
+        elif isinstance(value, (list, tuple)):
+            found |= flattened({str(index): each for index, each in enumerate(value)}, f"{name}.")
+        else:
+            found[name] = value if isinstance(value, (str, int, float, bool)) else str(value)
+    return found
