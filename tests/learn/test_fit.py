@@ -323,7 +323,7 @@ def test_trackers(tmp_path):
     kept = Kept()
     fit(model(), Echo(), recipe(Stage(6, 2, 4), log_every=2), tmp_path, trackers=[kept], config={"name": "tiny"})
     assert [step for step, _ in kept.values] == [2, 4]
-    assert "tiny" in kept.config["config"]
+    assert kept.config["config.name"] == "tiny"
     assert kept.finished
 
 

@@ -155,8 +155,8 @@ class Memory(nn.Module, Generic[S]):
             raise ValueError(f"{type(self).__name__}.scan returns a {type(read).__name__}; return (y, state)")
         return read
 
-    def _read_checked(self, x: Any, state: S | None, reset: Tensor | None, length: Tensor | None) -> tuple[Any, S]:
-        """What an outermost call does: everything is checked, and rows go their own ways where they must."""
+    def _read_checked(self, x: Any, state: S | None, reset: Tensor | None, length: Tensor | None) -> Any:
+        """What an outermost call does: all but what ``scan`` returns is checked, and rows go their own ways."""
         batch, time = self._check_input(x)
         if state is not None:
             self._check_state(state, batch)
@@ -177,8 +177,8 @@ class Memory(nn.Module, Generic[S]):
 
     def _read_on(
         self, x: Any, state: S | None, reset: Tensor | None, length: Tensor | None, phase: int, keep: bool
-    ) -> tuple[Any, S]:
-        """``scan``, for a caller who has checked everything."""
+    ) -> Any:
+        """``scan``, for a caller who has checked everything but what it returns."""
         scan = cast(Any, self).scan
         if length is not None:
             return scan(x, state, phase, length=length, keep=keep)
