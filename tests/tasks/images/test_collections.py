@@ -8,9 +8,13 @@ import struct
 from pathlib import Path
 
 import pytest
+import torch
 
 from mnesis.tasks.images import collections
 from mnesis.tasks.images.collections import COLLECTIONS, Collection, File, fetch_collection, open_collection
+from mnesis.tasks.images.files import read_chardata
+from mnesis.tasks.images.image_set import ImageSet
+from mnesis.tasks.images.splits import split_by_drawers
 from tests.loopback import Loopback
 from tests.real_data import DATA, real
 
@@ -51,6 +55,51 @@ def test_omniglot_is_split_as_it_was_published() -> None:
     assert split.train.classes + split.validation.classes == 964
     assert len(set(split.validation.groups)) == 5
     assert not set(split.train.groups) & {*split.validation.groups, *split.test.groups}
+
+
+@pytest.mark.slow
+def test_omniglot_is_split_as_its_counts_say() -> None:
+    real("omniglot")
+    split = open_collection("omniglot-45-5", DATA)
+    assert (split.train.classes, split.test.classes) == (1479, 144)
+    assert set(split.validation.groups) < set(split.train.groups), "no others are named to choose by"
+    assert not set(split.train.groups) & set(split.test.groups)
+
+
+@pytest.mark.slow
+def test_omniglot_at_28_pixels_is_made_of_the_drawings_and_says_so() -> None:
+    """As many pictures as chardata.mat has, of the same characters by other drawers, grey and upright."""
+    real("omniglot")
+    split = open_collection("omniglot-28", DATA)
+    train, validation, test = split
+    assert (len(train) + len(validation), len(validation), len(test)) == (24_345, 1_345, 8_070)
+    assert {part.about for part in split} == {"derived from the drawings, not chardata"}
+    assert not train.binary
+    assert train.classes == test.classes == 1623
+    counts = train.label.bincount(minlength=1623) + validation.label.bincount(minlength=1623)
+    assert counts.eq(15).all()
+    assert test.label.bincount(minlength=1623).unique(return_counts=True)[1].tolist() == [9, 1614]
+    small = read_chardata(DATA / "omniglot" / "chardata_derived_small.mat", test=True)
+    flat = {picture.numpy().tobytes() for part in split for picture in part.pixels}
+    found = sum(picture.numpy().tobytes() in flat for picture in small.pixels)
+    assert found > 0.95 * len(small), "the same averages that somebody else has made"
+
+
+def test_somebody_elses_chardata_is_refused(tmp_path) -> None:
+    """By its count of pictures: the published file has one."""
+    real("omniglot")
+    (tmp_path / "omniglot").mkdir()
+    (tmp_path / "omniglot" / "chardata.mat").symlink_to(DATA / "omniglot" / "chardata_derived_small.mat")
+    with pytest.raises(
+        ValueError, match=r"holds 3,856 \+ 554 pictures, and the published file 24,345 \+ 8,070; give that"
+    ):
+        open_collection("omniglot-28", tmp_path)
+
+
+def test_drawings_that_are_not_omniglots_cannot_stand_for_chardata() -> None:
+    images = ImageSet(torch.zeros(40, 2, 2, dtype=torch.uint8), torch.arange(2).repeat(20), ("a", "b"), binary=False)
+    with pytest.raises(ValueError, match="40 drawings of 2 characters are not Omniglot's 1,623 by 20 drawers"):
+        split_by_drawers(images)
 
 
 def test_unknown_and_missing_ones_say_so(tmp_path) -> None:

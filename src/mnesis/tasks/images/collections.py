@@ -8,6 +8,7 @@ A folder has one subfolder a collection, with the files under their original nam
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -17,10 +18,18 @@ import numpy as np
 import torch
 
 from ..files.fetching import File, fetch, places
-from .files import read_amat, read_digits, read_omniglot
+from .files import read_amat, read_chardata, read_digits, read_omniglot, read_omniglot_grey
 from .glyphs import draw_glyphs
 from .image_set import ImageSet
-from .splits import Split, split_30_20, split_45_5
+from .splits import (
+    PUBLISHED,
+    Split,
+    held_out,
+    split_30_20,
+    split_45_5,
+    split_45_5_as_published,
+    split_by_drawers,
+)
 
 HELD_OUT = 10_000
 """The last pictures of MNIST's training set, to validate on, by custom."""
@@ -49,8 +58,10 @@ def open_collection(name: str, folder: str | Path | None = None) -> Split:
     """A collection's pictures, kept for the next call.
 
     Args:
-        name: mnist, binarized-mnist, fashion-mnist, omniglot (45 alphabets and 5) or omniglot-30-20 (as published);
-            digits (those of scikit-learn, 8x8) or glyphs, which need no files.
+        name: mnist, binarized-mnist, fashion-mnist; omniglot (40 alphabets, 5 to choose by and 5 to test on),
+            omniglot-45-5 (without those to choose by), omniglot-30-20 (as published) or omniglot-28 (grey, other
+            drawers of the same characters: chardata.mat where it stands beside the zips, else made of them and said
+            so); digits (those of scikit-learn, 8x8) or glyphs, which need no files.
         folder: that holds the collection's own folder.
 
     Raises:
@@ -111,6 +122,24 @@ def _amat(folder: Path) -> Split:
 
 def _omniglot(folder: Path) -> Split:
     return split_45_5(read_omniglot(*_omniglot_zips(folder)))
+
+
+def _omniglot_45_5(folder: Path) -> Split:
+    return split_45_5_as_published(read_omniglot(*_omniglot_zips(folder)))
+
+
+def _omniglot_28(folder: Path) -> Split:
+    path = folder / "chardata.mat"
+    if not path.exists():
+        return split_by_drawers(read_omniglot_grey(*_omniglot_zips(folder)))
+    train, test = read_chardata(path), read_chardata(path, test=True)
+    if (len(train), len(test)) != PUBLISHED:
+        raise ValueError(
+            f"{path} holds {len(train):,} + {len(test):,} pictures, and the published file 24,345 + 8,070; give that, "
+            "or move it away"
+        )
+    with path.open("rb") as file:
+        return held_out(train, test, f"chardata.mat, sha256 {hashlib.file_digest(file, 'sha256').hexdigest()}")
 
 
 def _omniglot_as_published(folder: Path) -> Split:
@@ -191,6 +220,8 @@ COLLECTIONS = {
             _amat,
         ),
         Collection("omniglot", _OMNIGLOT, _omniglot),
+        Collection("omniglot-45-5", _OMNIGLOT, _omniglot_45_5, shares="omniglot"),
+        Collection("omniglot-28", _OMNIGLOT, _omniglot_28, shares="omniglot"),
         Collection("omniglot-30-20", _OMNIGLOT, _omniglot_as_published, shares="omniglot"),
         Collection("digits", (), _digits),
         Collection("glyphs", (), _glyphs),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -149,11 +150,24 @@ def read_omniglot(*paths: str | Path) -> ImageSet:
     """Omniglot's own zips, as the 26x26 binary pictures of Bornschein et al. 2017 (arXiv 1709.07116).
 
     Ink is inverted to 1, the last row and column dropped, and every 4x4 block is ink where any of its pixels is.
-    Classes are characters, groups their alphabets.
+    Classes are characters, groups their alphabets; those of a class stand in the order of their drawers.
 
     Raises:
         ValueError: no zip, no drawings in it, or a drawing that is broken or of another size.
     """
+    return _drawings(paths, _pooled, binary=True)
+
+
+def read_omniglot_grey(*paths: str | Path) -> ImageSet:
+    """The same, area-averaged to 28x28 and grey: as chardata.mat was made, by another hand than its own.
+
+    Raises:
+        ValueError: as :func:`read_omniglot`.
+    """
+    return _drawings(paths, _averaged, binary=False)
+
+
+def _drawings(paths: tuple[str | Path, ...], shrink: Callable[[Image.Image], np.ndarray], *, binary: bool) -> ImageSet:
     pixels, names = [], []
     for path in map(Path, paths):
         with held(path, "Omniglot's images", suffix=".png") as zipped:
@@ -161,12 +175,14 @@ def read_omniglot(*paths: str | Path) -> ImageSet:
             if not found:
                 raise ValueError(f"{shown(path)} holds no ALPHABET/characterNN/*.png; give a zip of Omniglot's images")
             for alphabet, character, name in found:
-                pixels.append(_drawing(f"{shown(path)}: {shown(name)}", zipped.read(name, DRAWING_BYTES)))
+                drawing = zipped.read(name, DRAWING_BYTES)
+                pixels.append(_drawing(f"{shown(path)}: {shown(name)}", drawing, shrink))
                 names.append((alphabet, character))
     classes = sorted(set(names))
     number = {name: index for index, name in enumerate(classes)}
     label = torch.tensor([number[name] for name in names])
-    return ImageSet(torch.from_numpy(np.stack(pixels)), label, tuple(alphabet for alphabet, _ in classes), binary=True)
+    groups = tuple(alphabet for alphabet, _ in classes)
+    return ImageSet(torch.from_numpy(np.stack(pixels)), label, groups, binary=binary)
 
 
 def _parts(name: str) -> list[str]:
@@ -176,13 +192,20 @@ def _parts(name: str) -> list[str]:
     return parts if is_drawing and parts[-2].startswith("character") else []
 
 
-def _drawing(name: str, content: bytes) -> np.ndarray:
+def _drawing(name: str, content: bytes, shrink: Callable[[Image.Image], np.ndarray]) -> np.ndarray:
     with damage(f"{name} is broken"):
         picture = Image.open(BytesIO(content), formats=("PNG",))
     if picture.size != (OMNIGLOT_SIDE, OMNIGLOT_SIDE):  # before any pixel is unpacked
         raise ValueError(f"{name} is {picture.width}x{picture.height}, not 105x105 as Omniglot's drawings are; {AGAIN}")
     with damage(f"{name} is broken"):
-        white = np.asarray(picture.convert("L")) > 127
+        return shrink(picture.convert("L"))
+
+
+def _pooled(picture: Image.Image) -> np.ndarray:
     side = OMNIGLOT_SIDE // POOL
-    ink = ~white[: side * POOL, : side * POOL]
+    ink = (np.asarray(picture) <= 127)[: side * POOL, : side * POOL]
     return np.asarray(ink.reshape(side, POOL, side, POOL).any((1, 3)), np.uint8)
+
+
+def _averaged(picture: Image.Image) -> np.ndarray:
+    return 255 - np.asarray(picture.resize((CHARDATA_SIDE, CHARDATA_SIDE), Image.Resampling.BOX))

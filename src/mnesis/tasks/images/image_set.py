@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -24,6 +24,8 @@ class ImageSet:
     groups: tuple[str, ...]
     """What each class belongs to: its alphabet, or its own name where classes stand alone."""
     binary: bool
+    about: str = ""
+    """What must be told beside every figure of them, such as where they were derived from; "" = nothing."""
 
     def __post_init__(self) -> None:
         if len(self.label) != len(self.pixels):
@@ -49,7 +51,7 @@ class ImageSet:
 
     def where(self, chosen: Bool[Tensor, " N"] | Int[Tensor, " n"]) -> ImageSet:
         """Some of the pictures by mask or index, classes as they were."""
-        return ImageSet(self.pixels[chosen], self.label[chosen], self.groups, self.binary)
+        return replace(self, pixels=self.pixels[chosen], label=self.label[chosen])
 
     def drawn(self, count: int, *, seed: int = 0) -> ImageSet:
         """So many of the pictures, or all if there are fewer, in an order that the seed draws: files may be sorted by
@@ -77,7 +79,7 @@ class ImageSet:
         number[kept] = torch.arange(len(kept))
         label = number[self.label]
         names = tuple(self.groups[index] for index in kept)
-        return ImageSet(self.pixels[label >= 0], label[label >= 0], names, self.binary)
+        return replace(self, pixels=self.pixels[label >= 0], label=label[label >= 0], groups=names)
 
     def binarised(self, generator: torch.Generator) -> UInt8[Tensor, "N H W"]:
         """Each pixel drawn with its brightness as probability; binary pictures as they are."""
