@@ -89,6 +89,47 @@ def test_every_parameter_learns(family, kind) -> None:
     assert (found.latent_divergence > 0).all()
 
 
+@torch.no_grad()
+def test_one_embedding_for_keys_and_queries() -> None:
+    """As the paper tried: a picture in the bank is then its own best key."""
+    torch.manual_seed(0)
+    net = networks(tied=True)
+    assert net.key is net.query
+    assert sum(p.numel() for p in net.parameters()) < sum(p.numel() for p in networks().parameters())
+    model, bank = VariationalMemoryAddressing(net, kind="cosine").double(), pictures(6)
+    assert model.address(bank, bank).argmax(1).tolist() == list(range(6))
+    with pytest.raises(ValueError, match=r"tied=True embeds pictures and slots alike, and slots are \(11,\)"):
+        networks(template=(11,), tied=True)
+    with pytest.raises(ValueError, match="tied=True embeds"):
+        networks(addressed=False, tied=True)
+
+
+@pytest.mark.parametrize("estimator", ["reweighted-wake-sleep", "exact"])
+@torch.no_grad()
+def test_three_terms_make_the_bound_of_one_sample(estimator) -> None:
+    """Reconstruction less both divergences, addresses weighed by q whether they are drawn or all taken."""
+    model, bank, rows = vma(), pictures(4, 1), 4000
+    x = pictures(1).expand(rows, -1, -1)
+    generator = torch.Generator().manual_seed(0)
+    model.estimator = "reweighted-wake-sleep"
+    found = model.objective(x, bank, samples=1, generator=generator)
+    terms = found.reconstruction - found.address_divergence - found.latent_divergence
+    error = float((found.bound - terms).std()) / math.sqrt(rows)
+    assert abs(float((found.bound - terms).mean())) < 4 * error
+    if estimator == "exact":
+        model.estimator = "exact"
+        whole = model.objective(x, bank, generator=generator)
+        for name in ("reconstruction", "latent_divergence"):
+            drawn, summed = getattr(found, name), getattr(whole, name)
+            error = math.sqrt((float(drawn.var()) + float(summed.var())) / rows)
+            assert abs(float(drawn.mean() - summed.mean())) < 4 * error + 1e-9, name
+            assert summed.std() < drawn.std(), "less is left to chance"
+    plain = VariationalAutoencoder(networks(template=None, addressed=False)).double()
+    found = plain.objective(x, samples=1, generator=generator)
+    terms = found.reconstruction - found.latent_divergence
+    assert abs(float((found.bound - terms).mean())) < 4 * float((found.bound - terms).std()) / math.sqrt(rows)
+
+
 def written_out(model: VariationalMemoryAddressing, x: Tensor, bank: Tensor, z: Tensor) -> Tensor:
     """log p(a) p(z | m_a) p(x | z, m_a) for one picture, each slot, and one z a slot."""
     net, values = model.networks, []

@@ -44,13 +44,14 @@ class LatentFirst(GenerativeModel):
     ) -> Objective:
         given = None if bank is None else self.keyed(bank)
         prior, posterior = self._prior(given), self._posterior(x, given)
-        bound = self._weigh(x, prior, posterior, given, samples, generator).logsumexp(1) - math.log(samples)
-        return Objective(bound, bound.detach(), torch.zeros_like(bound), posterior.divergence(prior).detach())
+        log_weight, likelihood = self._weigh(x, prior, posterior, given, samples, generator)
+        bound, divergence = log_weight.logsumexp(1) - math.log(samples), posterior.divergence(prior).detach()
+        return Objective(bound, bound.detach(), torch.zeros_like(bound), divergence, likelihood.detach().mean(1))
 
     def _log_weights(
         self, x: Float[Tensor, "B H W"], bank: Bank | None, samples: int, generator: torch.Generator | None
     ) -> Float[Tensor, "B K"]:
-        return self._weigh(x, self._prior(bank), self._posterior(x, bank), bank, samples, generator)
+        return self._weigh(x, self._prior(bank), self._posterior(x, bank), bank, samples, generator)[0]
 
     def _weigh(
         self,
@@ -60,12 +61,13 @@ class LatentFirst(GenerativeModel):
         bank: Bank | None,
         samples: int,
         generator: torch.Generator | None,
-    ) -> Float[Tensor, "B K"]:
-        """log p(z) - log q(z | x) + log p(x | z, bank) of K draws from the posterior."""
+    ) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B K"]]:
+        """log p(z) - log q(z | x) + log p(x | z, bank) of K draws from the posterior, and its last term alone."""
         posterior = DiagonalGaussian(*(part[:, None].expand(-1, samples, -1) for part in one))
         z = posterior.sample(generator)
         output = self._decode(z.flatten(0, 1), bank).unflatten(0, z.shape[:2])
-        return prior.log_prob(z) - posterior.log_prob(z) + self.likelihood.log_prob(x[:, None], output)
+        likelihood = self.likelihood.log_prob(x[:, None], output)
+        return prior.log_prob(z) - posterior.log_prob(z) + likelihood, likelihood
 
 
 class VariationalAutoencoder(LatentFirst):

@@ -24,6 +24,8 @@ class Knowledge(NamedTuple):
     """KL(q(a | x) || p(a))."""
     latent_divergence: Float[Tensor, " n"]
     """KL(q(z | ...) || p(z | ...)), over the addresses drawn."""
+    reconstruction: Float[Tensor, " n"]
+    """-E log p(x | z, ...), over the addresses and latents drawn."""
 
     def summary(self) -> dict[str, float]:
         """Means, and the standard error of the first."""
@@ -33,6 +35,7 @@ class Knowledge(NamedTuple):
             "nll_standard_error": float(nats.std() / math.sqrt(len(nats))) if len(nats) > 1 else float("nan"),
             "kl_address": float(self.address_divergence.mean()),
             "kl_latent": float(self.latent_divergence.mean()),
+            "reconstruction": float(self.reconstruction.mean()),
         }
 
 
@@ -70,13 +73,13 @@ def know(
     Raises:
         ValueError: no pictures.
     """
-    found: list[tuple[Tensor, Tensor, Tensor]] = []
+    found: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
     for x, given in batches:
         bank = None if given is None else as_bank(given)
         options = {"allow_targets": allow_targets, "generator": generator}
         log_prob = model.log_prob(x, bank, samples=samples, **options)
         parts = model.objective(x, bank, samples=divergence_samples, allow_targets=True, generator=generator)
-        found.append((-log_prob, parts.address_divergence, parts.latent_divergence))
+        found.append((-log_prob, parts.address_divergence, parts.latent_divergence, -parts.reconstruction))
     if not found:
         raise ValueError("there are no pictures to judge the model on; give one batch or more")
     return Knowledge(*(torch.cat(values).cpu() for values in zip(*found, strict=True)))

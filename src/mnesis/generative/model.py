@@ -33,6 +33,8 @@ class Objective(NamedTuple):
     """KL(q(a | x) || p(a)), exact; 0 where there are no addresses."""
     latent_divergence: Float[Tensor, " B"]
     """KL(q(z | ...) || p(z | ...)), closed form, over the addresses drawn."""
+    reconstruction: Float[Tensor, " B"]
+    """E log p(x | z, ...), over the addresses and latents drawn: with one sample the bound is this less both KLs."""
 
 
 class Samples(NamedTuple):

@@ -55,6 +55,11 @@ class Networks(Checked, nn.Module, ABC):
         template: shape of a slot; None = a model without memory.
         addressed: the slot is chosen before z: there are queries, p(z | m) and q(z | x, m). Else z comes first, and its
             posterior sees the picture alone.
+        tied: one embedding for keys and queries, h = h^q (tried in the text, where it made no difference); of slots
+            that are pictures.
+
+    Raises:
+        ValueError: an address without a slot to lead to, or one embedding for what is not alike.
     """
 
     def __init__(
@@ -66,8 +71,12 @@ class Networks(Checked, nn.Module, ABC):
         channels: int,
         template: tuple[int, ...] | None,
         addressed: bool,
+        tied: bool = False,
     ) -> None:
         super().__init__()
+        if tied and not (addressed and template == image):
+            what = f"slots are {template}" if addressed else "these networks have no queries"
+            raise ValueError(f"tied=True embeds pictures and slots alike, and {what}; leave it out")
         self.image, self.latent, self.match, self.channels = image, latent, match, channels
         self.template_shape, self.addressed = template, addressed
         given = [image]
@@ -78,7 +87,7 @@ class Networks(Checked, nn.Module, ABC):
             self.query = self._encoder([image], match)
         self.posterior_encoder = self._encoder(given, 2 * latent)
         if template is not None:
-            self.key = self._encoder([template], match)
+            self.key = self.query if tied else self._encoder([template], match)
 
     @abstractmethod
     def _encoder(self, parts: Sequence[tuple[int, ...]], outputs: int) -> Encoder: ...
@@ -178,8 +187,9 @@ class MLPEncoder(Encoder):
 class ConvolutionNetworks(Networks):
     """Pyramids of 3x3 convolutions, every second one with stride 2; a decoder with skips from the slot's pyramid.
 
-    The slot's pyramid is shared by p(z | m) and the decoder (in the text "tied"), keys and queries have pyramids of
-    their own. Slots must be pictures.
+    The slot's pyramid is shared by p(z | m) and the decoder. The text has q(z | m, x) and the decoder tied, whose first
+    layers see one and two pictures and cannot be: the reading that fits its counts of channels is ours. Keys and queries
+    have pyramids of their own. Slots must be pictures.
 
     Args:
         image: height and width of pictures.

@@ -24,6 +24,7 @@ from .networks import Networks, Template
 class _Reading(NamedTuple):
     log_weight: Float[Tensor, "B K"]
     latent_divergence: Float[Tensor, "B K"]
+    reconstruction: Float[Tensor, "B K"]
 
 
 class VariationalMemoryAddressing(GenerativeModel):
@@ -94,7 +95,8 @@ class VariationalMemoryAddressing(GenerativeModel):
         reading = self._read(x, bank, read, log_prior, generator)
         bound = read.bound(reading.log_weight)
         divergence = address_divergence(log_posterior, log_prior)
-        return Objective(bound.objective, bound.value, divergence, reading.latent_divergence.mean(1))
+        latent, reconstruction = read.mean(reading.latent_divergence), read.mean(reading.reconstruction)
+        return Objective(bound.objective, bound.value, divergence, latent, reconstruction)
 
     def _sample(self, bank: Bank | None, n: int, generator: torch.Generator | None) -> Samples:
         assert bank is not None
@@ -127,7 +129,7 @@ class VariationalMemoryAddressing(GenerativeModel):
         z = posterior.sample(generator)
         likelihood = self.likelihood.log_prob(x[:, None], self.networks.decode(z, template))
         log_weight = log_ratio + prior.log_prob(z) - posterior.log_prob(z) + likelihood
-        return _Reading(log_weight, posterior.divergence(prior).detach())
+        return _Reading(log_weight, posterior.divergence(prior).detach(), likelihood.detach())
 
     def _template(self, bank: Bank, read: Read, slot: Float[Tensor, "B K ..."]) -> Template:
         """What the networks make of every read's slot; a slot is worked out once where it is read whole."""

@@ -60,6 +60,10 @@ class Read(ABC):
     def bound(self, log_weight: Float[Tensor, "B K"]) -> Bound:
         """From the weights of the K reads: ``log_ratio`` and all that the model says of x given the content."""
 
+    def mean(self, value: Float[Tensor, "B K"]) -> Float[Tensor, " B"]:
+        """Expectation under q(a | x) of what each read gives."""
+        return value.mean(1)
+
 
 class SampledRead(Read):
     """Addresses drawn from q with replacement, independently."""
@@ -117,6 +121,9 @@ class EnumeratedRead(Read):
         value = log_joint.logsumexp(1)
         proposal = self.log_posterior.exp() * (log_joint.detach() - self.log_posterior)
         return Bound(value.detach(), value + proposal.sum(1))
+
+    def mean(self, value: Float[Tensor, "B K"]) -> Float[Tensor, " B"]:
+        return (self.log_posterior.detach().exp() * value).sum(1)
 
 
 def read_bank(
