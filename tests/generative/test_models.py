@@ -73,6 +73,7 @@ def test_pictures_are_told_apart_before_any_training(family) -> None:
 @pytest.mark.parametrize("family", ["mlp", "convolution"])
 @pytest.mark.parametrize("kind", MODELS)
 def test_every_parameter_learns(family, kind) -> None:
+    torch.manual_seed(0)
     options = {"latent": 3, "match": 5, "channels": 1, "template": None if kind == "plain" else IMAGE}
     shape = {"hidden": (16, 8)} if family == "mlp" else {"widths": (4, 4, 6)}
     made = (MLPNetworks if family == "mlp" else ConvolutionNetworks)(

@@ -188,8 +188,8 @@ class ConvolutionNetworks(Networks):
     """Pyramids of 3x3 convolutions, every second one with stride 2; a decoder with skips from the slot's pyramid.
 
     The slot's pyramid is shared by p(z | m) and the decoder. The text has q(z | m, x) and the decoder tied, whose first
-    layers see one and two pictures and cannot be: the reading that fits its counts of channels is ours. Keys and queries
-    have pyramids of their own. Slots must be pictures.
+    layers see two pictures and one, and cannot be: the reading that fits its counts of channels is ours. Keys and
+    queries have pyramids of their own. Slots must be pictures.
 
     Args:
         image: height and width of pictures.
