@@ -255,6 +255,38 @@ def test_recorded_losses_are_added(tmp_path, gradients, truncation):
     assert gradients[0][0].abs().max() > 0
 
 
+def test_an_l2_penalty_is_a_part_of_the_loss(tmp_path):
+    """Of biases too, and not of what must not decay; written out, with the clip over both."""
+    l2, stage = 0.05, Stage(6, 2, 3)
+
+    def spare(memory):
+        memory.body.dropout.p = 0
+        dict(memory.named_parameters())[spared].no_weight_decay = True
+        return memory
+
+    spared = next(name for name, parameter in model().named_parameters() if parameter.ndim == 2)
+    memory, plain = spare(model()), spare(model())
+    fit(memory, Echo(), recipe(stage, l2=l2, clip=0.5), tmp_path / "l2", progress=False)
+    fit(plain, Echo(), recipe(stage, clip=0.5), tmp_path / "none", progress=False)
+    reference = spare(model())
+    optimiser = torch.optim.AdamW(reference.parameters(), weight_decay=0.0)
+    how = recipe(stage, l2=l2, clip=0.5)
+    generator = torch.Generator().manual_seed(how.seed)
+    for update in range(3):
+        episode = Echo().episodes(2, 6, generator)
+        y, _ = reference(episode.inputs)
+        loss = torch.nn.functional.cross_entropy(y.transpose(1, 2), episode.targets, reduction="none")
+        penalty = sum(p.pow(2).sum() for name, p in reference.named_parameters() if name != spared)
+        optimiser.zero_grad()
+        ((loss * episode.weight).sum() / episode.weight.sum() + l2 / 2 * penalty).backward()
+        torch.nn.utils.clip_grad_norm_(reference.parameters(), 0.5)
+        optimiser.param_groups[0]["lr"] = how.rate(update, update / 3)
+        optimiser.step()
+    for name, value in reference.state_dict().items():
+        torch.testing.assert_close(memory.state_dict()[name], value)
+    assert not same(weights(memory), weights(plain))
+
+
 def test_weight_decay_touches_matrices_alone(tmp_path):
     plain, decayed = model(), model()
     for memory, decay in ((plain, 0.0), (decayed, 0.5)):

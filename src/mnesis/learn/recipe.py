@@ -79,6 +79,9 @@ class Recipe(Checked):
         weight_decay: of AdamW, on parameters of two or more axes only, and not on those that have an attribute
             ``no_weight_decay``. (AdamW moves every parameter at every update;
             one that the episode did not reach has gradient zero.)
+        l2: of a penalty l2/2 ||w||^2 on all parameters, biases and norms too, but those that have
+            ``no_weight_decay``: a part of the loss, whose gradient is clipped and scaled with the rest. What papers
+            call an L2 penalty under Adam; ``weight_decay`` is another thing.
         betas: of AdamW.
         seed: of everything that training draws (lengths, episodes, dropout).
         precision: "bfloat16" runs the arithmetic under autocast; parameters and losses stay float32.
@@ -95,6 +98,7 @@ class Recipe(Checked):
     warm_up: int = 0
     clip: Annotated[float, Bound(0, open_low=True, infinite=True)] | None = 1.0
     weight_decay: Annotated[float, AtLeast(0)] = 0.0
+    l2: Annotated[float, AtLeast(0)] = 0.0
     betas: tuple[Decay, Decay] = (0.9, 0.999)
     seed: int = 0
     precision: Literal["float32", "bfloat16"] = "float32"

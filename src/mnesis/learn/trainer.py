@@ -180,6 +180,8 @@ class Trainer:
         for parameter in self.learner.parameters():
             if parameter.requires_grad and parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
+        if self.recipe.l2:
+            self._penalise(self.recipe.l2)
         norm = self.accelerator.clip_grad_norm_(self.learner.parameters(), self.recipe.clip or math.inf)
         norm = float(norm.full_tensor() if isinstance(norm, DTensor) else cast(Tensor, norm))
         self._check(norm, "gradient's norm")
@@ -187,6 +189,11 @@ class Trainer:
             parameters["lr"] = rate
         self.optimiser.step()
         return norm
+
+    def _penalise(self, l2: float) -> None:
+        for parameter in self.learner.parameters():
+            if parameter.grad is not None and not getattr(parameter, "no_weight_decay", False):
+                parameter.grad.add_(parameter.detach(), alpha=l2)
 
     def _read(self, window: Window) -> WindowLoss:
         if self.nested and (window.reset is not None or window.length is not None):
