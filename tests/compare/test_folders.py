@@ -2,8 +2,11 @@
 
 import json
 import shutil
+import sys
 from dataclasses import replace
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -97,6 +100,17 @@ def test_overwriting_removes_cells_alone(folder):
         run_grid([SETTING], {"gru": {}}, folder, overwrite=True, progress=False)
     assert (own / "cell.json").read_text() == '{"prison": 5}'
     discard(folder / "absent")
+
+
+def test_nothing_is_removed_for_a_cluster_that_is_not_there(folder, monkeypatch):
+    whole = (folder / "copy" / "gru" / "cell.json").read_bytes()
+    there = ModuleType("ray")
+    there.__spec__ = ModuleSpec("ray", None)
+    for module, words in ((None, "ray is not installed; pip install"), (there, "no Ray cluster answers at")):
+        monkeypatch.setitem(sys.modules, "ray", module)
+        with pytest.raises(ValueError, match=words):
+            run_grid([SETTING], {"gru": {}}, folder, ray="127.0.0.1:1", overwrite=True, progress=False)
+        assert (folder / "copy" / "gru" / "cell.json").read_bytes() == whole
 
 
 def test_an_empty_cell_goes(folder):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +13,12 @@ from mnesis.cli import main
 from mnesis.compare import growth as growing
 from mnesis.compare.cell import discard, read_cell, run_cell, stood
 from mnesis.compare.grid import plan_grid, run_grid
-from mnesis.compare.growth import Enough, doublings_of, enough, has_grown, holds
-from mnesis.compare.leaderboard import Grown, Line, Spread, header, line, markdown, table, verdict
+from mnesis.compare.growth import Enough, doublings_of, enough, has_grown, holds, remaining
+from mnesis.compare.leaderboard import Grown, Line, Spread, effort, header, line, markdown, table, verdict
+from mnesis.compare.page import write_page
 from mnesis.compare.place import Place
 from mnesis.compare.plan import Range, plan, told, total
+from mnesis.compare.rows import rows
 from mnesis.compare.setting import Budget
 from mnesis.compare.watch import Watch
 
@@ -131,12 +133,69 @@ def test_what_breaks_down_with_more_ends_there(tmp_path, monkeypatch) -> None:
     assert stood(SMALL, "gru", {}, tmp_path, 3) is not None, "and is not tried again"
 
 
+def test_a_seed_that_breaks_down_confirms_nothing(tmp_path, monkeypatch) -> None:
+    """And is not tried again; figures of the others win nothing."""
+    monkeypatch.setattr(growing, "SLOW", 0)
+    monkeypatch.setattr(growing, "_low", lambda score: 1.0)
+    monkeypatch.setattr(growing, "_rises", lambda before, after: False)
+    fit = growing._Grower._trained
+
+    def breaking(self, seed, power, name):
+        if seed == 2:
+            raise FloatingPointError("the loss is nan")
+        return fit(self, seed, power, name)
+
+    monkeypatch.setattr(growing._Grower, "_trained", breaking)
+    folder = tmp_path / "copy" / "gru"
+    found = run_cell(SMALL, "gru", {}, folder, doublings=1)
+    assert [each["seed"] for each in found["growth"]["confirming"]] == [1]
+    assert found["growth"]["unconfirmed"] == {"2": "seed 2 broke down with 1 times the budget: the loss is nan"}
+    assert stood(SMALL, "gru", {}, folder, 1) is not None
+    told = line(found)
+    assert told.grown is not None
+    assert told.grown.seeds == 2
+    assert told.holding is None
+    write_page(tmp_path, [found])
+    page = (tmp_path / "leaderboard.html").read_text(encoding="utf-8")
+    assert "seed 2 broke down with 1 times the budget: the loss is nan." in page
+    assert "--doublings 1" in page, "what fills the cell anew doubles its budget too"
+    csv = list(rows([found]))
+    assert len({(row["seed"], row["units"], row["length"]) for row in csv}) == len(csv) == 6, "none stands twice"
+    own = {"search": [{"folder": "s"}], "trainings": [{"folder": "1", "seconds": 5}], "search_seconds": 7}
+    growth = {"doubled": [{"folder": "s", "seconds": 3}, {"folder": "2x", "seconds": 20}]}
+    growth["confirming"] = [{"folder": "1", "seconds": 5}]
+    assert "25 s of training and 7 s of searching" in effort([{"status": "done", **own, "growth": growth}])
+
+
+def test_answers_that_are_no_numbers_end_it(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(growing, "SLOW", 0)
+    run_cell(SMALL, "gru", {}, tmp_path)
+    examine = growing.examine
+    monkeypatch.setattr(growing, "examine", lambda *args, **more: replace(examine(*args, **more), bits=math.nan))
+    found = run_cell(SMALL, "gru", {}, tmp_path, doublings=1)["growth"]
+    assert found["broke"].startswith("1 times the budget broke down: it answers in no finite numbers: score.bits nan")
+    assert stood(SMALL, "gru", {}, tmp_path, 1) is not None
+
+
 def test_a_damaged_file_is_refused_with_its_mend(tmp_path) -> None:
     run_cell(SMALL, "gru", {}, tmp_path)
     for content in ("{", "[]", '{"asked": {}, "doubled": [{}], "confirming": []}'):
         (tmp_path / growing.GROWTH).write_text(content, encoding="utf-8")
         with pytest.raises(ValueError, match=r"growth\.json.*remove it to begin anew, or give another --folder"):
             read_cell(tmp_path / "cell.json")
+
+
+def test_growth_of_another_cell_is_refused(tmp_path) -> None:
+    """Such as of one that was removed, and filled anew with other tests."""
+    cell = run_cell(SMALL, "gru", {}, tmp_path)
+    growth = {**doubled(1.0), "asked": json.loads(json.dumps(cell["asked"]))}
+    growth["asked"]["setting"]["sequences"] = 16
+    (tmp_path / growing.GROWTH).write_text(json.dumps(growth), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"another cell .*\(setting\.sequences is 16 there and 8 here\); remove it"):
+        read_cell(tmp_path / "cell.json")
+    (tmp_path / growing.GROWTH).write_text(json.dumps({**growth, "asked": cell["asked"]}), encoding="utf-8")
+    with pytest.raises(ValueError, match="0 has no score for each tested length; remove it"):
+        read_cell(tmp_path / "cell.json")
 
 
 def test_half_of_what_was_learned(tmp_path) -> None:
@@ -166,18 +225,19 @@ def test_a_plan_counts_what_is_left(tmp_path, monkeypatch) -> None:
     place = Place(SMALL, "gru", {}, folder, 2)
     (planned,) = plan([place], {folder: 6000.0})
     once = 600 / 6000
-    least, most = 2 + 1 + 1 + 2, 2 + 1 + 1 + (1 + 2 + 4) + 2 * 4
+    least, most = 2 + 1 + (2 + 1), 2 + 1 + 1 + (2 + 4) + 2 * 4
     assert planned.takes == pytest.approx(Range(once * least, once * most))
     (unknown,) = plan([place], {})
     assert unknown.takes == Range(0, 0)
     assert told([unknown], 1).endswith("1 of them without a known speed, which are not counted")
     (seconds,) = plan([place._replace(setting=replace(SMALL, budget=Budget("seconds", 10)), doublings=0)], {})
     assert total([seconds]) == Range(30, 40)
-    assert told([seconds], 2) == "1 cell to train: 30 s to 40 s of CPU time, 15 s to 20 s here"
+    assert told([seconds], 2) == "1 cell to train: 30 s to 40 s of CPU time, 30 s to 40 s here", "one cell is one's"
+    assert told([seconds] * 3, 2).endswith("45 s to 1 min here")
     cell = run_cell(SMALL, "gru", {}, folder)
     (planned,) = plan([place], {folder: 1.0})
     once = 600 / cell["units_per_second"]
-    assert planned.takes.most == pytest.approx(once * (1 + 2 + 4 + 2 * 4)), "recorded, and the cell itself stands"
+    assert planned.takes.most == pytest.approx(once * (2 + 4 + 2 * 4)), "recorded, and the cell itself stands"
     (anew,) = plan([place], {}, anew=True)
     assert anew.takes.most == pytest.approx(once * most)
     planned = plan_grid([SMALL], {"gru": {}, "elman": {}}, tmp_path, watch=Watch(False))
@@ -186,6 +246,29 @@ def test_a_plan_counts_what_is_left(tmp_path, monkeypatch) -> None:
     assert not (tmp_path / "copy" / "elman").exists(), "nothing was trained"
     (cells,) = [run_grid([SMALL], {"gru": {}}, tmp_path, doublings=1, progress=False)]
     assert cells[0]["growth"]["doubled"]
+
+
+@pytest.mark.parametrize(
+    ("bits", "confirmed", "doublings", "seeds", "found"),
+    [
+        (None, (), 0, 3, (0, 0)),
+        (None, (), 1, 3, (2, 2 + 2 * 2)),
+        (None, (), 2, 1, (2 + 1, 2 + 4 + 2 * 4)),
+        ((1.0,), (), 2, 3, (2, 2 + 4 + 2 * 4)),
+        ((1.0, 2.0), (1, 2), 2, 3, (4, 4 + 2 * 4)),
+        ((1.0, 2.0), (), 2, 3, (4, 4 + 2 * 4)),
+        ((1.0, 1.0), (), 3, 3, (0, 0)),
+        ((1.0, 1.0), (), 3, 1, (1, 1)),
+        ((1.0, 2.0, 3.0, 3.0), (), 5, 1, (8, 8)),
+        ((1.0, 2.0, 3.0), (1,), 1, 3, (4, 4)),
+        ((0.0, 0.0), (), 2, 3, (4, 4 + 2 * 4)),
+    ],
+)
+def test_what_remains_of_a_cell(bits, confirmed, doublings, seeds, found) -> None:
+    """In budgets: what stands is not counted again, the search's and the cell's own trainings among it."""
+    cell = None if bits is None else {"status": "done", "units_per_second": 9000.0}
+    growth = None if bits is None else {**doubled(*bits), "confirming": [{"seed": seed} for seed in confirmed]}
+    assert remaining(cell, growth, doublings, seeds) == found
 
 
 def grown(memory: str, bits: float, grown_bits: float, *, converged: bool = True, learning: float | None = 9e4) -> Line:
@@ -213,8 +296,20 @@ def test_what_is_said_of_it() -> None:
     assert Line.from_json(json.loads(json.dumps(lines[1].as_json()))).grown == lines[1].grown
 
 
+def test_only_what_is_held_and_confirmed_wins() -> None:
+    """One seed on which nothing is held beyond doubt holds nothing; one that others are to confirm waits for them."""
+    lines = [grown("gru", 0.0, 1.6), grown("gla", 0.0, 2.6), grown("lstm", 0.0, 2.2)]
+    for at, change in ((1, {"beyond_doubt": False, "seeds": 1}), (2, {"seeds": 1, "converged": False})):
+        more = lines[at].grown
+        assert more is not None
+        lines[at] = replace(lines[at], grown=replace(more, **change))
+    assert verdict(lines).startswith("gru holds most with the budget that is enough for each: 1.60 bits an answer;")
+    assert [row[4] for row in table(lines)] == ["1.60 at 2M", "nothing at 2M", "> 2.20 at 2M (1 seed)"]
+    assert verdict(lines[1:2]).startswith("none holds anything with the budget that is enough for each: ")
+
+
 def test_a_cell_and_its_line(tmp_path, monkeypatch) -> None:
-    cell = run_cell(SMALL, "gru", {}, tmp_path)
+    cell = run_cell(replace(SMALL, tests=(3,)), "gru", {}, tmp_path)
     growth = doubled(1.0, 1.5, 1.52)
     growth["confirming"] = [{**growth["doubled"][1], "seed": seed, "scores": [score(bits)], "half": half}
                             for seed, bits, half in ((1, 1.4, 300), (2, 1.7, None))]  # fmt: skip
@@ -230,7 +325,7 @@ def test_a_cell_and_its_line(tmp_path, monkeypatch) -> None:
 
 def test_the_command(tmp_path, capsys) -> None:
     """A plan before anything is trained, then columns, pages and rows."""
-    folder, rows = tmp_path / "out", tmp_path / "rows.csv"
+    folder, table_of_rows = tmp_path / "out", tmp_path / "rows.csv"
     words = ["compare", "copy", "--memories", "gru,elman", "--budget", "tokens=600", "--batch", "4", "--dim", "16"]
     words += ["--depth", "1", "--seeds", "1", "--sequences", "8", "--length", "1-3", "--tests", "3,6", "--threads", "1"]
     words += ["--folder", str(folder), "--doublings", "1"]
@@ -242,7 +337,7 @@ def test_the_command(tmp_path, capsys) -> None:
     assert all(0 < each["least_seconds"] < each["most_seconds"] for each in planned)
     assert not folder.exists()
     with pytest.raises(SystemExit) as end:
-        main([*words, "--csv", str(rows)])
+        main([*words, "--csv", str(table_of_rows)])
     assert not end.value.code
     told = capsys.readouterr()
     assert "2 cells to train: " in told.err
@@ -250,7 +345,7 @@ def test_the_command(tmp_path, capsys) -> None:
     text = (folder / "leaderboard.html").read_text(encoding="utf-8")
     assert ">Holding</button>" in text
     assert "Doubled budgets; * is " in text
-    units = {int(row.split(",")[21]) for row in Path(rows).read_text(encoding="utf-8").splitlines()[1:]}
+    units = {int(row.split(",")[21]) for row in table_of_rows.read_text(encoding="utf-8").splitlines()[1:]}
     assert len(units) >= 2, "rows of doubled budgets too"
     with pytest.raises(SystemExit) as end:
         main([*words[:-1], "21"])

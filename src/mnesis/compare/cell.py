@@ -160,7 +160,7 @@ def read_cell(path: Path) -> Cell:
     """A cell's file, and beside it under ``growth`` what doubled budgets gave (:mod:`mnesis.compare.growth`).
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or beside it is another cell's growth.json.
     """
     found: Cell = read_json(path, dict[str, Any], mend=_MEND)
     status = found.get("status")
@@ -172,7 +172,7 @@ def read_cell(path: Path) -> Cell:
         wrong = "it is done and has no trainings"
     if wrong:
         raise ValueError(f"{path} cannot be read: {wrong}; {_MEND}")
-    if (growth := read_growth(path.parent)) is not None:
+    if "asked" in found and (growth := read_growth(path.parent, found["asked"])) is not None:
         found["growth"] = growth
     return found
 

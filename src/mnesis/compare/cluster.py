@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Generator, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from ..core.machine import prepare
 from .filling import fill
 from .place import Filled, Place, failed
+
+
+def require_ray() -> None:
+    """
+    Raises:
+        ValueError: it is not installed.
+    """
+    if find_spec("ray") is None:
+        raise ValueError("ray is not installed; pip install 'mnesis[ray]', or leave --ray out")
 
 
 def by_ray(places: Sequence[Place], address: str, trackers: Sequence[str] = ()) -> Generator[Filled]:
@@ -19,12 +29,16 @@ def by_ray(places: Sequence[Place], address: str, trackers: Sequence[str] = ()) 
         address: of the cluster, "auto" for the one that this machine belongs to, or "local" for one of its own.
 
     Raises:
-        ValueError: Ray is not installed, or there is no such cluster.
+        ValueError: Ray is not installed, or there is no such cluster; at once, before anything is filled.
     """
-    try:
-        import ray  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        raise ValueError("ray is not installed; pip install 'mnesis[ray]', or leave --ray out") from None
+    require_ray()
+    _join(address)
+    return _filled(places, trackers)
+
+
+def _join(address: str) -> None:
+    import ray  # pyright: ignore[reportMissingImports]
+
     _look_for(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
@@ -32,6 +46,11 @@ def by_ray(places: Sequence[Place], address: str, trackers: Sequence[str] = ()) 
         raise ValueError(
             f"no Ray cluster answers at {address!r} ({error}); start one with `ray start --head`, or write --ray local"
         ) from None
+
+
+def _filled(places: Sequence[Place], trackers: Sequence[str]) -> Generator[Filled]:
+    import ray  # pyright: ignore[reportMissingImports]
+
     filling = ray.remote(num_cpus=1, max_retries=0)(_fill)
     running: dict[Any, Place] = {}
     try:

@@ -13,7 +13,7 @@ from ..core.reason import reason_for
 from ..core.task import Episode
 from ..learn.trackers import require_trackers
 from .cell import RESULT, Cell, discard, read_cell, stood
-from .cluster import by_ray
+from .cluster import by_ray, require_ray
 from .design import Options
 from .names import labels
 from .place import Place
@@ -115,6 +115,8 @@ def run_grid(
     if workers < 1:
         raise ValueError(f"workers={workers} fill no cell; give 1 or more")
     require_trackers(trackers)
+    if ray is not None:
+        require_ray()
     waiting, cells, order = _wanted(settings, memories, folder, doublings, overwrite)
     if isinstance(progress, Watch):
         _fill(waiting, cells, len(order), progress, workers, ray, trackers, overwrite)
@@ -176,10 +178,10 @@ def _fill(
         watch.trying(len(waiting))
         speeds = processes.try_all(waiting)
         watch.say(told(plan(waiting, speeds, anew=overwrite), workers))
+        filled = processes.fill(waiting) if ray is None else by_ray(waiting, ray, trackers)
         for place in waiting if overwrite else ():
             discard(place.folder)
         watch.training(total, len(cells))
-        filled = processes.fill(waiting) if ray is None else by_ray(waiting, ray, trackers)
         with closing(filled):
             for place, cell in filled:
                 cells[place.folder] = cell

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
-from ..core.domain import Count, Size
-from ..core.files import read_json, write_json
+from ..core.domain import Count, Size, fault
+from ..core.files import read_json, shown_differences, write_json
 from ..core.run_files import Amount, read_metrics
 from ..learn import Training
 from ..measure.metering.meter import Score, examine
@@ -52,6 +52,8 @@ class _Growth(TypedDict):
     confirming: list[Member]
     broke: NotRequired[str]
     """What ended the doubling, in a sentence."""
+    unconfirmed: NotRequired[dict[str, str]]
+    """What ended a training that was to confirm, in a sentence, by its seed."""
 
 
 class Enough(NamedTuple):
@@ -67,17 +69,23 @@ Growth = dict[str, Any]
 """What ``grow`` finds, as plain values."""
 
 
-def read_growth(folder: Path) -> Growth | None:
-    """Of a cell's folder; None where there is none.
+def read_growth(folder: Path, asked: dict[str, Any]) -> Growth | None:
+    """Of a cell's folder, which was asked for that; None where there is none.
 
     Raises:
-        ValueError: its file cannot be read.
+        ValueError: its file cannot be read, or is another cell's.
     """
     path = folder / GROWTH
     if not path.exists():
         return None
     read_json(path, _Growth, mend=_MEND)
-    return read_json(path, dict[str, Any], mend=_MEND)
+    growth: Growth = read_json(path, dict[str, Any], mend=_MEND)
+    if shown := shown_differences(growth["asked"], asked):
+        raise ValueError(f"{path} is of another cell than the one beside it ({shown}); {_MEND}")
+    for each in (*growth["doubled"], *growth["confirming"]):
+        if [score["length"] for score in each["scores"]] != asked["setting"]["tests"]:
+            raise ValueError(f"{path} cannot be read: {each['folder']} has no score for each tested length; {_MEND}")
+    return growth
 
 
 def enough(growth: Growth) -> Enough | None:
@@ -95,6 +103,13 @@ def members(growth: Growth) -> list[dict[str, Any]]:
     return [] if at is None else [growth["doubled"][at.power], *growth["confirming"]]
 
 
+def further(cell: dict[str, Any]) -> list[dict[str, Any]]:
+    """Trainings of budgets that were doubled, without those of the cell itself that confirmed the least of them."""
+    growth = cell.get("growth") or {"doubled": [], "confirming": []}
+    own = [training["folder"] for training in cell.get("trainings", [])]
+    return [each for each in (*growth["doubled"], *growth["confirming"]) if each["folder"] not in own]
+
+
 def holds(growth: Growth) -> bool:
     """Whether anything is held with it, beyond doubt."""
     at = enough(growth)
@@ -104,6 +119,31 @@ def holds(growth: Growth) -> bool:
 def doublings_of(speed: float | None, doublings: int) -> int:
     """How often a budget is doubled at most, for a memory that trains so many units a second."""
     return min(doublings, 1) if speed is not None and speed < SLOW else doublings
+
+
+def remaining(cell: dict[str, Any] | None, growth: Growth | None, doublings: int, seeds: int) -> tuple[int, int]:
+    """Budgets that are still to be trained, at least and at most.
+
+    Args:
+        cell: None where it is still to be filled.
+        growth: of the cell.
+        doublings: as :func:`doublings_of` limits them.
+        seeds: of the cell itself; its trainings confirm the budget that was not doubled.
+    """
+
+    def confirming(power: int, missing: Sequence[int] = CONFIRMING) -> int:
+        return sum(2**power for seed in missing if power or seed > seeds)
+
+    if not doublings or (cell is not None and has_grown(cell, growth, doublings)):
+        return 0, 0
+    if growth is not None and cell is not None and not _may_double(cell, growth, doublings):
+        at = enough(growth)
+        left = 0 if at is None else confirming(at.power, _unconfirmed(growth))
+        return left, left
+    first = max(len(growth["doubled"]) if growth else 0, 1)  # the search has made the one that is not doubled
+    powers = [2**power for power in range(first, doublings + 1)]
+    raising_nothing = powers[0] + confirming(first - 1, _unconfirmed(growth) if growth else CONFIRMING)
+    return min(raising_nothing, sum(powers)), sum(powers) + confirming(doublings)
 
 
 def has_grown(cell: dict[str, Any], growth: Growth | None, doublings: int) -> bool:
@@ -138,10 +178,10 @@ def grow(
         trackers: of accelerate.
 
     Raises:
-        ValueError: its file cannot be read.
+        ValueError: its file cannot be read, or is another cell's.
         Interrupted: a signal ended a training; the same call goes on.
     """
-    found = read_growth(folder)
+    found = read_growth(folder, cell["asked"])
     if has_grown(cell, found, doublings):
         return
     growth = found or {"asked": cell["asked"], "doubled": [], "confirming": []}
@@ -150,9 +190,10 @@ def grow(
     while _may_double(cell, growth, doublings):
         grower.double()
         growth["confirming"] = []
+        growth.pop("unconfirmed", None)
         write_json(folder / GROWTH, growth)
     for seed in _unconfirmed(growth):
-        growth["confirming"].append(grower.confirm(seed))
+        grower.confirm(seed)
         write_json(folder / GROWTH, growth)
 
 
@@ -181,20 +222,25 @@ class _Grower:
         name = f"search-{self.way.name(self._choice)}" if power == 0 else f"{2**power}x-seed-{SEARCH_SEED}"
         try:
             network, result = self._trained(SEARCH_SEED, power, name)
+            validation = self._score(network, self.task.unseen("valid"), self.setting.lengths[1], VALIDATION_SEED)
+            found = {**self._told(network, result, SEARCH_SEED, name), "validation": validation}
         except FloatingPointError as error:
             self.growth["broke"] = f"{2**power} times the budget broke down: {error}"
-            return
-        validation = self._score(network, self.task.unseen("valid"), self.setting.lengths[1], VALIDATION_SEED)
-        self.growth["doubled"].append(
-            {**self._told(network, result, SEARCH_SEED, name), "validation": validation.as_json()}
-        )
+        else:
+            self.growth["doubled"].append(found)
 
-    def confirm(self, seed: int) -> dict[str, Any]:
+    def confirm(self, seed: int) -> None:
         """Train another seed with the budget that is enough."""
         at = enough(self.growth)
         assert at is not None
         name = f"seed-{seed}" if at.power == 0 else f"{2**at.power}x-seed-{seed}"
-        return self._told(*self._trained(seed, at.power, name), seed, name)
+        try:
+            found = self._told(*self._trained(seed, at.power, name), seed, name)
+        except FloatingPointError as error:
+            told = f"seed {seed} broke down with {2**at.power} times the budget: {error}"
+            self.growth.setdefault("unconfirmed", {})[str(seed)] = told
+        else:
+            self.growth["confirming"].append(found)
 
     @property
     def _choice(self) -> dict[str, Any]:
@@ -224,11 +270,18 @@ class _Grower:
             "seconds": round(result.seconds, 1),
             "folder": name,
             "half": _half(self.folder / name, self.task.chance),
-            "scores": [self._score(network, unseen, length, TEST_SEED).as_json() for length in self.setting.tests],
+            "scores": [self._score(network, unseen, length, TEST_SEED) for length in self.setting.tests],
         }
 
-    def _score(self, network: Any, task: Any, length: int, seed: int) -> Score:
-        return examine(network, task, length, sequences=self.setting.sequences, seed=seed)
+    def _score(self, network: Any, task: Any, length: int, seed: int) -> dict[str, Any]:
+        """
+        Raises:
+            FloatingPointError: it answers in no finite numbers.
+        """
+        score = examine(network, task, length, sequences=self.setting.sequences, seed=seed).as_json()
+        if wrong := fault(score, Score, "score"):
+            raise FloatingPointError(f"it answers in no finite numbers: {wrong}")
+        return score
 
 
 def _may_double(cell: dict[str, Any], growth: Growth, doublings: int) -> bool:
@@ -242,8 +295,8 @@ def _may_double(cell: dict[str, Any], growth: Growth, doublings: int) -> bool:
 
 def _unconfirmed(growth: Growth) -> list[int]:
     """Seeds that are still to be trained with the budget that is enough."""
-    known = [each["seed"] for each in growth["confirming"]]
-    return [seed for seed in CONFIRMING if seed not in known] if holds(growth) else []
+    known = [*(str(each["seed"]) for each in growth["confirming"]), *growth.get("unconfirmed", {})]
+    return [seed for seed in CONFIRMING if str(seed) not in known] if holds(growth) else []
 
 
 def _rises(before: Score, after: Score) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ..measure.lengths import format_duration, format_length
 from ..measure.metering.meter import Crossing, Interference, Score, capacity, half_life
 from .cell import Cell, stale
-from .growth import enough, holds, members
+from .growth import CONFIRMING, enough, further, holds, members
 from .verbatim import seen_by
 
 WHOLE, STALE = "†", "‡"
@@ -63,13 +63,21 @@ class Grown:
     """Whether twice as many units were seen not to raise it; else it may hold more."""
     learning: Spread | None
     """Units read until the accuracy was half of what it came to, above chance; None where nothing was learned."""
+    beyond_doubt: bool = True
+    """Whether anything is held: the interval of its bits on validation lies above none."""
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether further seeds have trained with that budget, as they do where anything is held."""
+        return not self.beyond_doubt or self.seeds > len(CONFIRMING)
 
     def told(self) -> str:
         """What is held, as a table has it."""
         at = format_length(_rounded(self.units, 2))
-        if self.bits.median < LEAST:
+        if not self.beyond_doubt or self.bits.median < LEAST:
             return f"nothing at {at}"
-        return f"{'' if self.converged else '> '}{self.bits.median:.2f} at {at}"
+        by = "" if self.confirmed else f" ({self.seeds} seed{'s' * (self.seeds > 1)})"
+        return f"{'' if self.converged else '> '}{self.bits.median:.2f} at {at}{by}"
 
 
 @dataclass(frozen=True)
@@ -123,8 +131,11 @@ class Line:
 
     @property
     def holding(self) -> Spread | None:
-        """Bits with the budget that is enough; None where budgets were not doubled."""
-        return self.grown and self.grown.bits
+        """Bits with the budget that is enough, 0 where none are held beyond doubt; None where budgets were not doubled,
+        or further seeds have not confirmed it yet."""
+        if self.grown is None or not self.grown.confirmed:
+            return None
+        return self.grown.bits if self.grown.beyond_doubt else Spread(0.0, 0.0, 0.0)
 
     @property
     def learning(self) -> Spread | None:
@@ -223,6 +234,7 @@ def _grown(cell: Cell, length: int) -> Grown | None:
         seeds=len(found),
         converged=least.converged,
         learning=_spread(halves) if halves else None,
+        beyond_doubt=holds(growth),
     )
 
 
@@ -307,17 +319,14 @@ def effort(cells: Sequence[Cell]) -> str:
     """What filling cells took, and on which machines."""
     done = [cell for cell in cells if cell["status"] == "done"]
     trained = sum(training["seconds"] for cell in done for training in cell["trainings"])
-    grown = [training for cell in done for kind in ("doubled", "confirming") for training in _doubled(cell, kind)]
-    trained += sum(training["seconds"] for training in grown)
+    for cell in done:
+        tried = [entry["folder"] for entry in cell["search"]]
+        trained += sum(training["seconds"] for training in further(cell) if training["folder"] not in tried)
     searched = sum(cell["search_seconds"] for cell in done)
     machines = ", and ".join(dict.fromkeys(cell["machine"] for cell in done if "machine" in cell))
     spent = f"{format_duration(trained)} of training and {format_duration(searched)} of searching"
     where = f" on {machines}" if machines else ""
     return f"{len(done)} of {len(cells)} cells are done: {spent}{where}, one thread a cell."
-
-
-def _doubled(cell: Cell, kind: str) -> list[dict[str, Any]]:
-    return cell.get("growth", {}).get(kind, [])
 
 
 HEADER = ("memory", "%", "bits", "held", "state B", "bits/B", "weights", "mult-adds", "units/s")

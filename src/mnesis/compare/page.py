@@ -22,7 +22,7 @@ from ..measure.pages import page
 from .cell import Cell
 from .grid import standing
 from .growth import members
-from .leaderboard import LEAST, Grown, Line, effort, leaderboard, listed, markdown, notes, verdict, winners
+from .leaderboard import LEAST, Grown, Line, Spread, effort, leaderboard, listed, markdown, notes, verdict, winners
 from .names import labels
 from .pictures import by_distance, by_length, pareto
 
@@ -46,7 +46,14 @@ class _Row:
     @property
     def best(self) -> Line | Grown:
         """Accuracy and bits that it wins or loses by."""
-        return self.line.grown or self.line
+        return self.line.grown if self.line.grown and self.line.holding else self.line
+
+    @property
+    def most(self) -> Spread:
+        """Bits that it wins by."""
+        found = self.line.holding or self.line.bits
+        assert found is not None
+        return found
 
     @property
     def doubled(self) -> list[tuple[bool, dict[str, Any]]]:
@@ -78,7 +85,7 @@ class _Section:
     def won(self) -> list[_Row]:
         """Who holds most, and everybody whose range over seeds meets theirs: with the budgets that are enough, where
         they were doubled, else with equal ones."""
-        return self._won("holding" if self.has("grown") else "bits")
+        return self._won("holding" if self.has("holding") else "bits")
 
     @property
     def learned(self) -> list[_Row]:
@@ -248,6 +255,8 @@ def _command(cell: Cell) -> str:
     for name in ("dim", "depth", "batch", "seeds", "sequences"):
         words += [f"--{name}", str(setting[name])]
     words += ["--convolution", str(setting["convolution"] or 0), "--rates", *map(str, setting["rates"])]
+    if growth := cell.get("growth"):
+        words += ["--doublings", str(len(growth["doubled"]) - 1 + ("broke" in growth))]
     return shlex.join(words)
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..core.catalog import card
 from ..measure.lengths import format_duration
 from .cell import RESULT, read_cell, stood
-from .growth import CONFIRMING, doublings_of, has_grown
+from .growth import doublings_of, remaining
 from .place import Place
 
 
@@ -60,7 +60,9 @@ def told(planned: Sequence[Planned], workers: int) -> str:
     unknown = sum(each.speed is None and each.place.setting.budget.kind == "tokens" for each in planned)
     rest = f"; {unknown} of them without a known speed, which are not counted" if unknown else ""
     time = total(planned)
-    return f"{cells}: {_between(time)} of CPU time, {_between(Range(*(each / workers for each in time)))} here{rest}"
+    longest = map(max, zip(*(each.takes for each in planned), strict=True)) if planned else time  # a cell is one's own
+    here = Range(*(max(whole / workers, one) for whole, one in zip(time, longest, strict=True)))
+    return f"{cells}: {_between(time)} of CPU time, {_between(here)} here{rest}"
 
 
 def _between(time: Range) -> str:
@@ -85,14 +87,9 @@ def _takes(place: Place, standing: dict[str, Any] | None, speed: float | None) -
         solved = card("memories", place.memory).search
         least += tried + setting.seeds
         most += tried + setting.seeds + (len(setting.rates) > 1 or bool(solved))
-    doublings = doublings_of(speed, place.doublings)
-    growth = (standing or {}).get("growth")
-    if doublings and not (standing and has_grown(standing, growth, place.doublings)):
-        done = len(growth["doubled"]) if growth else 0
-        powers = [2**power for power in range(done, doublings + 1)]
-        least += sum(powers[:1]) + len(CONFIRMING) * 2 ** max(done - 1, 0)
-        most += sum(powers) + len(CONFIRMING) * 2**doublings
-    return Range(once * least, once * most)
+    growth, doublings = (standing or {}).get("growth"), doublings_of(speed, place.doublings)
+    further = remaining(standing, growth, doublings, setting.seeds)
+    return Range(once * (least + further[0]), once * (most + further[1]))
 
 
 def _stands(place: Place) -> bool:

@@ -52,6 +52,7 @@ def write_rows(path: Path, cells: Sequence[Mapping[str, Any]]) -> None:
 
 def rows(cells: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """Rows under ``HEADER``; a cell without trainings has one, with its reason. Doubled budgets are told by units."""
+    from .growth import further
     from .verbatim import seen_by
 
     for cell in cells:
@@ -60,8 +61,7 @@ def rows(cells: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         known |= {"sees": seen.sees, "units_per_second": cell.get("units_per_second")}
         if not cell.get("trainings"):
             yield known
-        growth = cell.get("growth") or {"doubled": [], "confirming": []}
-        for training in (*cell.get("trainings", []), *growth["doubled"], *growth["confirming"]):
+        for training in (*cell.get("trainings", []), *further(cell)):
             own = {name: training[name] for name in ("seed", "units", "seconds")}
             for score in training["scores"]:
                 figures = {name: score[name] for name in HEADER if name in score}
