@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
@@ -103,7 +103,7 @@ def members(growth: Growth) -> list[dict[str, Any]]:
     return [] if at is None else [growth["doubled"][at.power], *growth["confirming"]]
 
 
-def further(cell: dict[str, Any]) -> list[dict[str, Any]]:
+def further(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Trainings of budgets that were doubled, without those of the cell itself that confirmed the least of them."""
     growth = cell.get("growth") or {"doubled": [], "confirming": []}
     own = [training["folder"] for training in cell.get("trainings", [])]
