@@ -212,6 +212,8 @@ def test_half_of_what_was_learned(tmp_path) -> None:
 
     write(lines)
     assert growing._half(tmp_path, 0.25) == 300, "half way from 25 to 95 % is 60 %"
+    write([(50, 0.65), *lines])
+    assert growing._half(tmp_path, 0.25) == 300, "one line by chance is none"
     write([(units, 0.25) for units, _ in lines])
     assert growing._half(tmp_path, 0.25) is None
     write([(units, None) for units, _ in lines])

@@ -150,7 +150,9 @@ def run(
 
         settings = []
         for task, (trained, task_given) in wanted.items():
-            task_given = task_given or dict(published.options if published else card("tasks", task).example)
+            if published is not None:
+                task_given = {**published.options, **task_given}
+            task_given = task_given or dict(card("tasks", task).example)
             lengths = tested if isinstance(tested, tuple) else _doubles(task, trained, task_given, tested)
             settings.append(Setting(task, trained, lengths, limit, task_given, *around))
         require_boards(folder)

@@ -309,11 +309,15 @@ def _low(score: Score) -> float:
 
 
 def _half(folder: Path, chance: float) -> int | None:
-    """Units until a training's accuracy was half of what it came to, above chance."""
+    """Units until a training's accuracy was half of what it came to, above chance, in two lines of metrics in a row."""
     lines = read_metrics(folder, mend=_MEND)
     curve = [(line["units"], line["accuracy"]) for line in lines if line["accuracy"] is not None]
     if not curve:
         return None  # solved for at once, or targets are numbers
     last = [right for units, right in curve if units > (1 - LAST) * curve[-1][0]]
     above = sum(last) / len(last) - chance
-    return next(units for units, right in curve if right >= chance + above / 2) if above > 0 else None
+    if above <= 0:
+        return None
+    reached = [right >= chance + above / 2 for _, right in curve]
+    stays = (units for (units, _), now, then in zip(curve, reached, [*reached[1:], True], strict=True) if now and then)
+    return next(stays, curve[-1][0])
