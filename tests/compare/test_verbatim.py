@@ -18,6 +18,7 @@ from mnesis.compare.setting import Budget, Match, Setting
 from mnesis.compare.verbatim import limited, seen, seen_by, sees
 from mnesis.core.catalog import card, list_memories
 from mnesis.nets.for_task import usual_heads
+from mnesis.tasks.algorithms.bit_windows import Parity
 
 SETTING = Setting(
     task="copy", length=(16, 20), tests=(4, 20), budget=Budget("tokens", 2000), dim=16, depth=1, batch=4,
@@ -72,7 +73,7 @@ def test_a_window_of_a_quarter_loses_what_lies_outside(tmp_path) -> None:
     lines = leaderboard([whole, short])
     assert [each.competes for each in lines] == [True, False], "the marked one stands below"
     assert winners(lines) == [lines[0]]
-    assert "† whole sequences stood verbatim in the memory, which wins nothing: window (64 units)" in notes(lines)
+    assert "† all that is asked stood verbatim in the memory, which wins nothing: window (64 units)" in notes(lines)
     assert "| window † |" in markdown(lines)
     for found in (short, whole):
         for old in ("sees", "inside"):
@@ -81,6 +82,18 @@ def test_a_window_of_a_quarter_loses_what_lies_outside(tmp_path) -> None:
         (tmp_path / "old" / "cell.json").write_text(json.dumps(found), encoding="utf-8")
         assert seen_by(read_cell(tmp_path / "old" / "cell.json")).inside in ((4,), (4, 20)), "worked out"
     assert seen_by(short).sees == 12
+
+
+def test_what_is_not_asked_need_not_stand_there() -> None:
+    """Of 64 units the latest 16 are asked: a window that holds these holds all that counts."""
+    setting = replace(SETTING, task="memory-capacity", task_options={}, length=64, tests=(64, 128))
+    task = setting.create_task()
+    assert limited(setting, task, "window", {}) == {"window": 8}
+    for window, inside in ((8, ()), (15, ()), (16, (64, 128))):
+        network = build(setting, task, "window", Size(16, None, {"heads": 2, "window": window}))
+        assert seen(setting, task, network) == (window, inside)
+    every, alone = Parity(most=8, every=True), Parity(most=8)
+    assert (every.span(8), alone.span(8)) == (15, 9), "8 bits, and 7 questions about them or one"
 
 
 def test_what_lies_outside_a_window_is_not_recalled() -> None:

@@ -17,9 +17,9 @@ With --doublings two columns more: units until half of the accuracy that a memor
 bits with the budget that is enough for it (holding; > where twice as much may raise them still).
 
 Windows and segments of which no option says how long they are hold a quarter of the shortest training sequence, or of
-the longest where the shortest is too short to hide any of it. A mark
-says that the whole sequence stood verbatim in the memory (†), or that an earlier revision was measured (‡): such
-figures win nothing. Exit code 1 if a cell failed.
+the longest where the shortest is too short to hide any of it. A mark says that the whole sequence, or all that is asked
+of it, stood verbatim in the memory (†), or that an earlier revision was measured (‡): such figures win nothing. Exit
+code 1 if a cell failed.
 """
 
 from __future__ import annotations

@@ -369,7 +369,7 @@ def notes(lines: Sequence[Line], *, verdicts: bool = True) -> str:
     told = [won] if verdicts and (won := verdict(lines)) else []
     if whole := [each for each in lines if each.whole]:
         seen = listed([f"{each.memory} ({each.sees:,} units)" for each in whole])
-        told.append(f"{WHOLE} whole sequences stood verbatim in the memory, which wins nothing: {seen}")
+        told.append(f"{WHOLE} all that is asked stood verbatim in the memory, which wins nothing: {seen}")
     told += [f"{STALE} {each.memory} wins nothing: {each.stale}" for each in lines if each.stale]
     told += [f"{each.memory} {each.status}: {each.reason}" for each in lines if each.status != "done"]
     return "\n".join(" ".join(line.split()) for line in told)

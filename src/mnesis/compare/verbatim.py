@@ -29,21 +29,23 @@ class Seen(NamedTuple):
     sees: int | None
     """Units; None where no memory keeps any so."""
     inside: tuple[int, ...]
-    """Tested lengths at which whole sequences stood there: what is recalled of them says nothing of a memory."""
+    """Tested lengths at which whole sequences stood there, or all that is asked of them: what is recalled of them says
+    nothing of a memory."""
 
 
 def limited(setting: Setting, task: Task, memory: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Options of a memory in a comparison: a window of which nothing was said is shorter than what is trained on.
 
     It holds a quarter of the shortest training sequence, at least 8 units, which the arguments that limit it share
-    evenly; where that would hold all of the shortest, a quarter of the longest. Nothing is chosen where even that would
-    hold the whole sequence, nor what a comparison at equal bytes chooses.
+    evenly; where that would hold all of the shortest, a quarter of the longest. Where answers depend on the latest
+    units alone, it is a quarter of these. Nothing is chosen where even that would hold all, nor what a comparison at
+    equal bytes chooses.
     """
     known = next((each for each in list_memories() if each.name == memory), None)
     by_bytes = setting.match is not None and setting.match.kind == "state"
     if known is None or not known.limits or by_bytes or any(name in options for name in known.limits):
         return dict(options)
-    trained = (min(_lengths(task, length, ROWS, 0)) for length in setting.lengths)
+    trained = (_needed(task, length, min(_lengths(task, length, ROWS, 0))) for length in setting.lengths)
     hiding = (units for whole in trained if (units := max(whole // SHARE, LEAST)) < whole)
     if (units := next(hiding, None)) is None:
         return dict(options)
@@ -76,7 +78,8 @@ def seen(setting: Setting, task: Task, network: Memory[Any]) -> Seen:
     if units is None:
         return Seen(None, ())
     tested, rows = task.unseen("test"), min(setting.sequences, ROWS)
-    return Seen(units, tuple(each for each in setting.tests if max(_lengths(tested, each, rows, TEST_SEED)) <= units))
+    longest = {each: _needed(tested, each, max(_lengths(tested, each, rows, TEST_SEED))) for each in setting.tests}
+    return Seen(units, tuple(each for each in setting.tests if longest[each] <= units))
 
 
 def seen_by(cell: Mapping[str, Any]) -> Seen:
@@ -100,6 +103,11 @@ def _worked_out(text: str) -> Seen:
     setting = Setting.from_json(values)
     task = setting.create_task()
     return seen(setting, task, build(setting, task, memory, Size(*size)))
+
+
+def _needed(task: Task, length: int, units: int) -> int:
+    """Units of a sequence that its answers depend on, of so many."""
+    return min(units, task.span(length) or units)
 
 
 def _lengths(task: Task, length: int, rows: int, seed: int) -> list[int]:

@@ -124,6 +124,11 @@ class Task(Checked, ABC):
         """How many units before each question its answer was stored; None where that has no one meaning."""
         return None
 
+    def span(self, length: int) -> int | None:
+        """Latest units that any answer depends on at this length, the question's own among them; None = any, back to
+        the start."""
+        return None
+
     def displaced(self, episode: Episode) -> Int[Tensor, "B T"] | None:
         """The answer that held before each asked item was bound anew, -1 where no other did; None = nowhere."""
         return None

@@ -24,6 +24,10 @@ class _BitWindow(Task):
         self.most, self.every, self.balanced = most, every, balanced
         self.vocabulary, self.chance = most + 1, 0.5
 
+    def span(self, length: int) -> int:
+        """The bits that are asked about, and all questions about them."""
+        return length + (length - 1 if self.every else 1)
+
     @abstractmethod
     def label(self, bits: Int[Tensor, "B M"]) -> Int[Tensor, "B M"]:
         """Column n - 1: the label of the last n bits."""

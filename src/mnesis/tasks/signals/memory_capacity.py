@@ -39,6 +39,9 @@ class MemoryCapacity(Task):
     def __init__(self, *, lags: int = 16, scale: Positive = 1.0) -> None:
         self.lags, self.scale, self.target_features = lags, scale, lags
 
+    def span(self, length: int) -> int:
+        return self.lags
+
     def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:
         """Draw ``batch`` sequences of ``length`` units.
 
