@@ -65,14 +65,24 @@ def test_somebody_elses_page_is_not_replaced(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--record", "claims.txt"], "--record claims.txt does not end in .json; give a name such as claims.json"),
-        (["--record", "claims.json", "--scale", "smoke"], "--scale smoke is not judged; give --scale laptop or full"),
+        (
+            ["rmt-copy", "--record", "claims.txt"],
+            "--record claims.txt does not end in .json; give a name such as claims.json",
+        ),
+        (
+            ["rmt-copy", "--record", "claims.json", "--scale", "smoke"],
+            "--scale smoke is not judged; give --scale laptop or full",
+        ),
+        (
+            ["vma-recall", "--record", "claims.json"],
+            "vma-recall is about real data, and what stands in for them without",
+        ),
     ],
 )
 def test_refusals_come_before_any_work(words, sentence, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as end:
-        main(["claim", "rmt-copy", *words])
+        main(["claim", *words])
     assert end.value.code == 2
     assert sentence in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -74,6 +74,11 @@ def run(
         if scale == "smoke":
             raise ValueError("--record keeps verdicts, and --scale smoke is not judged; give --scale laptop or full")
     claim: Claim = known.load()(data)
+    if record is not None and claim.reads_data and data is None:
+        raise ValueError(
+            f"{name} is about real data, and what stands in for them without --data is none to keep a verdict on; give "
+            "--data FOLDER, or leave --record out"
+        )
     folder = folder or Path("runs/claims") / claim.study
     prepare(1)
     if not as_json:
