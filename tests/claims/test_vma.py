@@ -106,7 +106,7 @@ def test_exams_give_nats_of_every_target() -> None:
     again = RecallExam(4, GLYPHS, samples=5, lessons=2, targets=6).take(network(), TASK)
     assert again == found
     figures = Watch(RecallExam(4, GLYPHS, samples=5, lessons=1, targets=6), TASK)(network())
-    assert set(figures) == {"nll", "nll_standard_error", "kl_address", "kl_latent"}
+    assert set(figures) == {"nll", "nll_standard_error", "kl_address", "kl_latent", "reconstruction"}
 
 
 def test_class_exams_count_right_ones() -> None:
