@@ -90,7 +90,7 @@ def run_grid(
 ) -> list[Cell]:
     """Fill all cells, and return them in order. What stands finished is read back; what was begun goes on.
 
-    Before anything is trained every memory is built, and takes two updates on every task. A cell whose memory raises
+    Before anything is trained every memory is built, and takes some updates on every task. A cell whose memory raises
     something later, or whose process breaks down, says so (``status`` "failed"; a traceback stands in its error.txt),
     and is tried again by the next call; the others go on.
 
