@@ -78,8 +78,9 @@ def read_growth(folder: Path, asked: dict[str, Any]) -> Growth | None:
     path = folder / GROWTH
     if not path.exists():
         return None
-    read_json(path, _Growth, mend=_MEND)
     growth: Growth = read_json(path, dict[str, Any], mend=_MEND)
+    if wrong := fault(growth, _Growth):
+        raise ValueError(f"{path} cannot be read: {wrong}; {_MEND}")
     if shown := shown_differences(growth["asked"], asked):
         raise ValueError(f"{path} is of another cell than the one beside it ({shown}); {_MEND}")
     for each in (*growth["doubled"], *growth["confirming"]):
