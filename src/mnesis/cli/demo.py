@@ -7,7 +7,7 @@
 First the reader that ships with mnesis reads a million tokens of generated prose, or of your book, in which Mary,
 John, Daniel and Sandra go from room to room, and says where they are. Then an ARMT with 0.9 million parameters learns
 the same from scratch, and is asked 600 questions and more at every length, beside the same weights whose state is made
-fresh before every question. About six minutes on two cores; --full trains for a quarter of an hour and reads more.
+fresh before every question. Five to eight minutes on two cores; --full trains for a quarter of an hour and reads more.
 """
 
 from __future__ import annotations
