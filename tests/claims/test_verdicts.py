@@ -90,7 +90,7 @@ def test_refusals_come_before_any_work(words, sentence, tmp_path, monkeypatch, c
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 IN_TEXT = re.compile(r"`mnesis claim ([\w-]+)`[^*]*?\*\*(holds|does not hold|inconclusive)\*\*")
-IN_TABLE = re.compile(r"^\| `([\w-]+)` \| (holds|does not hold|inconclusive)\b", re.MULTILINE)
+IN_TABLE = re.compile(r"^\| `([\w-]+)` \| (holds|does not hold|inconclusive|not run)\b", re.MULTILINE)
 
 
 def told() -> dict[str, str]:

@@ -8,7 +8,8 @@ from typing import Any, cast
 import pytest
 import torch
 
-from mnesis.claims.vma.ablations import CLASSES, COSINE, FLAT, INNER, Ablations
+from mnesis.claims.points import agreed
+from mnesis.claims.vma.ablations import CLASSES, COSINE, FLAT, INNER, TIED, Ablations
 from mnesis.claims.vma.answer_bits import AnswerBitsExam
 from mnesis.claims.vma.classification import TESTS, Classification
 from mnesis.claims.vma.confounders import Confounders
@@ -17,10 +18,11 @@ from mnesis.claims.vma.cost import SOFT as BLEND
 from mnesis.claims.vma.exams import ClassExam, NestedExam, Pictures, RecallExam, Watch
 from mnesis.claims.vma.few_shot import FewShot
 from mnesis.claims.vma.kl_shift import KLShift
+from mnesis.claims.vma.learned_characters import LearnedCharacters
 from mnesis.claims.vma.learned_memory import LearnedMemory
-from mnesis.claims.vma.matching import GMN, MatchingClaim
+from mnesis.claims.vma.matching import ADDRESSED, MATCHING, MatchingClaim
 from mnesis.claims.vma.nats import gap
-from mnesis.claims.vma.recall import PLAIN, SKIP, Recall
+from mnesis.claims.vma.recall import PLAIN, Recall, _switch
 from mnesis.claims.vma.sequence import ALL, NONE, RANDOM, TOP, Sequence
 from mnesis.claims.vma.sequence import SOFT as BLENDED
 from mnesis.claims.vma.study import SETTINGS, SHORT, SOFT, SOFT_FEW, VAE, VMA, build
@@ -105,8 +107,15 @@ def test_exams_give_nats_of_every_target() -> None:
     assert found["nll"] == pytest.approx(sum(found["nats"]) / 12, abs=0.01)
     again = RecallExam(4, GLYPHS, samples=5, lessons=2, targets=6).take(network(), TASK)
     assert again == found
-    figures = Watch(RecallExam(4, GLYPHS, samples=5, lessons=1, targets=6), TASK)(network())
+    figures = Watch((RecallExam(4, GLYPHS, samples=5, lessons=1, targets=6),), TASK)(network())
     assert set(figures) == {"nll", "nll_standard_error", "kl_address", "kl_latent", "reconstruction"}
+
+
+def test_figures_of_several_exams_are_told_together() -> None:
+    exams = (RecallExam(4, GLYPHS, samples=5, lessons=1, targets=6), ClassExam(0, GLYPHS, samples=0, episodes=2))
+    figures = Watch(exams, TASK)(network())
+    assert set(figures) == {"nll", "nll_standard_error", "kl_address", "kl_latent", "reconstruction", "address"}
+    assert figures["address"] == exams[1].take(network(), TASK)["address"]["accuracy"]
 
 
 def test_class_exams_count_right_ones() -> None:
@@ -126,6 +135,18 @@ def test_weights_trained_anew_are_asked_anew_by_every_claim_of_the_study(tmp_pat
 
 def test_gaps_are_paired() -> None:
     assert gap({"nats": [3.0, 5.0, 9.0]}, {"nats": [2.0, 4.0, 8.0]}) == (1.0, 0.0)
+
+
+def test_seeds_must_agree() -> None:
+    points = [{"seed": seed, "right": seed != 1} for seed in (0, 1, 2)]
+
+    def judge(figures):
+        (point,) = figures["points"]
+        return "holds" if point["right"] else "does not hold"
+
+    assert agreed({"points": points}, judge) == "inconclusive"
+    assert agreed({"points": points[::2]}, judge) == "holds"
+    assert agreed({"points": points[1:2]}, judge) == "does not hold"
 
 
 def made(model: str, at: int, nll: float, address: float = 2.0, latent: float = 20.0, **more) -> dict[str, Any]:
@@ -180,7 +201,7 @@ def test_confounders(excess, vae, verdict) -> None:
     ],
 )
 def test_kl_shift(address, latent, nats, verdict) -> None:
-    points = [made("VMA 8x1", 1, 90), made(SHORT, 4, 70), made("VMA 8x8", 8, nats, address, latent)]
+    points = [made("VMA 8x1", 1, 90), made(VMA, 4, 70), made("VMA 8x16", 16, nats, address, latent)]
     assert KLShift().judge({"points": points}) == verdict
 
 
@@ -194,9 +215,15 @@ def test_kl_shift(address, latent, nats, verdict) -> None:
     ],
 )
 def test_recall(off, latent, far, verdict) -> None:
-    points = [made(SKIP, n, math.log(n) + off, math.log(n) - off, latent) for n in (32, 64)]
-    points += [made(SKIP, 256, math.log(256) + far), made(PLAIN, 64, 50)]
-    assert Recall().judge({"points": points}) == verdict
+    points = [made("VMA 256", 256, math.log(256) + off, math.log(256) - off, latent)]
+    points += [made("VMA 256", 2048, math.log(2048) + far), made(f"VMA 256{PLAIN}", 256, 50), made("VMA 512", 512, 60)]
+    assert Recall().judge({"points": points, "trained": 256}) == verdict
+
+
+def test_a_switch_is_the_first_look_near_log_n() -> None:
+    looks = [{"update": update, "nll": nll} for update, nll in ((500, 90.0), (1000, 6.5), (1500, 7.0))]
+    assert _switch(looks, 256) == 1000
+    assert _switch(looks, 64) is None
 
 
 @pytest.mark.parametrize(
@@ -215,17 +242,18 @@ def test_classification(address, importance, verdict) -> None:
 
 
 @pytest.mark.parametrize(
-    ("inner", "cosine", "flat", "classes", "verdict"),
+    ("inner", "cosine", "flat", "classes", "tied", "verdict"),
     [
-        (89.1, 95, 90.9, 90.9, "holds"),
-        (88.9, 95, 90.9, 90.9, "does not hold"),
-        (90, 88.9, 90.9, 90.9, "does not hold"),
-        (90, 90, 91.1, 90.9, "does not hold"),
-        (90, 90, 90.9, 91.1, "does not hold"),
+        (89.1, 95, 90.9, 90.9, 90.9, "holds"),
+        (88.9, 95, 90.9, 90.9, 90, "does not hold"),
+        (90, 88.9, 90.9, 90.9, 90, "does not hold"),
+        (90, 90, 91.1, 90.9, 90, "does not hold"),
+        (90, 90, 90.9, 91.1, 90, "does not hold"),
+        (90, 90, 90.9, 90.9, 91.1, "does not hold"),
     ],
 )
-def test_ablations(inner, cosine, flat, classes, verdict) -> None:
-    nats = {INNER: inner, COSINE: cosine, FLAT: flat, CLASSES: classes}
+def test_ablations(inner, cosine, flat, classes, tied, verdict) -> None:
+    nats = {INNER: inner, COSINE: cosine, FLAT: flat, CLASSES: classes, TIED: tied}
     points = [made(SHORT, 32, 90), *(made(f"{VMA}{suffix}", 32, value) for suffix, value in nats.items())]
     assert Ablations().judge({"points": points}) == verdict
 
@@ -253,6 +281,16 @@ def test_learned_memory(addresses, entropy, bound, nats, verdict) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "nats", "verdict"),
+    [(0.71, 89.9, "holds"), (0.69, 89.9, "does not hold"), (0.71, 90.1, "does not hold")],
+)
+def test_learned_characters(said, nats, verdict) -> None:
+    points = [made("VMA 64", 64, 200, 0.0), made("VMA 256, regularised", 256, 200, 0.0), made(VAE, 0, 90)]
+    points += [made(f"VMA {slots}", slots, nats, said * math.log(slots)) for slots in (256, 1024)]
+    assert LearnedCharacters().judge({"points": points}) == verdict
+
+
+@pytest.mark.parametrize(
     ("at_32", "at_48", "at_64", "verdict"),
     [(2.0, 0.9, 0.9, "holds"), (0.9, 1.1, 0.9, "does not hold"), (0.9, 0.9, 1.1, "does not hold")],
 )
@@ -271,8 +309,14 @@ def test_hard_is_faster(at_32, at_48, at_64, verdict) -> None:
 )
 def test_matching(few, four, verdict) -> None:
     """VMA falls by 10 nats from 1 to 10 exemplars, and pays 5 for 4 classes."""
-    cells = {(GMN, 1, 1): few, (GMN, 1, 10): 71.0, (GMN, 4, 10): four + 9, (VMA, 1, 1): 86.0, (VMA, 1, 10): 76.0}
-    cells[VMA, 4, 10] = 81.0
+    cells = {
+        (MATCHING, 1, 1): few,
+        (MATCHING, 1, 10): 71.0,
+        (MATCHING, 4, 10): four + 9,
+        (ADDRESSED, 1, 1): 86.0,
+        (ADDRESSED, 1, 10): 76.0,
+    }
+    cells[ADDRESSED, 4, 10] = 81.0
     points = [
         made(model, classes * examples, value, classes=classes, examples=examples)
         for (model, classes, examples), value in cells.items()

@@ -46,10 +46,10 @@ class AccuracyClaim(TrainedClaim):
                 rows.append((model, str(seed), *(_cell(own[place]) if place in own else "" for place in at)))
             if len(seeds) > 1:
                 means = {place: accuracy(figures, model, place) for place in places(figures, model)}
-                cells = (f"[bold]{100 * means[place]:.1f}[/]" if place in means else "" for place in at)
+                cells = (f"{100 * means[place]:.1f}" if place in means else "" for place in at)
                 rows.append(("", "mean", *cells))
         answers = (min(point["answers"] for point in select(figures, at=place)) for place in at)
-        rows.append(("[dim]answers", "[dim]each", *(f"[dim]{count:,}" for count in answers)))
+        rows.append(("answers", "each", *(f"{count:,}" for count in answers)))
         header = ("", "seed", *(f"{place:,}" for place in at))
         return Table(header, rows, f"right answers in %, by {figures['unit']}")
 

@@ -118,7 +118,7 @@ class BandsClaim(TrainedClaim):
         at, rows = places(figures), []
         for line in self.lines(figures):
             losses = [mean(figures, "loss", line.model, band, phase=line.phase) for band in at]
-            rows.append((line.label, *(f"{loss:.3f}" for loss in losses), f"[bold]{losses[-1] - losses[0]:+.3f}[/]"))
+            rows.append((line.label, *(f"{loss:.3f}" for loss in losses), f"{losses[-1] - losses[0]:+.3f}"))
         return Table(("", *(f"{band:,}" for band in at), "rise"), rows, "loss in nats up to so many characters")
 
 

@@ -34,6 +34,7 @@ def panels(
     log: Literal["", "x", "y", "xy"] = "",
     grid: Literal["x", "y"] = "y",
     height: int | float = HEIGHT,
+    alike: bool = True,
 ) -> Iterator[tuple[Figure, list[Axes]]]:
     """Pictures side by side, two a row, for a ``with`` statement, at whose end they get the legend of the first.
 
@@ -44,11 +45,12 @@ def panels(
         log: the axes that are logarithmic.
         grid: which axis has lines.
         height: of all without the legend, in inches.
+        alike: one vertical scale for all.
     """
     columns = min(2, len(titles))
     with styled():
         figure = Figure(figsize=(style.WIDTH, height), layout="constrained")
-        rows = figure.subplots(ceil(len(titles) / columns), columns, sharex=True, sharey=True, squeeze=False)
+        rows = figure.subplots(ceil(len(titles) / columns), columns, sharex=True, sharey=alike, squeeze=False)
         for ax, title in zip(rows.flat, titles, strict=True):
             ax.set_title(title)
             ax.set_xscale("log" if "x" in log else "linear")

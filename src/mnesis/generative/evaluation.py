@@ -48,6 +48,8 @@ class Usage(NamedTuple):
     """Of p(a), in nats; log N where it is flat."""
     proposed_entropy: float
     """Of ``proposed``; its exponential is the number of slots in use."""
+    posterior_entropy: float
+    """Of q(a | x), the mean over pictures: 0 where every picture has a slot of its own."""
 
 
 @torch.no_grad()
@@ -88,8 +90,9 @@ def know(
 @torch.no_grad()
 def usage(model: VariationalMemoryAddressing, x: Float[Tensor, "B H W"], bank: Bank | Float[Tensor, "N ..."]) -> Usage:
     """Which slots pictures are looked up in."""
-    proposed, prior = model.address(x, bank).exp().mean(0), model.log_prior(bank).exp()
-    return Usage(proposed.cpu(), _entropy(prior), _entropy(proposed))
+    address, prior = model.address(x, bank).exp(), model.log_prior(bank).exp()
+    proposed = address.mean(0)
+    return Usage(proposed.cpu(), _entropy(prior), _entropy(proposed), _entropy(address) / len(address))
 
 
 @torch.no_grad()

@@ -72,6 +72,12 @@ class PictureExam(Exam):
     def images(self) -> ImageSet:
         return self.pictures.part(self.part)
 
+    def told(self, found: Knowledge) -> dict[str, Any]:
+        """Means, nats of every target in hundredths, for paired differences, and what must be said of the pictures."""
+        nats, about = found.negative_log_likelihood.double(), self.images.about
+        kept = {"part": self.part, "targets": len(nats), "nats": [round(value, 2) for value in nats.tolist()]}
+        return found.summary() | kept | ({"about": about} if about else {})
+
 
 @dataclass(frozen=True)
 class NestedExam(PictureExam):
@@ -103,7 +109,7 @@ class NestedExam(PictureExam):
             generator=torch.Generator().manual_seed(self.seed),
         )
         asked = {"classes": self.classes, "examples": self.examples, "targets_each": self.targets}
-        return {**asked, **told(found)}
+        return {**asked, **self.told(found)}
 
     def _batches(self, network: Memory[Any]) -> Iterator[tuple[Tensor, Bank | None]]:
         model, generator = cast(Generation, network).model, torch.Generator().manual_seed(self.seed)
@@ -137,12 +143,14 @@ class RecallExam(PictureExam):
         model, generator = cast(Generation, network).model, torch.Generator().manual_seed(self.seed)
         lessons = RecallLessons(self.images, targets=self.targets)
         drawn = [lessons.lesson(self.at, generator) for _ in range(self.lessons)]
-        return told(know(model, drawn, samples=self.samples, allow_targets=True, generator=generator))
+        return self.told(know(model, drawn, samples=self.samples, allow_targets=True, generator=generator))
 
 
 @dataclass(frozen=True)
 class ClassExam(PictureExam):
     """Which of a few classes is a picture of, with some labelled examples of each and no training for it?
+
+    By q(a | x), and with ``samples`` by the likelihood of every address too.
 
     Args:
         ways: classes.
@@ -161,11 +169,12 @@ class ClassExam(PictureExam):
     def take(self, network: Memory[Any], task: Task) -> dict[str, Any]:
         model, generator = cast(Generation, network).model, torch.Generator().manual_seed(self.seed)
         assert isinstance(model, VariationalMemoryAddressing), "only addresses tell classes"
-        right = {"address": [], "importance": []}
+        ways = {"address": 0} | ({"importance": self.samples} if self.samples else {})
+        right: dict[str, list[Tensor]] = {way: [] for way in ways}
         for episode in range(self.episodes):
             drawn = few_shot(self.images, generator, classes=self.ways, examples=self.shots, targets=self.targets)
             x, bank = drawn.targets.float(), Bank(drawn.bank.float())
-            for name, samples in (("address", 0), ("importance", self.samples)):
+            for name, samples in ways.items():
                 if name == "address" or episode < self.tried:
                     said = classify(model, x, bank, drawn.bank_class, samples=samples, generator=generator).argmax(1)
                     right[name].append(said == drawn.target_class)
@@ -214,6 +223,8 @@ class ShowExam(PictureExam):
 class LearnedExam(PictureExam):
     """Nats of pictures read with the bank that was learned, and how its addresses are used; ``at`` is its slots.
 
+    Grey pictures are binarised, each of them once for all models.
+
     Args:
         count: pictures, drawn: the file of binarized MNIST is sorted by class.
         few: K of a bound that is told besides, as training has it.
@@ -229,14 +240,14 @@ class LearnedExam(PictureExam):
     drawn: int = 10
 
     def take(self, network: Memory[Any], task: Task) -> dict[str, Any]:
-        taught, images = cast(Generation, network), self.images.drawn(self.count).pixels.float()
+        taught, images = cast(Generation, network), self._drawn(self.images)
         bank = None if taught.bank is None else taught.bank()
-        found = told(self._known(taught, images, bank, self.samples))
+        found = self.told(self._known(taught, images, bank, self.samples))
         if self.few != self.samples:
             found |= {"bound": self._known(taught, images, bank, self.few).summary()["nll"]}
         if self.beside:
-            other = self.pictures.part(self.beside).drawn(self.count).pixels.float()
-            known = self._known(taught, other, bank, self.few).summary()
+            other = self.pictures.part(self.beside)
+            known = self._known(taught, self._drawn(other), bank, self.few).summary()
             found |= {f"{self.beside}_bound": known["nll"], f"{self.beside}_kl_address": known["kl_address"]}
         if bank is None or not isinstance(taught.model, VariationalMemoryAddressing):
             return found
@@ -246,11 +257,15 @@ class LearnedExam(PictureExam):
         addresses = taught.model.address(images[: self.shown], bank).exp().sort(descending=True).values
         return found | {
             "prior_entropy": used.prior_entropy,
+            "posterior_entropy": used.posterior_entropy,
             "clusters": math.exp(used.proposed_entropy),
             "unread": int((used.proposed < UNREAD / len(bank)).sum()),
             "addresses": [[round(share, 4) for share in row[:PREFERRED]] for row in addresses.tolist()],
             "rows": as_png(torch.stack(rows)),
         }
+
+    def _drawn(self, images: ImageSet) -> Float[Tensor, "n H W"]:
+        return images.drawn(self.count).binarised(torch.Generator().manual_seed(self.seed)).float()
 
     def _known(self, taught: Generation, images: Tensor, bank: Bank | None, samples: int) -> Knowledge:
         batches = [(x, bank) for x in images.split(500)]
@@ -269,17 +284,15 @@ def as_png(pictures: Float[Tensor, "rows columns H W"]) -> str:
 
 @dataclass(frozen=True)
 class Watch:
-    """An exam as the figures of a validation."""
+    """Exams as the figures of a validation: their numbers, and of shares how many are right."""
 
-    exam: Exam
+    exams: tuple[Exam, ...]
     task: Task
 
     def __call__(self, network: Memory[Any]) -> dict[str, float]:
-        found = self.exam.take(network, self.task)
-        return {name: value for name, value in found.items() if isinstance(value, float)}
-
-
-def told(found: Knowledge) -> dict[str, Any]:
-    """Means, and the nats of every target in hundredths, for paired differences."""
-    nats = found.negative_log_likelihood.double()
-    return {**found.summary(), "targets": len(nats), "nats": [round(value, 2) for value in nats.tolist()]}
+        found: dict[str, float] = {}
+        for exam in self.exams:
+            for name, value in exam.take(network, self.task).items():
+                told = value["accuracy"] if isinstance(value, dict) else value
+                found |= {name: told} if isinstance(told, float) else {}
+        return found

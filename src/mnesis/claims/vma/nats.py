@@ -1,4 +1,4 @@
-"""Claims about nats: what their figures, tables and pictures share."""
+"""Claims about nats: what their tables and pictures share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...measure.pages import figures as style
 from ...measure.pages.drawing import axes, curve, styled, tick_places
 from ..claim import Table
 from ..drawing import chart
-from ..points import mean
+from ..points import mean, select, spread
 from ..trials import TrainedClaim
 
 
@@ -24,24 +24,37 @@ class NatsClaim(TrainedClaim):
 
     unit: ClassVar[str]
     """What the horizontal axis counts."""
+    shown: ClassVar[Mapping[str, str]] = {}
+    """Quantities in nats beside those of every claim, and their columns."""
+    printed: ClassVar[Mapping[tuple[str, int], str]] = {}
+    """What the paper has for a model and a place."""
 
     def table(self, figures: Mapping[str, Any]) -> Table:
-        rows = [
-            (
-                point["model"],
-                str(point["seed"]),
-                f"{point['at']:,}",
-                f"{point['nll']:.2f}",
-                f"{point['nll_standard_error']:.2f}",
-                f"{point['kl_address']:.2f}",
-                f"{point['kl_latent']:.2f}",
-                f"{point['targets']:,}",
-            )
-            for point in figures["points"]
-            if "nll" in point
-        ]
-        header = ("", "seed", self.unit, "nats", "s.e.", "KL of address", "KL of z", "targets")
-        return Table(header, rows, "nats: -log p(x | bank), by the bound of many samples")
+        points = select(figures, has="nll")
+        quantities = {"nll": "nats", "kl_address": "KL of address", "kl_latent": "KL of z", **self.shown}
+        rows = []
+        for model, at in dict.fromkeys((point["model"], point["at"]) for point in points):
+            own = {"points": select({"points": points}, model=model, at=at)}
+            rows.append((
+                model,
+                f"{at:,}",
+                *(_over_seeds(own, quantity) for quantity in quantities),
+                f"{mean(own, 'nll_standard_error'):.2f}",
+                str(len(own["points"])),
+                *([self.printed.get((model, at), "")] if self.printed else []),
+            ))  # fmt: skip
+        header = ("", self.unit, *quantities.values(), "s.e.", "seeds", *(["paper, nats"] if self.printed else []))
+        about = sorted({point["about"] for point in points if "about" in point})
+        caption = "nats: -log p(x | bank), by the bound of many samples; brackets: from seed to seed"
+        return Table(header, rows, "; ".join([caption, *about]))
+
+
+def _over_seeds(figures: Mapping[str, Any], quantity: str) -> str:
+    """Mean of a quantity, and from where to where seeds put it; nothing where no point has it."""
+    if not select(figures, has=quantity):
+        return ""
+    low, high = spread(figures, quantity)
+    return f"{mean(figures, quantity):.2f}" + (f" ({low:.2f} to {high:.2f})" if high > low else "")
 
 
 def gap(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[float, float]:

@@ -21,19 +21,22 @@ from ...learn import Stage, Validation
 from ...tasks.images.lessons import FewShotLessons
 from ..claim import Scale
 from ..trials import Exam, Trial, trained
-from .exams import NestedExam, Pictures, Watch, pictures
+from .exams import ClassExam, NestedExam, Pictures, Watch, pictures
 
 VMA, SOFT, SOFT_FEW, VAE = "VMA", "soft attention 8x4", "soft attention 2x16", "VAE"
 SHORT = "VMA, fewer updates"
 SIDE = (26, 26)
-SEEDS: Mapping[Scale, tuple[int, ...]] = {"smoke": (0,), "laptop": (0,), "full": (0, 1)}
+SEEDS: Mapping[Scale, tuple[int, ...]] = {"smoke": (0,), "laptop": (0, 1), "full": (0, 1)}
+THREE: Mapping[Scale, tuple[int, ...]] = {"smoke": (0,), "laptop": (0, 1, 2), "full": (0, 1, 2)}
+"""Of the claims that others rest on."""
+CLASSES_OF_A_LESSON = 8
 
 
 @dataclass(frozen=True)
 class Diet:
     """What stands in the bank of a lesson, and how many lessons make an update of 32 targets."""
 
-    classes: int = 8
+    classes: int = CLASSES_OF_A_LESSON
     examples: int = 4
     targets: int = 4
     lessons: int = 1
@@ -60,7 +63,7 @@ class Setting:
     samples: int = 4
     """K of the bound in training."""
 
-    def networks(self, *, bank: bool, addressed: bool) -> ConvolutionNetworks:
+    def networks(self, *, bank: bool, addressed: bool, tied: bool = False) -> ConvolutionNetworks:
         return ConvolutionNetworks(
             SIDE,
             widths=self.widths,
@@ -69,13 +72,14 @@ class Setting:
             channels=1,
             template=SIDE if bank else None,
             addressed=addressed,
+            tied=tied,
         )
 
 
 SETTINGS: dict[Scale, Setting] = {
     "smoke": Setting((4, 4, 4), 4, 4, 2, 1, 1e-3, 2, 3),
     "laptop": Setting((16, 16, 32, 32, 32), 32, 64, 16_000, 3000, 1e-3, 500, None),
-    "full": Setting((48, 48, 48, 64, 64, 64), 64, 128, 300_000, 300_000, 3e-4, 5000, None),
+    "full": Setting((48, 48, 48, 64, 64, 64), 64, 128, 300_000, 100_000, 3e-4, 5000, None),
 }
 """The full widths are those of the paper, where it gives them; the length of its trainings is not in the text."""
 
@@ -115,7 +119,9 @@ def _model(setting: Setting, model: str, options: Mapping[str, Any]) -> Generati
     if model == "vae":
         return VariationalAutoencoder(setting.networks(bank=False, addressed=False))
     if model == "vma":
-        return VariationalMemoryAddressing(setting.networks(bank=True, addressed=True), **options)
+        own = {name: value for name, value in options.items() if name != "tied"}
+        networks = setting.networks(bank=True, addressed=True, tied=options.get("tied", False))
+        return VariationalMemoryAddressing(networks, **own)
     kind = {"soft": SoftAttention, "matching": GenerativeMatching}[model]
     return kind(setting.networks(bank=True, addressed=False), **options)
 
@@ -130,6 +136,8 @@ def trial(
     model: str,
     diet: Diet = Diet(),
     updates: int | None = None,
+    rate: float | None = None,
+    l2: float = 0.0,
     **options: Any,
 ) -> Trial:
     """One model trained on lessons, its weights chosen on classes that are neither trained nor tested on.
@@ -142,8 +150,9 @@ def trial(
         exams: taken by the chosen weights.
         model: vma, soft, matching or vae.
         diet: of the lessons, in training and validation.
-        updates: None = those of the setting.
-        options: of the model.
+        updates, rate: None = those of the setting.
+        l2: decay of all parameters.
+        options: of the model, and ``tied`` for its networks.
     """
     setting = SETTINGS[scale]
     # The VAE is shown the same targets and reads nothing.
@@ -151,12 +160,13 @@ def trial(
         source.part("train"), classes=diet.classes, targets=diet.targets
     )
     stage = Stage(diet.examples, diet.lessons, updates or setting.updates)
-    watched = NestedExam(
+    nats = NestedExam(
         0, source, "validation", samples=4, classes=diet.classes, examples=diet.examples, rounds=1,
         limit=setting.validation_classes,
     )  # fmt: skip
+    watched = (nats, ClassExam(0, source, "validation", samples=0, episodes=50)) if model == "vma" else (nats,)
     about = {"pictures": source.collection, "model_options": dict(options), "diet": asdict(diet)}
-    how = {"rate": setting.rate, "save_every": 500, "log_every": 50}
+    how = {"rate": rate or setting.rate, "l2": l2, "save_every": 500, "log_every": 50}
     made = partial(build, setting, model, options)
     return course(
         name, seed, made, task, stage, exams, watched, setting.validate_every, "nll", about=about, **how
@@ -170,7 +180,7 @@ def course(
     task: Task,
     stage: Stage,
     exams: tuple[Exam, ...],
-    watched: Exam,
+    watched: tuple[Exam, ...],
     every: int,
     choose: str | None = None,
     **training: Any,
@@ -180,9 +190,9 @@ def course(
     Args:
         name, seed, build, task, exams, training: as :func:`mnesis.claims.trials.trained` takes them.
         stage: of the training, the only one.
-        watched: an exam on validation pictures, taken during the training.
+        watched: exams on validation pictures, taken during the training.
         every: updates between two of those.
-        choose: its figure by which weights are chosen; None = the last ones.
+        choose: their figure by which weights are chosen; None = the last ones.
     """
     validation = Validation(Watch(watched, task), every, choose)
     how = {"warm_up": 100, "clip": 100.0, "validation": validation, "save_every": 2000, "log_every": 200}
@@ -200,12 +210,17 @@ class PlainTargets(FewShotLessons):
 def variant(scale: Scale, suffix: str = "", **options: Any) -> dict[str, Any]:
     """Name and arguments of :func:`trial` for a VMA that differs in one thing, or in nothing.
 
-    All variants are trained equally long; where that is as long as the study's own VMA, the plain one is that.
+    All variants are trained equally long, and less than the study's own VMA.
     """
-    setting = SETTINGS[scale]
-    plain = VMA if setting.variant_updates == setting.updates else SHORT
-    name = f"{VMA}{suffix}" if suffix else plain
-    return {"name": name, "model": "vma", "updates": setting.variant_updates, **options}
+    updates = SETTINGS[scale].variant_updates
+    return {"name": f"{VMA}{suffix}" if suffix else SHORT, "model": "vma", "updates": updates, **options}
+
+
+def exemplar_trial(scale: Scale, seed: int, source: Pictures, examples: int, exams: tuple[Exam, ...]) -> Trial:
+    """VMA trained on 8 classes with so many exemplars each, as long as the study's own, which has 4."""
+    diet = Diet(examples=examples)
+    name = VMA if diet == Diet() else f"{VMA} {diet.classes}x{examples}"
+    return trial(name, seed, scale, source, exams, model="vma", diet=diet)
 
 
 def few_shot_trials(

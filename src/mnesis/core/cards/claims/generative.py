@@ -18,6 +18,10 @@ CARDS = (
         "a learned bank becomes a code of a few clusters, whatever its size", papers=("bornschein2017vma",),
     ),
     Card(
+        "vma-learned-characters", "claims.vma.learned_characters:LearnedCharacters", "generative",
+        "of characters a learned bank's address says nearly all that its slots can", papers=("bornschein2017vma",),
+    ),
+    Card(
         "vma-few-shot", "claims.vma.few_shot:FewShot", "generative",
         "drawing one exemplar models new characters better than blending all", papers=("bornschein2017vma",),
     ),
