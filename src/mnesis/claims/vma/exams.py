@@ -201,12 +201,17 @@ class ShowExam(PictureExam):
         model, generator = cast(Generation, network).model, torch.Generator().manual_seed(self.seed)
         assert isinstance(model, VariationalMemoryAddressing), "only addresses can be shown"
         banks = few_shot(self.images, generator, classes=self.shown, examples=1, targets=1).bank.float()
-        rows = [torch.cat([one[None], model.sample(one[None], self.drawn, generator=generator).mean]) for one in banks]
+        made = [model.sample(one[None], self.drawn, generator=generator) for one in banks]
+        rows, means = (
+            torch.stack([torch.cat([one[None], pixels]) for one, pixels in zip(banks, each, strict=True)])
+            for each in ([drawn.x for drawn in made], [drawn.mean for drawn in made])
+        )
         asked = few_shot(self.images, generator, classes=self.classes, examples=self.examples, targets=1)
         address = model.address(asked.targets[:2].float(), asked.bank.float()).exp()
         best = [asked.bank[q.argsort(descending=True)[:5]].float() for q in address]
         return {
-            "samples": as_png(torch.stack(rows)),
+            "samples": as_png(rows),
+            "means": as_png(means),
             "lookups": [
                 {
                     "q": [round(p, 4) for p in q.tolist()],
@@ -253,7 +258,7 @@ class LearnedExam(PictureExam):
             return found
         used, generator = usage(taught.model, images, bank), torch.Generator().manual_seed(self.seed)
         most = bank.content[used.proposed.argsort(descending=True)[: self.shown]]
-        rows = [taught.model.sample(slot[None], self.drawn, generator=generator).mean for slot in most]
+        made = [taught.model.sample(slot[None], self.drawn, generator=generator) for slot in most]
         addresses = taught.model.address(images[: self.shown], bank).exp().sort(descending=True).values
         return found | {
             "prior_entropy": used.prior_entropy,
@@ -261,7 +266,8 @@ class LearnedExam(PictureExam):
             "clusters": math.exp(used.proposed_entropy),
             "unread": int((used.proposed < UNREAD / len(bank)).sum()),
             "addresses": [[round(share, 4) for share in row[:PREFERRED]] for row in addresses.tolist()],
-            "rows": as_png(torch.stack(rows)),
+            "samples": as_png(torch.stack([drawn.x for drawn in made])),
+            "means": as_png(torch.stack([drawn.mean for drawn in made])),
         }
 
     def _drawn(self, images: ImageSet) -> Float[Tensor, "n H W"]:

@@ -83,7 +83,9 @@ class FewShot(NatsClaim):
 
     def table(self, figures: Mapping[str, Any]) -> Table:
         told = [
-            {**point, "model": f"{point['model']} (validation alphabets)"} if point.get("part") == "validation" else point
+            {**point, "model": f"{point['model']} (validation alphabets)"}
+            if point.get("part") == "validation"
+            else point
             for point in figures["points"]
         ]
         return super().table({"points": told})
@@ -103,8 +105,13 @@ class FewShot(NatsClaim):
             ax.invert_yaxis()
             ax.set_xlim(0, 1.15 * max(nats))
         shown = next(point for point in figures["points"] if "samples" in point)
-        rows = sheet(shown["samples"], "the one exemplar of an unseen class, and pictures drawn from it")
-        return {"": figure, "samples": rows, "addresses": addresses(shown)}
+        exemplar = "the one exemplar of an unseen class, and"
+        return {
+            "": figure,
+            "samples": sheet(shown["samples"], f"{exemplar} pictures drawn from it"),
+            "means": sheet(shown["means"], f"{exemplar} what pictures drawn from it are expected to be"),
+            "addresses": addresses(shown),
+        }
 
 
 def _judge(figures: Mapping[str, Any]) -> Verdict:

@@ -126,7 +126,8 @@ class LearnedCharacters(NatsClaim):
             "": by_slots(figures, at, shown, named, across="slots, learned"),
             "training": over_training(figures, models, over),
             "heart": train_beside_test(figures, (VAE, *models, regularised)),
-            "characters": sheet(largest["rows"], "a row: pictures that share a learned slot", 4.6),
+            "samples": sheet(largest["samples"], "a row: pictures drawn from one learned slot", 4.6),
+            "means": sheet(largest["means"], "a row: what pictures from one slot are expected to be", 4.6),
         }
 
 

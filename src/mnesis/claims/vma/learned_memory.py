@@ -131,12 +131,13 @@ class LearnedMemory(NatsClaim):
             "posterior_entropy": "entropy of q(a | x), nats",
             "nll": "nats of validation pictures",
         }
-        largest = select(figures, model=models[-1], has="rows")[0]
+        largest = select(figures, model=models[-1], has="samples")[0]
         return {
             "": by_slots(figures, at, shown, named, across="slots, learned"),
             "training": over_training(figures, models, over),
             "addresses": histograms(figures, (models[0], models[-1])),
-            "digits": sheet(largest["rows"], "a row: pictures that share a learned slot", 4.6),
+            "samples": sheet(largest["samples"], "a row: pictures drawn from one learned slot", 4.6),
+            "means": sheet(largest["means"], "a row: what pictures from one slot are expected to be", 4.6),
         }
 
 
