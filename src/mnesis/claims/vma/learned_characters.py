@@ -121,7 +121,7 @@ class LearnedCharacters(NatsClaim):
         shown = {"kl_address": "KL of the address", "kl_latent": "KL of z"}
         regularised = next(p["model"] for p in figures["points"] if p["model"].endswith(REGULARISED))
         largest = next(point for point in figures["points"] if point["model"] == models[-1])
-        over = {"kl_address": "KL of the address, nats", "nll": "nats of validation pictures"}
+        over = {"kl_address": "KL of the address, nats", "nll": "validation, nats"}
         return {
             "": by_slots(figures, at, shown, named, across="slots, learned"),
             "training": over_training(figures, models, over),

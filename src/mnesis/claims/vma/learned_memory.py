@@ -129,7 +129,7 @@ class LearnedMemory(NatsClaim):
             "kl_address": "KL of the address, nats",
             "prior_entropy": "entropy of p(a), nats",
             "posterior_entropy": "entropy of q(a | x), nats",
-            "nll": "nats of validation pictures",
+            "nll": "validation, nats",
         }
         largest = select(figures, model=models[-1], has="samples")[0]
         return {
