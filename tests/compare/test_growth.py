@@ -289,8 +289,8 @@ def test_what_is_said_of_it() -> None:
     """Who holds most with enough, and who has learned most with equal budgets, which may be another."""
     lines = [grown("gru", 1.5, 1.6), grown("gla", 0.0, 2.6, converged=False), grown("lstm", 0.0, 0.0, learning=None)]
     assert verdict(lines) == (
-        "gla holds most with the budget that is enough for each: 2.60 bits an answer; gru has learned most with equal "
-        "budgets: 1.50 bits an answer"
+        "gla holds most with the budget that is enough for each: 2.60 bits an answer; more may raise gla; gru has "
+        "learned most with equal budgets: 1.50 bits an answer"
     )
     assert header(lines)[3:5] == ("learning", "holding")
     assert [row[3:5] for row in table(lines)] == [("90k", "1.60 at 2M"), ("90k", "> 2.60 at 2M"), ("", "nothing at 2M")]

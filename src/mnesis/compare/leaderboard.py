@@ -397,7 +397,9 @@ def _won(lines: Sequence[Line], figure: str, does: str, by: str) -> str:
     names = listed([each.memory for each in won])
     within = ", within their ranges over seeds" if len(won) > 1 else ""
     one = {"hold": "holds", "have learned": "has learned"}[does]
-    return f"{names} {does if len(won) > 1 else one} most{by}: {best.median:.2f} bits an answer{within}"
+    said = f"{names} {does if len(won) > 1 else one} most{by}: {best.median:.2f} bits an answer{within}"
+    rising = [each.memory for each in won if figure == "holding" and each.grown and not each.grown.converged]
+    return f"{said}; more may raise {listed(rising)}" if rising else said
 
 
 def listed(words: Sequence[str]) -> str:
