@@ -305,6 +305,15 @@ def test_a_gain_moves_slots_faster_and_reads_what_was_saved_before() -> None:
     assert torch.allclose(bank.content, slots)
 
 
+def test_a_bank_starts_from_slots_as_they_are_read() -> None:
+    bank, content = LearnedBank(5, (11,), gain=4.0).double(), torch.rand(5, 11, dtype=torch.float64)
+    bank.start_from(content)
+    assert (bank().content - content).abs().max() < 1e-15
+    assert bank.scaled.requires_grad
+    with pytest.raises(ValueError, match=r"slots of shape \(4, 11\) do not start a bank of \(5, 11\); give as many"):
+        bank.start_from(content[:4])
+
+
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "discretised-logistic"])
 @pytest.mark.parametrize("family", [MLPNetworks, ConvolutionNetworks])
 def test_a_start_says_the_mean_picture(likelihood, family) -> None:

@@ -96,6 +96,19 @@ class LearnedBank(Checked, nn.Module):
                 table.no_weight_decay = True  # pyright: ignore[reportAttributeAccessIssue]
         self.register_load_state_dict_pre_hook(_before_gains)
 
+    @torch.no_grad()
+    def start_from(self, content: Float[Tensor, "N ..."]) -> None:
+        """Start training from these slots, such as pictures of the training set, instead of random ones. Ours.
+
+        Raises:
+            ValueError: other slots than the bank has.
+        """
+        if content.shape != self.scaled.shape:
+            raise ValueError(
+                f"slots of shape {tuple(content.shape)} do not start a bank of {tuple(self.scaled.shape)}; give as many"
+            )
+        self.scaled.copy_(content / self.gain)
+
     @property
     def content(self) -> Float[Tensor, "N ..."]:
         """The slots."""

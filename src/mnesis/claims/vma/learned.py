@@ -48,6 +48,7 @@ def taught(
     slots: int,
     gain: float = 10.0,
     deviation: float = 0.1,
+    from_pictures: bool = False,
     **options: Any,
 ) -> Memory[Any]:
     """A model at the mean picture, with a learned bank or, without slots, a VAE of the same networks.
@@ -57,6 +58,7 @@ def taught(
         source: of the pictures.
         slots: of the bank.
         gain, deviation: of the bank.
+        from_pictures: slots begin as pictures that are trained on.
         options: of the model.
     """
     own = networks(slots)
@@ -66,7 +68,10 @@ def taught(
         bank = LearnedBank(slots, template, gain=gain, deviation=deviation)
     else:
         model = VariationalAutoencoder(own)
-    model.start_from(source.part("train").binarised(torch.Generator().manual_seed(0)).float())
+    pictures = source.part("train").binarised(torch.Generator().manual_seed(0)).float()
+    model.start_from(pictures)
+    if from_pictures and bank is not None:
+        bank.start_from(pictures[torch.randperm(len(pictures))[:slots]])
     return Generation(model, bank=bank)
 
 

@@ -21,7 +21,7 @@ from .study import VAE
 
 SHARE = 0.7
 """Of log N, that the address must say."""
-REGULARISED = ", regularised"
+REGULARISED, STARTED = ", regularised", ", from pictures"
 L2 = 3e-4
 
 
@@ -74,7 +74,8 @@ class LearnedCharacters(NatsClaim):
 
     The pictures are those of chardata.mat where it stands in the folder of data, else derived from the drawings, which
     tables say; without data glyphs stand in. Weights are chosen on validation pictures. The start and the gain of slots
-    are those of ``vma-learned-memory``. The regularised model has an L2 of 3e-4 on all parameters but the slots.
+    are those of ``vma-learned-memory``. The regularised model has an L2 of 3e-4 on all parameters but the slots. Beside
+    them stands a bank that begins as pictures trained on, which is ours.
     """
 
     name = "vma-learned-characters"
@@ -99,17 +100,18 @@ class LearnedCharacters(NatsClaim):
     def trials(self, scale: Scale) -> list[Trial]:
         setting, source = SETTINGS[scale], pictures("omniglot-28", self.data, "glyphs")
         slots, widths = setting.regularised
-        kinds = [
-            *((named(size), size, setting.widths, 0.0) for size in (*setting.sizes[::-1], 0)),
-            (named(slots) + REGULARISED, slots, widths, L2),
+        kinds: list[tuple[str, int, tuple[int, ...], float, dict[str, Any]]] = [
+            *((named(size), size, setting.widths, 0.0, {}) for size in (*setting.sizes[::-1], 0)),
+            (named(slots) + REGULARISED, slots, widths, L2, {}),
+            (named(slots) + STARTED, slots, setting.widths, 0.0, {"from_pictures": True}),
         ]
         return [
             learned_trial(
                 name, seed, source, size, setting.updates, partial(setting.networks, own, source), every=setting.every,
-                pictures=setting.pictures, samples=setting.samples, rate=setting.rate, l2=l2,
+                pictures=setting.pictures, samples=setting.samples, rate=setting.rate, l2=l2, options=options,
             )
             for seed in self.seeds[scale]
-            for name, size, own, l2 in kinds
+            for name, size, own, l2, options in kinds
         ]  # fmt: skip
 
     def judge(self, figures: Mapping[str, Any]) -> Verdict:
