@@ -13,7 +13,7 @@ from mnesis.generative.bank import Bank
 from mnesis.generative.evaluation import know
 from mnesis.generative.gaussian import DiagonalGaussian
 from mnesis.generative.generation import Generation
-from mnesis.generative.matching import GenerativeMatching, Match, Matching, Query
+from mnesis.generative.matching import GenerativeMatching, Match, Matching, Query, blend
 from mnesis.generative.networks import ConvolutionNetworks, MLPNetworks, Networks
 from mnesis.learn import Recipe, Stage, fit
 from mnesis.tasks.images.glyphs import draw_glyphs
@@ -147,13 +147,25 @@ def test_the_order_of_the_bank_does_not_count(family) -> None:
 def test_the_decoder_reads_blended_features(family) -> None:
     """Weights that are all on one slot give that slot's features, others their mean."""
     model, bank = matching(networks(family=family)), pictures(4, 1)
-    template, blended = model.networks.template(bank), model._blend(torch.eye(5).double(), Bank(bank))
-    halves = model._blend(torch.tensor([[0.5, 0, 0.5, 0, 0]]).double(), Bank(bank))
-    leaves = zip(*((made.vector, *made.levels) for made in (template, blended, halves)), strict=True)
-    for (slots, each, half), pseudo in zip(leaves, model.pseudo_template, strict=True):
-        assert (each - torch.cat([slots, pseudo[None]])).abs().max() < 1e-12
-        assert (half[0] - (slots[0] + slots[2]) / 2).abs().max() < 1e-12
+    template, slots = model.networks.template(bank), model._slots(Bank(bank))
+    one, half = torch.eye(5).double(), torch.tensor([[0.5, 0, 0.5, 0, 0]]).double()
+    leaves = zip(*((made.vector, *made.levels) for made in (template, slots)), strict=True)
+    for (own, leaf), pseudo in zip(leaves, model.pseudo_template, strict=True):
+        assert (blend(one, leaf) - torch.cat([own, pseudo[None]])).abs().max() < 1e-12
+        assert (blend(half, leaf)[0] - (own[0] + own[2]) / 2).abs().max() < 1e-12
         assert pseudo.no_weight_decay
+    match = model.matching(model._keys(Bank(bank)), model.likelihood_query, z := torch.randn(6, 3).double())
+    blended = slots.each(lambda leaf: torch.einsum("rn,n...->r...", match.weights, leaf))
+    whole = model.networks.decode(z + model.latent_head(match.summary), blended)
+    found = model._decode(z, Bank(bank))
+    assert (found - whole).abs().max() < 1e-12
+    weight = torch.randn_like(whole)
+    gradients = [
+        torch.autograd.grad((made * weight).sum(), list(model.pseudo_template), retain_graph=True)
+        for made in (whole, found)
+    ]
+    for theirs, ours in zip(*gradients, strict=True):
+        assert (theirs - ours).abs().max() < 1e-12 * max(1.0, float(theirs.abs().max()))
 
 
 @pytest.mark.parametrize("slots", [1, 2, 40])

@@ -27,10 +27,14 @@ def pictures(n: int, seed: int = 0) -> Tensor:
     return (torch.rand(n, *IMAGE, generator=torch.Generator().manual_seed(seed)) < 0.3).double()
 
 
-def networks(*, template: tuple[int, ...] | None = IMAGE, addressed: bool = True, **options) -> Networks:
+def networks(
+    *, template: tuple[int, ...] | None = IMAGE, addressed: bool = True, family: str = "mlp", **options
+) -> Networks:
     torch.manual_seed(0)
-    options = {"hidden": (16, 8), "latent": 3, "match": 5, "channels": 1, **options}
-    return MLPNetworks(IMAGE, template=template, addressed=addressed, **options).double()
+    options = {"latent": 3, "match": 5, "channels": 1, "template": template, "addressed": addressed, **options}
+    if family == "mlp":
+        return MLPNetworks(IMAGE, **{"hidden": (16, 8), **options}).double()
+    return ConvolutionNetworks(IMAGE, **{"widths": (4, 4, 6), **options}).double()
 
 
 MODELS = {"addressed": VariationalMemoryAddressing, "soft": SoftAttention, "plain": VariationalAutoencoder}
@@ -247,17 +251,63 @@ def test_evaluation_embeds_the_bank_once(kind, monkeypatch) -> None:
     assert len(calls) == 2
 
 
-def test_what_many_samples_read_is_worked_out_once() -> None:
-    model, x, bank = vma(), pictures(3), pictures(4, 1)
-    rows: list[int] = []
-    encoder = model.networks.posterior_encoder
-    encoder.register_forward_hook(lambda _, given, __: rows.append(given[0].shape[:-2].numel()))
-    with torch.no_grad():
-        once = model.objective(x, bank, samples=50, generator=torch.Generator().manual_seed(0))
-    every = model.objective(x, bank, samples=50, generator=torch.Generator().manual_seed(0))
-    assert rows[0] <= 12 < rows[1] == 150
-    for theirs, ours in zip(once, every, strict=True):
-        assert (theirs - ours).abs().max() < 1e-10
+@pytest.mark.parametrize("template", [IMAGE, None])
+def test_a_decoder_is_the_layers_that_it_says(template) -> None:
+    """Whatever it works out by slot: maps and levels side by side, through torch's own layers."""
+    net = networks(family="convolution", template=template, addressed=template is not None, widths=(4, 4, 4, 6, 6))
+    z, index = torch.randn(5, 3, dtype=torch.float64), torch.tensor([2, 0, 2, 1, 1])
+    slots = None if template is None else net.template(pictures(3))
+    each = None if slots is None else slots.each(lambda leaf: leaf[index])
+    maps = net.rise(z if each is None else torch.cat([z, each.vector], 1)).unflatten(1, (6, 2, 2))
+    levels = [] if each is None else list(each.levels)
+
+    def beside(maps: Tensor) -> Tensor:
+        return torch.cat([maps, levels.pop()], 1) if levels else maps
+
+    for stage in net.stages:
+        maps = stage.convolution(stage.transposed(beside(maps)).relu()).relu()
+    expected = net.last(beside(maps))
+    found = [net.decode(z, each)] + ([] if slots is None else [net.decode(z, slots, lambda leaf: leaf[index])])
+    learned = [*net.rise.parameters(), *net.stages.parameters(), *net.last.parameters()]
+    learned += [] if template is None else list(net.pyramid.parameters())
+    weight = torch.randn_like(expected)
+    gradients = [torch.autograd.grad((made * weight).sum(), learned, retain_graph=True) for made in (expected, *found)]
+    for made, gradient in zip(found, gradients[1:], strict=True):
+        assert (made - expected).abs().max() < 1e-12
+        for theirs, ours in zip(gradients[0], gradient, strict=True):
+            assert (theirs - ours).abs().max() < 1e-12 * max(1.0, float(theirs.abs().max()))
+
+
+@pytest.mark.parametrize("slots", [4, 200])
+@pytest.mark.parametrize("family", ["mlp", "convolution"])
+def test_what_several_reads_share_is_worked_out_once(family, slots, monkeypatch) -> None:
+    """Value and gradients are those of networks that see every read by itself."""
+    model, x, bank = VariationalMemoryAddressing(networks(family=family)).double(), pictures(3), pictures(slots, 1)
+    bank.requires_grad_()
+    net, rows = model.networks, {}
+    encode, template_of = net.posterior_encoder, net.template
+    hook = encode.register_forward_hook(lambda _, __, output: rows.update(posterior=output.shape[:-1].numel()))
+    monkeypatch.setattr(net, "template", lambda slot: (rows.update(template=len(slot)), template_of(slot))[1])
+    found = model.objective(x, bank, samples=50, generator=torch.Generator().manual_seed(0))
+    hook.remove()
+    learned = [bank, *model.parameters()]
+    ours = torch.autograd.grad(found.objective.mean(), learned)
+    generator = torch.Generator().manual_seed(0)
+    log_posterior, log_prior = model.address(x, bank), model.log_prior(bank)
+    index = vma_module.draw_addresses(log_posterior, 50, generator)
+    pairs = len({(row, slot) for row, drawn in enumerate(index.tolist()) for slot in drawn})
+    assert rows == {"posterior": pairs, "template": len(index.unique())}
+    assert pairs <= 12 or slots == 200
+    posterior = net.posterior(x[:, None].expand(-1, 50, -1, -1), bank[index])
+    template = template_of(bank[index].flatten(0, 1)).each(lambda leaf: leaf.unflatten(0, (3, 50)))
+    z = posterior.sample(generator)
+    likelihood = model.likelihood.log_prob(x[:, None], net.decode(z, template))
+    log_weight = DiagonalGaussian.of(template.prior).log_prob(z) - posterior.log_prob(z) + likelihood
+    log_q = log_posterior.gather(1, index)
+    bound = vimco(log_weight + log_prior[index] - log_q, log_q)
+    assert (found.bound - bound.value).abs().max() < 1e-10
+    for theirs, mine in zip(torch.autograd.grad(bound.objective.mean(), learned), ours, strict=True):
+        assert (theirs - mine).abs().max() < 1e-12 * max(1.0, float(theirs.abs().max()))
 
 
 def test_a_vector_can_be_a_slot() -> None:

@@ -167,13 +167,20 @@ class GenerativeMatching(LatentFirst):
     def _decode(self, z: Float[Tensor, "R Z"], bank: Bank | None) -> Float[Tensor, "R C H W"]:
         assert bank is not None
         match = self.matching(self._keys(bank), self.likelihood_query, z)
-        return self.networks.decode(z + self.latent_head(match.summary), self._blend(match.weights, bank))
+        slots, weights = self._slots(bank), match.weights
+        return self.networks.decode(z + self.latent_head(match.summary), slots, lambda leaf: blend(weights, leaf))
 
-    def _blend(self, weights: Float[Tensor, "R slots"], bank: Bank) -> Template:
-        """r of equation 5 for the features that the decoder reads."""
+    def _slots(self, bank: Bank) -> Template:
+        """The features that the decoder reads; the pseudo-input's stand last."""
         template = self.networks.template(bank.content)
-        blends = [
-            torch.einsum("rn,n...->r...", weights, torch.cat([leaf, pseudo[None]]))
+        vector, *levels = (
+            torch.cat([leaf, pseudo[None]])
             for leaf, pseudo in zip((template.vector, *template.levels), self.pseudo_template, strict=True)
-        ]
-        return Template(None, blends[0], tuple(blends[1:]))
+        )
+        return Template(None, vector, tuple(levels))
+
+
+def blend(weights: Float[Tensor, "R slots"], leaf: Float[Tensor, "slots ..."]) -> Float[Tensor, "R ..."]:
+    """r of equation 5."""
+    places = leaf.movedim(1, -1)  # maps lie pixel by pixel in memory, and stay so
+    return (weights @ places.flatten(1)).unflatten(1, places.shape[1:]).movedim(-1, 1)

@@ -11,9 +11,10 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -42,6 +43,11 @@ class Template(NamedTuple):
         """The same function of every leaf: such as slots' rows to reads' rows."""
         prior = None if self.prior is None else function(self.prior)
         return Template(prior, function(self.vector), tuple(function(level) for level in self.levels))
+
+
+Layer = TypeVar("Layer", bound=nn.Linear | nn.Conv2d | nn.ConvTranspose2d)
+Take = Callable[[Tensor], Tensor]
+"""From rows of slots to rows of reads: those at the addresses, or blends."""
 
 
 class Networks(Checked, nn.Module, ABC):
@@ -97,8 +103,17 @@ class Networks(Checked, nn.Module, ABC):
         """What prior and decoder read of slots."""
 
     @abstractmethod
-    def decode(self, z: Float[Tensor, "*B Z"], template: Template | None = None) -> Float[Tensor, "*B C H W"]:
-        """The likelihood's parameters; leading axes of z and template are the same."""
+    def decode(
+        self, z: Float[Tensor, "*B Z"], template: Template | None = None, take: Take | None = None
+    ) -> Float[Tensor, "*B C H W"]:
+        """The likelihood's parameters.
+
+        Args:
+            z: latents.
+            template: a row for every z, with the same leading axes; or, with ``take``, a row a slot.
+            take: from slots' rows to those of every z, linear, such as a read's. What is the same for all who read a
+                slot is then worked out once.
+        """
 
     def start_from(
         self,
@@ -159,12 +174,13 @@ class MLPNetworks(Networks):
     def template(self, slot: Float[Tensor, "N ..."]) -> Template:
         return Template(self.prior_encoder(slot) if self.addressed else None, slot.flatten(1), ())
 
-    def decode(self, z: Float[Tensor, "*B Z"], template: Template | None = None) -> Float[Tensor, "*B C H W"]:
-        given = z if template is None else torch.cat([z, template.vector], -1)
+    def decode(self, z, template=None, take=None):
+        vector = None if template is None else _taken(template.vector, take)
+        given = z if vector is None else torch.cat([z, vector], -1)
         output = self.decoder(given).unflatten(-1, (self.channels, *self.image))
-        if self.strength is None or template is None:
+        if self.strength is None or vector is None:
             return output
-        ink = self.strength * (2 * template.vector.unflatten(-1, self.image) - 1)
+        ink = self.strength * (2 * vector.unflatten(-1, self.image) - 1)
         return torch.cat([output[..., :1, :, :] + ink[..., None, :, :], output[..., 1:, :, :]], -3)
 
     @torch.no_grad()
@@ -238,19 +254,14 @@ class ConvolutionNetworks(Networks):
         prior = self.prior_head(features) if self.addressed else None
         return Template(prior, self.vector_head(features), tuple(levels))
 
-    def decode(self, z: Float[Tensor, "*B Z"], template: Template | None = None) -> Float[Tensor, "*B C H W"]:
+    def decode(self, z, template=None, take=None):
         rows = z.shape[:-1]
-        given = z if template is None else torch.cat([z, template.vector], -1)
+        given = z if template is None else torch.cat([z, _taken(template.vector, take)], -1)
         maps = self.rise(given.flatten(0, -2)).unflatten(1, (self.bottom.maps, *self.bottom.size))
-        levels = (
-            [None] * (len(self.stages) + 1)
-            if template is None
-            else [level.flatten(0, len(rows) - 1) for level in template.levels]
-        )
+        levels = [None] * (len(self.stages) + 1) if template is None else template.levels
         for stage, level in zip(self.stages, levels[:0:-1], strict=True):
-            maps = stage(maps if level is None else torch.cat([maps, level], 1))
-        maps = maps if levels[0] is None else torch.cat([maps, levels[0]], 1)
-        return self.last(maps).unflatten(0, rows)
+            maps = stage(maps, level, take)
+        return _beside(self.last, maps, levels[0], take).unflatten(0, rows)
 
     @torch.no_grad()
     def start_from(self, pixels, constant):
@@ -291,7 +302,7 @@ class Pyramid(nn.Module):
     def forward(self, x: Float[Tensor, "B C H W"]) -> list[Float[Tensor, "B M h w"]]:
         levels = []
         for index, convolution in enumerate(self.convolutions):
-            x = convolution(x).relu()
+            x = convolution(x).relu_()
             if index == 0 or index % 2 or index == len(self.convolutions) - 1:
                 levels.append(x)
         return levels
@@ -320,8 +331,37 @@ class _Up(nn.Module):
         )
         self.convolution = _drawn(nn.Conv2d(outputs, outputs, 3, padding=1))
 
-    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B M h w"]:
-        return self.convolution(self.transposed(x).relu()).relu()
+    def forward(
+        self, x: Float[Tensor, "R C H W"], level: Float[Tensor, "... L H W"] | None, take: Take | None
+    ) -> Float[Tensor, "R M h w"]:
+        return self.convolution(_beside(self.transposed, x, level, take).relu_()).relu_()
+
+
+def _beside(
+    layer: nn.Conv2d | nn.ConvTranspose2d,
+    maps: Float[Tensor, "R M H W"],
+    level: Float[Tensor, "... L H W"] | None,
+    take: Take | None,
+) -> Float[Tensor, "R C h w"]:
+    """A layer of a decoder's maps with a slot's level beside them.
+
+    It is linear: where rows are taken from slots, its share of a level is worked out once a slot.
+    """
+    weight, bias, own = layer.weight, layer.bias, maps.shape[1]
+    shape: dict[str, Any] = {"stride": layer.stride, "padding": layer.padding, "output_padding": layer.output_padding}
+    if isinstance(layer, nn.Conv2d):
+        # The same as a transposed one. Measured: with one map to put out, forward and back take half the time.
+        weight = weight.flip(-2, -1).transpose(0, 1)
+    if level is None:
+        return F.conv_transpose2d(maps, weight, bias, **shape)
+    if take is None:
+        return F.conv_transpose2d(torch.cat([maps, level.flatten(0, -4)], 1), weight, bias, **shape)
+    share = take(F.conv_transpose2d(level, weight[own:], **shape)).flatten(0, -4)
+    return F.conv_transpose2d(maps, weight[:own], bias, **shape).add_(share)
+
+
+def _taken(rows: Tensor, take: Take | None) -> Tensor:
+    return rows if take is None else take(rows)
 
 
 def _start(last: nn.Module, output: Float[Tensor, " outputs"]) -> None:
@@ -350,7 +390,7 @@ def _layers(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:
     return nn.Sequential(*layers, _drawn(nn.Linear(widths[-1], outputs), last=True))
 
 
-def _drawn(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, *, last: bool = False) -> nn.Module:
+def _drawn(layer: Layer, *, last: bool = False) -> Layer:
     """Weights that keep the size of what passes through; ``last`` = no ReLU follows.
 
     He et al. 2015, arXiv 1502.01852; the text names no start. Under torch's own, what depends on the picture shrinks to

@@ -18,7 +18,7 @@ from ..ops.addressing import Read, SampledRead, address_divergence, draw_address
 from .bank import Bank, as_bank
 from .gaussian import DiagonalGaussian
 from .model import GenerativeModel, Objective, Samples
-from .networks import Networks, Template
+from .networks import Networks, Take, Template
 
 
 class _Reading(NamedTuple):
@@ -123,30 +123,29 @@ class VariationalMemoryAddressing(GenerativeModel):
         """log p(a) - log q(a | x) + log p(z | m) - log q(z | m, x) + log p(x | z, m), for every read."""
         log_ratio = read.log_ratio(log_prior)
         slot = read.take(bank.content)
-        template = self._template(bank, read, slot)
-        prior = _prior(template)
+        template, take = self._template(bank, read, slot)
+        prior = DiagonalGaussian(*map(take, _prior(template)))
         posterior = self._posterior(x, slot, read)
         z = posterior.sample(generator)
-        likelihood = self.likelihood.log_prob(x[:, None], self.networks.decode(z, template))
+        likelihood = self.likelihood.log_prob(x[:, None], self.networks.decode(z, template, take))
         log_weight = log_ratio + prior.log_prob(z) - posterior.log_prob(z) + likelihood
         return _Reading(log_weight, posterior.divergence(prior).detach(), likelihood.detach())
 
-    def _template(self, bank: Bank, read: Read, slot: Float[Tensor, "B K ..."]) -> Template:
-        """What the networks make of every read's slot; a slot is worked out once where it is read whole."""
-        if isinstance(read, SampledRead) and not torch.is_grad_enabled():
+    def _template(self, bank: Bank, read: Read, slot: Float[Tensor, "B K ..."]) -> tuple[Template, Take]:
+        """What the networks make of slots, each worked out once where it is read whole, and how reads take it."""
+        if isinstance(read, SampledRead):
             alone, place = read.index.unique(return_inverse=True)
-            return self.networks.template(bank.content[alone]).each(lambda leaf: leaf[place])
-        if len(bank) <= slot.shape[:2].numel() and not read.blends:
-            return self.networks.template(bank.content).each(read.take)
-        flat = self.networks.template(slot.flatten(0, 1))
-        return flat.each(lambda leaf: leaf.unflatten(0, slot.shape[:2]))
+            return self.networks.template(bank.content[alone]), lambda leaf: leaf[place]
+        if read.blends:
+            return self.networks.template(slot.flatten(0, 1)), lambda leaf: leaf.unflatten(0, slot.shape[:2])
+        return self.networks.template(bank.content), read.take
 
     def _posterior(self, x: Tensor, slot: Tensor, read: Read) -> DiagonalGaussian:
         """q(z | m_a, x) of every read."""
         each = x[:, None].expand(-1, slot.shape[1], -1, -1)
-        if torch.is_grad_enabled() or not isinstance(read, SampledRead):
+        if not isinstance(read, SampledRead):
             return self.networks.posterior(each, slot)
-        # Of many samples most read what another one has read: every pair of picture and slot is worked out once.
+        # Many a sample reads what another one has read: every pair of picture and slot is worked out once.
         slots = read.log_posterior.shape[1]
         pair = torch.arange(len(x), device=x.device)[:, None] * slots + read.index
         alone, place = pair.unique(return_inverse=True)
