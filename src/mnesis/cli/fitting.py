@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ import torch
 from ..core.catalog import card, create_task
 from ..core.files import write_json
 from ..core.folders import alone
-from ..core.machine import fast_products, prepare
+from ..core.machine import fast_products, prepare, width
 from ..core.memory import Memory
 from ..core.reason import reason_for
 from ..core.specification import task_specification
 from ..core.task import Task
-from ..learn import Recipe, Stage, Training, fit
+from ..learn import Recipe, Stage, Training, Validation, fit
 from ..learn import folder as folders
 from ..learn.trial import drawn, try_out
 from ..measure.metering.scores import Examined, examine_lengths
@@ -129,20 +130,67 @@ def train_on(
         )
     task_specification(task)  # one that the folder could not name would never be opened again
     network, recipe = design.network(task), design.recipe(task)
-    folders.examine(folder, folders.describe(network, task, recipe, {}), network, overwrite=overwrite)
-    try_out(network, task, recipe)
+    result = fit_alone(
+        network,
+        task,
+        recipe,
+        folder,
+        first=partial(try_out, network, task, recipe),
+        threads=threads,
+        overwrite=overwrite,
+        progress=progress,
+        trackers=trackers,
+    )
+    return network, result
+
+
+def fit_alone(
+    network: Memory[Any],
+    task: Task,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    first: Callable[[], object] = lambda: None,
+    validation: Validation | None = None,
+    config: Mapping[str, Any] | None = None,
+    threads: int | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+    trackers: Sequence[str] = (),
+) -> Training:
+    """Train a network in a folder that no other command trains in, with as many threads as it began with.
+
+    Args:
+        network: with fresh weights.
+        task: that it is trained on.
+        recipe: how.
+        folder: of the run.
+        first: what is tried once the folder is known to be fit for the run, and before anything is written.
+        validation: as :func:`mnesis.learn.fit` takes it.
+        config: what else describes the run.
+        threads: of the processor; None = as it began, or as many as are free, at most two.
+        overwrite: replace a run that stands in the folder.
+        progress: a bar.
+        trackers: of accelerate.
+
+    Raises:
+        ValueError: what cannot be trained, or a folder that holds something else. Nothing is left of what is refused.
+    """
+    described = folders.describe(network, task, recipe, config, validation)
+    folders.examine(folder, described, network, overwrite=overwrite)
+    first()
     with alone(folder, THREADS, name="train") if os.environ.get("RANK", "0") == "0" else nullcontext():
         count = prepare(threads or kept_threads(folder))
         begun = (folder / THREADS).exists()
         write_json(folder / THREADS, count, indent=None)
+        how: dict[str, Any] = {"overwrite": overwrite, "progress": progress, "trackers": trackers}
         try:
-            with fast_products(design.dim):
-                result = fit(network, task, recipe, folder, overwrite=overwrite, progress=progress, trackers=trackers)
+            with fast_products(width(network)):
+                return fit(network, task, recipe, folder, validation=validation, config=config, **how)
         except ValueError:
             if not (begun or folders.is_run(folder)):
                 (folder / THREADS).unlink(missing_ok=True)
             raise
-        return network, result
 
 
 def learned(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ..core.catalog import card
-from ..core.domain import Between, nearest, shown
+from ..core.domain import Between, Bound, nearest, shown
 from ..core.source import check_options, described
 from ..measure.lengths import parse_amount, parse_pair
 from .arguments import shown_text
@@ -21,6 +21,9 @@ Seed = Annotated[int, Between(0, 2**32 - 1)]
 Threads = Annotated[int, Between(1, 1024)]
 Width = Annotated[int, Between(1, 65_536)]
 Depth = Annotated[int, Between(1, 1024)]
+Side = Annotated[int, Between(12, 64)]
+"""Pixels of a picture that is modelled."""
+InkShare = Annotated[float, Bound(0, 1, open_low=True)]
 
 
 def parse_options(pairs: Sequence[str]) -> dict[str, Any]:

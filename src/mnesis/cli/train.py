@@ -5,10 +5,13 @@
     mnesis train my_task.py:MyTask --memory my_memory.py:MyMemory --length 8
     mnesis train babilong --recipe demo
     mnesis train babilong --stories tasks_1-20_v1-2.zip --background books/ --held-out 345.txt --number 2
+    mnesis train pictures --data drawings/ --side 28
+    mnesis train pictures --collection omniglot --data data/
 
 Any task of the catalog, or your own; on babilong (facts of bAbI hidden in background text, questions asked all the
-while) it trains a reader, by a recipe of phases. Ctrl-C saves and stops; the same command goes on where it stopped.
-Evaluate with ``mnesis evaluate``.
+while) it trains a reader, by a recipe of phases; on pictures a model that draws new ones after exemplars that it has
+never seen (``mnesis generate``). Ctrl-C saves and stops; the same command goes on where it stopped. Evaluate with
+``mnesis evaluate``.
 """
 
 from __future__ import annotations
@@ -23,19 +26,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..compare.names import short
 from ..core.catalog import card, cards
-from ..core.domain import Between, Positive
+from ..core.domain import Between, Positive, fault
+from ..measure.lengths import parse_amount
 from .arguments import Named, shown_text
 from .options import (
     MOST,
     Count,
     Depth,
+    InkShare,
     Seed,
+    Side,
     Size,
     Threads,
     Width,
+    check_names,
     needed_options,
     options_of,
     parse_budget,
+    parse_options,
     training_lengths,
 )  # fmt: skip
 from .runs import SOURCE, refuse_files, refuse_sources
@@ -45,7 +53,7 @@ if TYPE_CHECKING:
     from ..measure.metering.scores import Examined
 
 KEPT = "the last checkpoint is kept, and the same command goes on from there"
-BABILONG = "babilong"
+BABILONG, PICTURES = "babilong", "pictures"
 READER = "armt"
 """The memory of a reader, where none is named."""
 
@@ -62,7 +70,7 @@ def run(
     batch: Size | None = None,
     rate: Positive | None = None,
     dim: Width | None = None,
-    depth: Depth = 2,
+    depth: Depth | None = None,
     hidden: Size | None = None,
     convolution: Count | None = None,
     recipe: Literal["quick", "demo", "standard", "reader"] | None = None,
@@ -71,6 +79,12 @@ def run(
     background: str | None = None,
     held_out: tuple[str, ...] = (),
     vocabulary: Annotated[int, Between(257, MOST)] | None = None,
+    data: str = "",
+    collection: str = "",
+    side: Side | None = None,
+    pixels: Literal["binary", "grey"] | None = None,
+    threshold: InkShare | None = None,
+    paper: Literal["auto", "light", "dark"] | None = None,
     seed: Seed = 0,
     threads: Threads | None = None,
     overwrite: bool = False,
@@ -81,19 +95,22 @@ def run(
     """Train.
 
     Args:
-        task: a task of the catalog (mnesis list tasks), or your own (path/to/file.py:MyTask).
+        task: a task of the catalog (mnesis list tasks), your own (path/to/file.py:MyTask), or pictures.
         memory: a memory of the catalog (mnesis list memories), or your own (path/to/file.py:MyMemory); armt on
-            babilong if none is named.
-        folder: where the run stands; runs/TASK-MEMORY if not given.
-        options: constructor arguments of the memory as key=value, such as memory_tokens=16.
-        task_options: constructor arguments of the task as key=value; the catalog's if none is given. Not of babilong.
+            babilong if none is named. Not of pictures.
+        folder: where the run stands; runs/TASK-MEMORY if not given, runs/pictures of pictures.
+        options: constructor arguments of the memory as key=value, such as memory_tokens=16; of pictures those of the
+            model, such as latent=16.
+        task_options: constructor arguments of the task as key=value; the catalog's if none is given. Of pictures
+            classes and targets of a lesson, 8 and 4 of each if not given and there are as many. Not of babilong.
         length: of training episodes in the task's own unit, one number or two with a dash (drawn between them); the
-            catalog's if not given. Not of babilong.
-        budget: how long it is trained: tokens=1M (units read, the default) or updates=500. Not of babilong.
-        batch: rows of an update; 32 if not given. Not of babilong.
-        rate: the highest learning rate; 0.003 if not given. Not of babilong.
+            catalog's if not given. Of pictures examples of a class in the bank, 4 if not given. Not of babilong.
+        budget: how long it is trained: tokens=1M (units read, the default) or updates=500; of pictures updates=16000 if
+            not given. Not of babilong.
+        batch: rows of an update; 32 if not given. Of pictures lessons, 1 if not given. Not of babilong.
+        rate: the highest learning rate; 0.003 if not given, 0.001 of pictures. Not of babilong.
         dim: width of the network; 64 if not given, 128 on babilong.
-        depth: layers of the network.
+        depth: layers of the network; 2 if not given.
         hidden: width of the MLPs; four times --dim if not given, 256 on babilong.
         convolution: units that the causal convolution in every layer sees, 0 = without; 4 if not given, 6 on babilong.
         recipe: of babilong alone: how long a reader is trained, quick (minutes), demo (a quarter of an hour), standard
@@ -105,6 +122,12 @@ def run(
         held_out: of babilong alone: files of that folder which training must not read.
         vocabulary: of babilong alone: ids of the tokenizer trained on background and stories, 257 = bytes; 2048 if not
             given.
+        data: of pictures alone: a folder with a subfolder a class, an .npz (pixels, label), or what holds --collection.
+        collection: of pictures alone: omniglot, glyphs (which need no files) or another that mnesis fetch knows.
+        side: of pictures alone: resize them to so many pixels, 12 to 64; as they are if not given.
+        pixels: of pictures alone: binary, the default, or grey.
+        threshold: of pictures alone: share of ink from which a binary pixel is ink; 0.3 if not given.
+        paper: of pictures alone: light (ink is what is dark), dark, or auto, the default: as their borders say.
         seed: of weights and data.
         threads: threads of the processor; as many as are free when it begins, at most two, if not given.
         overwrite: replace a run that stands in the folder.
@@ -117,11 +140,15 @@ def run(
         "recipe": recipe, "number": number, "stories": stories, "background": background, "held_out": held_out,
         "vocabulary": vocabulary,
     }  # fmt: skip
+    drawing = {
+        "data": data, "collection": collection, "side": side, "pixels": pixels, "threshold": threshold, "paper": paper,
+    }  # fmt: skip
     others = {"task_options": task_options, "length": length, "budget": budget, "batch": batch, "rate": rate}
-    _refuse_foreign(task, reading, others)
+    network = {"memory": memory, "dim": dim, "depth": depth, "hidden": hidden, "convolution": convolution}
+    _refuse_foreign(task, reading, drawing, others, network)
     if task == BABILONG:
         memory = memory or READER
-    elif not memory:
+    elif not memory and task != PICTURES:
         card("tasks", task)
         raise ValueError(
             "--memory NAME is missing; give one such as --memory gru (mnesis list memories shows what there is)"
@@ -130,15 +157,18 @@ def run(
         from ..learn.trackers import require_trackers
 
         require_trackers(trackers)
-    chosen = options_of("memories", memory, options, {"dim": "--dim"})
     common: dict[str, Any] = {
         "threads": threads, "overwrite": overwrite, "progress": not quiet, "trackers": trackers,
     }  # fmt: skip
+    if task == PICTURES:
+        place = folder or Path("runs") / PICTURES
+        return _pictures(place, _given(drawing), _given(others), options, seed, common, as_json)
+    chosen = options_of("memories", memory, options, {"dim": "--dim"})
     place = folder or Path("runs") / f"{short(task)}-{short(memory)}"
-    design = {"memory": memory, "depth": depth, "hidden": hidden, "seed": seed}
+    design = {"memory": memory, "depth": depth or 2, "hidden": hidden, "seed": seed}
     if task == BABILONG:
         design |= {"dim": dim or 128, "hidden": hidden or 256, "convolution": 6 if convolution is None else convolution}
-        return _reader(place, {key: value for key, value in reading.items() if value}, design, chosen, common, as_json)
+        return _reader(place, _given(reading), design, chosen, common, as_json)
     design |= {
         "dim": dim or 64,
         "convolution": (4 if convolution is None else convolution) or None,
@@ -157,7 +187,7 @@ def run(
 def _as_before(task: str, folder: Path | None) -> tuple[str, Path | None]:
     """Task and folder; of a call as it was when there was no other task than BABILong, its own."""
     path = Path(task)
-    named = ":" in task or any(task == each.name for each in cards("tasks"))
+    named = ":" in task or task == PICTURES or any(task == each.name for each in cards("tasks"))
     if (named and not (path / SOURCE).is_file()) or not (task and (path.is_dir() or {"/", os.sep} & set(task))):
         return task, folder
     if folder is not None:
@@ -170,17 +200,88 @@ def _as_before(task: str, folder: Path | None) -> tuple[str, Path | None]:
     return BABILONG, path
 
 
-def _refuse_foreign(task: str, reading: Mapping[str, Any], others: Mapping[str, Any]) -> None:
-    """Refuse options of BABILong for other tasks, and the other way round."""
-    foreign = others if task == BABILONG else reading
-    given = next((key for key, value in foreign.items() if value not in (None, "", ())), None)
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of them that were given."""
+    return {key: value for key, value in options.items() if value not in (None, "", ())}
+
+
+def _refuse_foreign(
+    task: str,
+    reading: Mapping[str, Any],
+    drawing: Mapping[str, Any],
+    others: Mapping[str, Any],
+    network: Mapping[str, Any],
+) -> None:
+    """Refuse options of BABILong and of pictures for other tasks, and those that they do not take."""
+    foreign = {BABILONG: {**drawing, **others}, PICTURES: {**reading, **network}}.get(task, {**reading, **drawing})
+    given = next(iter(_given(foreign)), None)
     if given is None:
         return
     option = f"--{given.replace('_', '-')}"
-    if task == BABILONG:
-        raise ValueError(f"{option} is not an option of {BABILONG}, which a --recipe trains; leave it out")
-    card("tasks", task)
-    raise ValueError(f"{option} is an option of {BABILONG} alone, and the task is {shown_text(task)}; leave it out")
+    if task not in (BABILONG, PICTURES):
+        card("tasks", task)
+    for whose, options in ((BABILONG, reading), (PICTURES, drawing)):
+        if given in options:
+            raise ValueError(
+                f"{option} is an option of {whose} alone, and the task is {shown_text(task)}; leave it out"
+            )
+    trained = "which a --recipe trains" if task == BABILONG else "whose model takes --options"
+    raise ValueError(f"{option} is not an option of {task}, {trained}; leave it out")
+
+
+def _pictures(
+    folder: Path,
+    drawing: dict[str, Any],
+    others: dict[str, Any],
+    options: tuple[str, ...],
+    seed: int,
+    common: dict[str, Any],
+    as_json: bool,
+) -> int:
+    """Train a model of pictures."""
+    collection, data = drawing.get("collection"), drawing.get("data")
+    if not (collection or data):
+        raise ValueError(
+            "--data is missing; give a folder of pictures with a subfolder a class, an .npz file, or --collection "
+            "glyphs"
+        )
+    if not collection and not Path(str(data)).exists():
+        raise ValueError(
+            f"--data {shown_text(str(data))} is not there; give a folder with a subfolder a class, or an .npz file"
+        )
+    kind, updates = parse_budget(others.pop("budget", "updates=16k"))
+    if kind != "updates":
+        raise ValueError(f"a budget of {kind} is not one of pictures, which count updates; write --budget updates=16k")
+    sizes = parse_options(others.pop("task_options", ()))
+    check_names("task option of pictures", list(sizes), ("classes", "targets"))
+    for name, value in sizes.items():
+        if wrong := fault(value, Size, name):
+            raise ValueError(f"--task-options: {wrong}; give such")
+    if length := others.pop("length", ""):
+        sizes["examples"] = parse_amount(length, "length", least=1)
+
+    from ..tasks.images.sources import PictureSource
+    from .pictures import PictureDesign, train_pictures
+
+    source = PictureSource(**{**drawing, "seed": seed, "binary": drawing.pop("pixels", "binary") == "binary"})
+    design = PictureDesign(parse_options(options), sizes, updates, seed=seed, **others)
+    result, about = train_pictures(source, design, folder, **common)
+    if not result.finished:
+        return _stopped(result)
+    best = result.best
+    found = None if best is None else {"update": best.update, "nats": best.score}
+    if as_json:
+        told = {"folder": str(folder), "updates": result.updates, "seconds": result.seconds, "chosen": found}
+        print(json.dumps({**told, "pictures": about}))
+        return 0
+    print(f"trained: {folder} ({result.updates:,} updates, {result.seconds:.0f} s)")
+    if found is not None:
+        print(
+            f"chosen: the weights of update {found['update']:,}, by which a picture of the "
+            f"{about['validation_classes']} classes held out costs {found['nats']:.1f} nats"
+        )
+    print(f"next: mnesis generate {folder}\n      mnesis generate {folder} --exemplars FOLDER")
+    return 0
 
 
 def _reader(

@@ -20,8 +20,9 @@ NETWORKS = {
     "LanguageModel": "nets.language_model:LanguageModel",
     "Classifier": "nets.classifier:Classifier",
     "Stack": "nets.stack:Stack",
+    "PictureModel": "generative.pictures:PictureModel",
 }
-"""Whole networks by name: ``module:Class`` below mnesis."""
+"""Whole networks by name: ``module:Class`` below mnesis, imported where one is opened."""
 
 
 class TaskSpecification(NamedTuple):

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
@@ -21,15 +22,10 @@ from ..core.domain import Size, argument_domains, fault, nearest
 from ..core.files import parse_json, read_json, write_json
 from ..core.made_by import told
 from ..core.memory import Memory
-from ..core.specification import NETWORKS as TARGETS
-from ..core.specification import specification
+from ..core.specification import NETWORKS, specification
 from ..core.tensors import DTYPES, TensorFile, open_tensors, write_tensors
 from .bounded import bounded
-from .classifier import Classifier
-from .language_model import LanguageModel
-from .stack import Stack
 
-NETWORKS: dict[str, type[Memory]] = {cls.__name__: cls for cls in (LanguageModel, Classifier, Stack)}
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 _MEND = "save it anew with mnesis.nets.save(network, folder)"
 _TIED = "tied"
@@ -78,8 +74,8 @@ def save(
     Parameters that share a tensor are kept once and share it again when loaded.
 
     Args:
-        network: a LanguageModel, Classifier or Stack built from names, or any memory; one outside the catalog is named
-            by its class, and needs ``trust`` to be loaded.
+        network: a LanguageModel, Classifier, Stack or PictureModel built from names, or any memory; one outside the
+            catalog is named by its class, and needs ``trust`` to be loaded.
         folder: made if missing.
         overwrite: allow to replace weights that stand there.
         dtype: of stored floating-point weights; float16 halves the file.
@@ -196,7 +192,7 @@ def _inside(content: dict[str, Any]) -> Any:
         return None
     name, text = (cast(_Trained, trained)[key] for key in ("memory", "arguments"))
     arguments = parse_json(text, dict[str, Any], source=f"the arguments of {name}", mend=_MEND)
-    network = next((key for key, target in TARGETS.items() if f"mnesis.{target}" == name), None)
+    network = next((key for key, target in NETWORKS.items() if f"mnesis.{target}" == name), None)
     if network is not None:
         return {"network": network, "arguments": arguments}
     card = memory_called(name)
@@ -228,7 +224,8 @@ def _network(name: str) -> type[Memory]:
         raise ValueError(
             f"no network is called {name!r}; " + (f"did you mean {near!r}?" if near else _known_networks())
         )
-    return NETWORKS[name]
+    module, _, own = NETWORKS[name].rpartition(":")
+    return getattr(import_module(f"mnesis.{module}"), own)
 
 
 def _known_networks() -> str:
@@ -236,7 +233,7 @@ def _known_networks() -> str:
 
 
 def _known(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    known = argument_domains(NETWORKS[name])
+    known = argument_domains(_network(name))
     for key in arguments:
         if key not in known:
             near = nearest(key, known)

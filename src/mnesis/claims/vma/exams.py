@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -32,6 +32,15 @@ UNREAD = 0.01
 """Of an even share of all reads, below which a slot is not read."""
 PREFERRED = 20
 """Addresses of a picture that are told, the likeliest first."""
+
+
+@runtime_checkable
+class Parted(Protocol):
+    """Pictures that are shared out among training and choice of a model."""
+
+    def part(self, name: str) -> ImageSet:
+        """One share."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,7 @@ class PictureExam(Exam):
         seed: of what is drawn; the same for every model.
     """
 
-    pictures: Pictures
+    pictures: Parted
     part: str = "test"
     samples: int = 200
     seed: int = TEST_SEED
@@ -116,7 +125,7 @@ class NestedExam(PictureExam):
         reads = model.networks.template_shape is not None
         for _ in range(self.rounds):
             drawn = nested(self.images, generator, examples=self.examples, targets=self.targets)
-            exemplars = drawn.exemplars.flatten(0, 1).float()
+            exemplars = drawn.exemplars.flatten(0, 1) / self.images.highest
             with torch.no_grad():
                 whole = model.keyed(exemplars) if reads else None
             for index in range(self.limit or self.images.classes):
@@ -124,7 +133,7 @@ class NestedExam(PictureExam):
                 if whole is not None and whole.keys is not None:
                     slots = drawn.slots(index, self.classes, self.examples)
                     bank = Bank(whole.content[slots], whole.keys[slots])
-                yield drawn.targets[index].float(), bank
+                yield drawn.targets[index] / self.images.highest, bank
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,11 @@ class ImageSet:
         """Number of classes."""
         return len(self.groups)
 
+    @property
+    def highest(self) -> int:
+        """What a pixel of nothing but ink holds; divided by it, pixels reach from 0 to 1."""
+        return 1 if self.binary else 255
+
     @cached_property
     def members(self) -> tuple[Int[Tensor, " n"], ...]:
         """Indices of the pictures of each class."""

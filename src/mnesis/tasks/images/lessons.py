@@ -69,8 +69,7 @@ class FewShotLessons(LessonTask):
     def lesson(self, length: int, generator: torch.Generator) -> Lesson:
         options = {"classes": self.classes, "examples": length, "targets": self.targets, "among": self.among}
         drawn = few_shot(self.images, generator, **options)
-        scale = 1.0 if self.images.binary else 255.0
-        return Lesson(drawn.targets / scale, drawn.bank / scale)
+        return Lesson(drawn.targets / self.images.highest, drawn.bank / self.images.highest)
 
 
 class RecallLessons(LessonTask):
