@@ -1,4 +1,4 @@
-"""Runs as folders: what a command needs to open one, and the readers that ship with the package."""
+"""Runs as folders: what a command needs to open one, and the models that ship with the package."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ..core.domain import nearest
 from ..core.files import read_json
@@ -91,26 +91,31 @@ def read_source(values: Any, place: str, *, mend: str) -> BABILongSource:
         raise ValueError(f"{place} cannot be read: {error}; {mend}") from None
 
 
-def shipped() -> list[str]:
-    """Names of the readers in the package."""
-    folder = Path(str(files("mnesis"))) / "readers"
+Kind = Literal["readers", "pictures"]
+"""Of models in the package, as their folders are called: those that read text, and those that draw."""
+KINDS = {"readers": "reader", "pictures": "model of pictures"}
+
+
+def shipped(kind: Kind = "readers") -> list[str]:
+    """Names of the models of a kind in the package."""
+    folder = Path(str(files("mnesis"))) / kind
     return sorted(path.parent.name for path in folder.glob("*/model.safetensors"))
 
 
-def shipped_folder(name: str) -> Path:
-    """Where such a reader stands."""
-    return Path(str(files("mnesis"))) / "readers" / name
+def shipped_folder(name: str, kind: Kind = "readers") -> Path:
+    """Where such a model stands."""
+    return Path(str(files("mnesis"))) / kind / name
 
 
-def find(model: str) -> Path:
-    """The folder of a run, or of a reader that ships with the package."""
+def find(model: str, kind: Kind = "readers") -> Path:
+    """The folder of a run, or of a model that ships with the package."""
     if Path(model).is_dir():
         return Path(model)
-    if model in shipped():
-        return shipped_folder(model)
-    near = nearest(model, shipped())
-    hint = f"did you mean {near!r}?" if near else f"readers here: {', '.join(shipped())}"
-    raise ValueError(f"there is no folder {model} and no reader of that name; {hint}")
+    if model in shipped(kind):
+        return shipped_folder(model, kind)
+    near = nearest(model, shipped(kind))
+    hint = f"did you mean {near!r}?" if near else f"here is {', '.join(shipped(kind)) or 'none'}"
+    raise ValueError(f"there is no folder {shown_text(model)} and no {KINDS[kind]} of that name; {hint}")
 
 
 def kept_threads(folder: Path) -> int | None:

@@ -6,13 +6,11 @@ import base64
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
 from ...core.memory import Memory
@@ -20,6 +18,7 @@ from ...core.task import Task
 from ...generative.bank import Bank
 from ...generative.evaluation import Knowledge, classify, know, usage
 from ...generative.generation import Generation
+from ...generative.showing import as_png as png_of
 from ...generative.variational_memory_addressing import VariationalMemoryAddressing
 from ...tasks.images.collections import open_collection
 from ...tasks.images.few_shot import few_shot, nested
@@ -290,11 +289,7 @@ class LearnedExam(PictureExam):
 
 def as_png(pictures: Float[Tensor, "rows columns H W"]) -> str:
     """A grid of pictures, ink dark, as a PNG in base64."""
-    framed = torch.nn.functional.pad(pictures, (1, 1, 1, 1))
-    grid = framed.permute(0, 2, 1, 3).flatten(2).flatten(0, 1)
-    buffer = BytesIO()
-    Image.fromarray((255 * (1 - grid)).round().to(torch.uint8).numpy()).save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
+    return base64.b64encode(png_of(pictures)).decode("ascii")
 
 
 @dataclass(frozen=True)

@@ -97,8 +97,8 @@ def split_classes(images: ImageSet, seed: int) -> Shares:
     if images.classes < LEAST_CLASSES:
         names = ", ".join(images.groups)
         raise ValueError(
-            f"the pictures are of {images.classes} classes ({names}), and training takes {LEAST_CLASSES} or more, one of "
-            "them to choose weights by; give more subfolders"
+            f"the pictures are of {images.classes} classes ({names}), and training takes {LEAST_CLASSES} or more, one "
+            "of them to choose weights by; give more subfolders"
         )
     order = torch.randperm(images.classes, generator=torch.Generator().manual_seed(seed)).tolist()
     held = max(1, round(VALIDATION * images.classes))
