@@ -24,7 +24,7 @@ class _Bar:
     """A slot's share of q(a | x)."""
 
     height: float
-    """0..100."""
+    """0..100, of the highest."""
     series: int
     """Neighbouring classes have other colours."""
     label: str
@@ -43,6 +43,10 @@ class _View:
     @property
     def right(self) -> bool:
         return self.asked.said == self.asked.name
+
+    @property
+    def highest(self) -> float:
+        return self.best[0][2]
 
 
 def write_page(path: Path, shown: Shown, about: Mapping[str, Any], *, overwrite: bool = False) -> None:
@@ -69,7 +73,7 @@ def write_page(path: Path, shown: Shown, about: Mapping[str, Any], *, overwrite:
             each,
             _address(each.picture),
             [
-                _Bar(100 * share, series_of[slot], f"{names[slot]}: {share:.1%}")
+                _Bar(100 * share / each.best[0][1], series_of[slot], f"{names[slot]}: {share:.1%}")
                 for slot, share in enumerate(each.address.tolist())
             ],
             [(pictures[slot], names[slot], share) for slot, share in each.best],

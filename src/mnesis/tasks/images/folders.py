@@ -264,7 +264,7 @@ def _of_arrays(path: Path) -> Iterator[_Found]:
             f"{len(pixels):,} pictures is read; give such"
         )
     if pixels.dtype == np.bool_:
-        pixels = pixels.astype(np.uint8) * np.uint8(255)
+        pixels = np.where(pixels.view(np.uint8), np.uint8(255), np.uint8(0))  # files may hold other bytes than 0 and 1
     elif pixels.dtype.kind == "f":
         if not ((pixels >= 0) & (pixels <= 1)).all():
             raise ValueError(
