@@ -30,7 +30,17 @@ from ..measure.lengths import format_length, parse_amount, parse_lengths
 from .arguments import Named
 from .options import Count, Seed, Size, Threads, options_of, refuse_present
 from .output import print_table
-from .runs import background_of, find, is_reader, kept_threads, open_network, open_run, refuse_files, refuse_sources
+from .runs import (
+    background_of,
+    find,
+    is_of_pictures,
+    is_reader,
+    kept_threads,
+    open_network,
+    open_run,
+    refuse_files,
+    refuse_sources,
+)
 
 if TYPE_CHECKING:
     from ..measure import Evaluation
@@ -241,6 +251,11 @@ def _task(folder: Path, named: str, pairs: tuple[str, ...]) -> TaskSpecification
     if named:
         return TaskSpecification(named, options_of("tasks", named, pairs) or dict(card("tasks", named).example))
     config = read_json(folder / CONFIG, dict[str, Any], mend="train the run anew")
+    if is_of_pictures(config):
+        raise ValueError(
+            f"{folder} is a model of pictures, which answers no questions; mnesis generate {folder} says what a "
+            "drawing costs and which class it is of"
+        )
     if (found := task_in(config)) is None:
         raise ValueError(
             f"{folder} does not say what it was trained on (a task built from objects, or an earlier version); give "

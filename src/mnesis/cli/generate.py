@@ -24,7 +24,7 @@ from ..core.folders import alone, require_ours
 from ..core.run_files import CONFIG
 from .arguments import Named
 from .options import InkShare, Seed, Threads
-from .runs import find, shipped_folder
+from .runs import find, is_of_pictures, shipped_folder
 
 if TYPE_CHECKING:
     from ..generative.pictures import PictureModel
@@ -46,7 +46,7 @@ def run(
     folder: Path = Path("runs/generated"),
     samples: Few = 10,
     show: Literal["expected", "drawn"] = "expected",
-    classes: Few = 24,
+    classes: Few = 16,
     bank: Few = 20,
     bound: Annotated[int, Between(1, 100_000)] = 200,
     threshold: InkShare | None = None,
@@ -144,14 +144,12 @@ def _tell(found: dict[str, Any], named: str, files: list[Path]) -> None:
 def _source(folder: Path) -> PictureSource | None:
     """Where a run's pictures came from; None where its folder does not say."""
     config = read_json(folder / CONFIG, dict[str, Any], mend="train the run anew")
-    inner = config.get("config")
-    values = inner.get("pictures") if isinstance(inner, dict) else None
-    if values is None:
+    if not is_of_pictures(config):
         return None
 
     from ..tasks.images.sources import PictureSource
 
-    if wrong := fault(values, PictureSource, "config.pictures"):
+    if wrong := fault(values := config["config"]["pictures"], PictureSource, "config.pictures"):
         raise ValueError(f"{folder / CONFIG} cannot be read: {wrong}; train the run anew")
     return build(PictureSource, values)
 

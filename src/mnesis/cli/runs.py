@@ -172,6 +172,11 @@ def is_reader(folder: Path) -> bool:
     return "source" in _inner(read_json(folder / "config.json", dict[str, Any], mend="train the run anew"))
 
 
+def is_of_pictures(config: dict[str, Any]) -> bool:
+    """Whether a run's config.json is of a training of pictures."""
+    return "pictures" in _inner(config)
+
+
 def _inner(config: dict[str, Any]) -> dict[str, Any]:
     """What a training was told besides, in its config.json."""
     inner = config.get("config", config)

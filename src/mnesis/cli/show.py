@@ -16,6 +16,7 @@ import math
 import shutil
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +30,7 @@ from ..core.specification import task_in
 from ..core.tensor_header import TensorHeader, read_header
 from .arguments import Named, shown_text
 from .output import bold
+from .runs import KINDS as SHIPPED
 from .runs import shipped, shipped_folder
 
 Facts = dict[str, Any]
@@ -225,7 +227,7 @@ KINDS: Mapping[str, Callable[[str], Facts | None]] = {
 def _folder(what: str) -> Path | None:
     if Path(what).is_dir():
         return Path(what)
-    return shipped_folder(what) if what in shipped() else None
+    return next((shipped_folder(what, kind) for kind in SHIPPED if what in shipped(kind)), None)
 
 
 def _config(folder: Path) -> Facts:
@@ -290,7 +292,7 @@ def _classes(structure: Any) -> list[str]:
 def _unknown(what: str) -> str:
     if Path(what).exists():
         return f"{what} is no run, network or file of tensors; give the folder of one, or a .safetensors file"
-    near = nearest(what, [*(card.name for kind in SINGULAR for card in cards(kind)), *shipped()])
+    near = nearest(what, [*(card.name for kind in SINGULAR for card in cards(kind)), *chain(*map(shipped, SHIPPED))])
     hint = f"did you mean {near!r}?" if near else "mnesis list shows the catalog"
     return f"nothing is called {shown_text(what)!r}, and no file or folder has that path; {hint}"
 

@@ -96,11 +96,11 @@ def write_page(path: Path, shown: Shown, about: Mapping[str, Any], *, overwrite:
 
 
 def _slot_names(names: tuple[str, ...]) -> list[str]:
-    """``cat 2`` for the second slot of a class; of a class with one slot, its name."""
+    """``cat #2`` for the second slot of a class; of a class with one slot, its name."""
     found: list[str] = []
     for name, members in groupby(names):
         count = len(list(members))
-        found += [name] if count == 1 else [f"{name} {number}" for number in range(1, count + 1)]
+        found += [name] if count == 1 else [f"{name} #{number}" for number in range(1, count + 1)]
     return found
 
 

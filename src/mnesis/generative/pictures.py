@@ -40,7 +40,7 @@ class PictureModel(Generation):
 
     def __init__(
         self,
-        image: tuple[int, int],
+        image: Sequence[int],
         *,
         widths: Sequence[int] = (16, 16, 32, 32, 32, 32),
         latent: int = 32,
@@ -48,6 +48,8 @@ class PictureModel(Generation):
         likelihood: str = "bernoulli",
         samples: int = 4,
     ) -> None:
+        if len(image) != 2:
+            raise ValueError(f"image={list(image)} is no height and width; give two numbers")
         height, width = image
         if not (SMALLEST <= height <= LARGEST and SMALLEST <= width <= LARGEST):
             raise ValueError(
