@@ -95,13 +95,13 @@ def test_other_pictures_do_not_go_on_with_a_run(capsys, here) -> None:
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_to_the_same_weights(here) -> None:
     arguments = ["train", "pictures", "--data", "drawings", *SMALL, "--side", "12", "--budget", "updates=40"]
     command = [sys.executable, "-m", "mnesis", *arguments]
     subprocess.run([*command, "--folder", "runs/whole"], check=True, capture_output=True)
-    told = subprocess.Popen(
-        [*command, "--folder", "runs/cut"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    command += ["--folder", "runs/cut"]
+    told = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while told.poll() is None and not list(Path("runs/cut").glob("checkpoint-*")):
         pass
     told.send_signal(signal.SIGINT)

@@ -24,6 +24,7 @@ from scipy.io import savemat
 from mnesis.core.task import Task
 from mnesis.tasks.algorithms.list_ops import ListOps
 from mnesis.tasks.images.files import read_amat, read_chardata, read_digits, read_idx, read_omniglot
+from mnesis.tasks.images.folders import Reading, read_pictures
 from mnesis.tasks.language.background import FolderBackground
 from mnesis.tasks.language.text import Text
 from mnesis.tasks.language.tokenizer import BPETokenizer, ByteTokenizer, load_tokenizer
@@ -297,6 +298,16 @@ def _mat(values: dict[str, Any], *, compressed: bool) -> bytes:
     return file.getvalue()
 
 
+def _npy(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def _zipped_as_npz(members: Members) -> Members:
+    return {"all.npz": _zipped(members)["all.zip"]}
+
+
 def _pictures() -> list[Format]:
     random_bits = np.random.default_rng(0)
     pixels = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
@@ -310,6 +321,8 @@ def _pictures() -> list[Format]:
     }
     drawings = {f"x/Greek/character0{n}/000{n}_01.png": _png(n) for n in (1, 2, 3)}
     read_pair = _read_pictures(lambda folder: read_digits(folder / "images.gz", folder / "labels.gz"))
+    arrays = {"pixels.npy": _npy(pixels), "label.npy": _npy(np.array([7, 1]))}
+    folder = _read_pictures(read_pictures, reading=Reading((12, 12)))
     omniglot, square = _read_pictures(read_omniglot), _read_pictures(read_amat, side=2)
     formats = [
         Format("idx", {"a": digits["images"]}, _alone("a"), "a", _read_idx),
@@ -317,6 +330,8 @@ def _pictures() -> list[Format]:
         Format("digits", digits, _gzipped, ".", read_pair, exact=True),
         Format("amat", {"a": amat}, _alone("a"), "a", square),
         Format("amat.gz", {"a": amat}, _gzipped, "a.gz", square, exact=True),
+        Format("folder of pictures", {f"d/a/{n}.png": _png(n) for n in (1, 2)}, _as_they_are, "d", folder),
+        Format("arrays of pictures", arrays, _zipped_as_npz, "all.npz", folder),
         Format("omniglot", drawings, _zipped, "all.zip", omniglot),
         Format("omniglot stored", drawings, lambda m: _zipped(m, zipfile.ZIP_STORED), "all.zip", omniglot),
     ]

@@ -93,7 +93,7 @@ def read_source(values: Any, place: str, *, mend: str) -> BABILongSource:
 
 Kind = Literal["readers", "pictures"]
 """Of models in the package, as their folders are called: those that read text, and those that draw."""
-KINDS = {"readers": "reader", "pictures": "model of pictures"}
+KINDS: dict[Kind, str] = {"readers": "reader", "pictures": "model of pictures"}
 
 
 def shipped(kind: Kind = "readers") -> list[str]:

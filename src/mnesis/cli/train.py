@@ -263,7 +263,8 @@ def _pictures(
     from ..tasks.images.sources import PictureSource
     from .pictures import PictureDesign, train_pictures
 
-    source = PictureSource(**{**drawing, "seed": seed, "binary": drawing.pop("pixels", "binary") == "binary"})
+    binary = drawing.pop("pixels", "binary") == "binary"
+    source = PictureSource(**drawing, binary=binary, seed=seed)
     design = PictureDesign(parse_options(options), sizes, updates, seed=seed, **others)
     result, about = train_pictures(source, design, folder, **common)
     if not result.finished:
