@@ -322,7 +322,7 @@ def _pictures() -> list[Format]:
     drawings = {f"x/Greek/character0{n}/000{n}_01.png": _png(n) for n in (1, 2, 3)}
     read_pair = _read_pictures(lambda folder: read_digits(folder / "images.gz", folder / "labels.gz"))
     arrays = {"pixels.npy": _npy(pixels), "label.npy": _npy(np.array([7, 1]))}
-    folder = _read_pictures(read_pictures, reading=Reading((12, 12)))
+    folder = _read_pictures(read_pictures, reading=Reading((12, 12), binary=False))
     omniglot, square = _read_pictures(read_omniglot), _read_pictures(read_amat, side=2)
     formats = [
         Format("idx", {"a": digits["images"]}, _alone("a"), "a", _read_idx),
