@@ -214,6 +214,7 @@ def test_a_model_ships_and_is_shown_characters_made_on_the_spot(capsys, here) ->
     assert told["exemplars"] == "8 made-up characters"
     assert (told["bank"], told["held_out"]) == (40, 8)
     assert told["nats"] < 300, "a coin a pixel costs 469"
+    assert json.loads(run(capsys, "show", "omniglot", "--json")[1])[0]["network"] == "PictureModel"
     assert "/work" not in (folder / "config.json").read_text()
 
 
@@ -256,6 +257,7 @@ REFUSED = [
     ((*TRAIN, "--data", "ones"), "class sign0 has 1 drawing, and training takes two or more of every class"),
     ((*TRAIN, "--collection", "omniglott"), "no collection of pictures is called 'omniglott'; there are mnist"),
     ((*TRAIN, "--collection", "omniglot"), "omniglot is read from files; say which folder holds omniglot/"),
+    (("evaluate", "runs/pictures"), "runs/pictures is a model of pictures, which answers no questions; mnesis"),
     (("generate",), "MODEL is missing; give one"),
     (("generate", "omniglt"), "no model of pictures of that name; did you mean 'omniglot'?"),
     (("generate", "gru"), "gru holds a GRU, which draws no pictures; give a run of mnesis train pictures"),
