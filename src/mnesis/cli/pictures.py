@@ -103,7 +103,7 @@ def train_pictures(
         task,
         design.recipe(examples),
         folder,
-        validation=Validation(Watch(exam, task), min(500, max(1, design.updates // 10)), "nll"),
+        validation=Validation(Watch((exam,), task), min(500, max(1, design.updates // 10)), "nll"),
         config={"pictures": source.as_json(), "digest": source.digest(), "lesson": sizes},
         threads=threads,
         overwrite=overwrite,
