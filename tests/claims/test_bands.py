@@ -47,7 +47,7 @@ def test_the_table_shows_the_rise() -> None:
         "+ 500 updates, from carried states",
         "+ 500 updates, fresh again",
     ]
-    assert table.rows[1][-1] == "[bold]+0.100[/]"
+    assert table.rows[1][-1] == "+0.100"
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_a_page_has_every_claim_of_its_folder(page: Path) -> None:
     for claim in (FewShot, Confounders):
         assert f'id="{claim.name}"' in text
         assert f"{claim.name}.json</a>" in text
-    assert text.count("<svg") == 5  # nats, samples, addresses; confounders, exemplars
+    assert text.count("<svg") == 6  # nats, samples, means, addresses; confounders, exemplars
     assert "not judged" in text
     assert "[bold]" not in text
 

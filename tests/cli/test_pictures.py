@@ -15,8 +15,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mnesis.cli.runs import shipped, shipped_folder
 from mnesis.core.folders import is_ours
+from mnesis.core.shipped import shipped, shipped_folder
 from mnesis.core.tensor_header import read_header
 from mnesis.generative.pictures import PictureModel, store
 from mnesis.nets import build, load, save

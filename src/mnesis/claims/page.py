@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from markupsafe import Markup
-from rich.text import Text
 
 from ..core.catalog import Paper, card, list_claims, papers
 from ..core.domain import Count, require
@@ -89,7 +88,6 @@ def _view(name: str, path: Path) -> _View:
         figures = claim.draw(result.figures)
     except Exception as error:  # figures are each claim's own, and so is what goes wrong with others
         raise ValueError(f"{path} cannot be read: its figures are not {name}'s ({error!r}); {mend}") from None
-    plain = [tuple(Text.from_markup(cell).plain for cell in row) for row in table.rows]
     drawn = [
         (
             page.inline(figure, f"{name}-{index}", f"{claim.statement} The numbers are in the table below."),
@@ -102,6 +100,6 @@ def _view(name: str, path: Path) -> _View:
         result,
         papers()[claim.paper],
         drawn,
-        table._replace(rows=plain),
+        table,
         page.data_address("application/json", path.read_bytes()),
     )

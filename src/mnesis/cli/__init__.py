@@ -15,10 +15,10 @@ from importlib import import_module
 from types import ModuleType
 from typing import NoReturn
 
-from ..core.domain import nearest
+from ..core.domain import nearest, shown_text
 from ..core.files import lack_of_room
 from ..core.machine import wait_passively
-from .arguments import HELP, asks_for_help, explain, parse, shown_text
+from .arguments import HELP, asks_for_help, explain, parse
 from .output import forget_output, prepare_streams, sentence_of
 
 COMMANDS = {

@@ -17,7 +17,7 @@ from inspect import Parameter, signature
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from ..core.domain import Bound, describe, fault, nearest, shown
+from ..core.domain import Bound, describe, fault, nearest, shown, shown_text
 
 HELP = ("-h", "--help")
 
@@ -209,11 +209,6 @@ def _read(argument: Argument, text: str) -> Any:
             f"{argument.name} {shown_text(text)} is not {describe(argument.domain)}; give {_number(argument)}"
         )
     return value
-
-
-def shown_text(text: str) -> str:
-    """What somebody wrote, as it stands in a sentence: quoted where it is no plain word, and cut where it is long."""
-    return text if re.fullmatch(r"[\w.+:/=-]{1,60}", text) else shown(text)
 
 
 def _number(argument: Argument) -> str:

@@ -35,10 +35,10 @@ from ..compare.rows import require_rows, write_rows
 from ..compare.setting import Budget, Match, Setting
 from ..core.card import Published
 from ..core.catalog import card, create_task, list_memories
-from ..core.domain import Between, Positive, nearest
+from ..core.domain import Between, Positive, nearest, shown_text
 from ..core.machine import free_cores, prepare
 from ..measure.lengths import parse_amount, parse_lengths
-from .arguments import Named, shown_text
+from .arguments import Named
 from .options import Count, Depth, Size, Threads, Width, options_of, pairs_by_name, training_lengths
 from .output import print_table
 

@@ -25,6 +25,7 @@ from ..core.catalog import card, catalog_alone
 from ..core.files import atomic_path, read_json
 from ..core.machine import fast_products, prepare, width
 from ..core.run_files import CONFIG
+from ..core.shipped import find
 from ..core.specification import TaskSpecification, task_in
 from ..measure.lengths import format_length, parse_amount, parse_lengths
 from .arguments import Named
@@ -32,7 +33,6 @@ from .options import Count, Seed, Size, Threads, options_of, refuse_present
 from .output import print_table
 from .runs import (
     background_of,
-    find,
     is_of_pictures,
     is_reader,
     kept_threads,

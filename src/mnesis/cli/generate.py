@@ -22,9 +22,10 @@ from ..core.domain import Between, build, fault
 from ..core.files import atomic_path, read_json
 from ..core.folders import alone, require_ours
 from ..core.run_files import CONFIG
+from ..core.shipped import find, shipped_folder
 from .arguments import Named
 from .options import InkShare, Seed, Threads
-from .runs import find, is_of_pictures, shipped_folder
+from .runs import is_of_pictures
 
 if TYPE_CHECKING:
     from ..generative.pictures import PictureModel

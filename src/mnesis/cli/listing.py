@@ -14,8 +14,8 @@ import json
 from typing import Annotated
 
 from ..core.catalog import Card, bibtex, cards, kind_of, kinds, papers
-from ..core.domain import nearest
-from .arguments import Named, shown_text
+from ..core.domain import nearest, shown_text
+from .arguments import Named
 from .output import print_table
 
 

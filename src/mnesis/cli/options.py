@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ..core.catalog import card
-from ..core.domain import Between, Bound, nearest, shown
+from ..core.domain import Between, Bound, nearest, shown, shown_text
 from ..core.source import check_options, described
 from ..measure.lengths import parse_amount, parse_pair
-from .arguments import shown_text
 
 MOST = 10**9
 """Of anything that is counted: beyond it no machine would come to an end."""

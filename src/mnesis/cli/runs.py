@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from ..core.domain import nearest
+from ..core.domain import shown_text
 from ..core.files import read_json
 from ..core.run_files import WEIGHTS
+from ..core.shipped import find
 from ..core.specification import task_in
-from .arguments import shown_text
 from .options import Size
 
 if TYPE_CHECKING:
@@ -89,33 +88,6 @@ def read_source(values: Any, place: str, *, mend: str) -> BABILongSource:
         return BABILongSource.from_json(values)
     except ValueError as error:
         raise ValueError(f"{place} cannot be read: {error}; {mend}") from None
-
-
-Kind = Literal["readers", "pictures"]
-"""Of models in the package, as their folders are called: those that read text, and those that draw."""
-KINDS: dict[Kind, str] = {"readers": "reader", "pictures": "model of pictures"}
-
-
-def shipped(kind: Kind = "readers") -> list[str]:
-    """Names of the models of a kind in the package."""
-    folder = Path(str(files("mnesis"))) / kind
-    return sorted(path.parent.name for path in folder.glob("*/model.safetensors"))
-
-
-def shipped_folder(name: str, kind: Kind = "readers") -> Path:
-    """Where such a model stands."""
-    return Path(str(files("mnesis"))) / kind / name
-
-
-def find(model: str, kind: Kind = "readers") -> Path:
-    """The folder of a run, or of a model that ships with the package."""
-    if Path(model).is_dir():
-        return Path(model)
-    if model in shipped(kind):
-        return shipped_folder(model, kind)
-    near = nearest(model, shipped(kind))
-    hint = f"did you mean {near!r}?" if near else f"here is {', '.join(shipped(kind)) or 'none'}"
-    raise ValueError(f"there is no folder {shown_text(model)} and no {KINDS[kind]} of that name; {hint}")
 
 
 def kept_threads(folder: Path) -> int | None:

@@ -22,16 +22,16 @@ from typing import Annotated, Any
 
 from ..core.card import Card
 from ..core.catalog import SINGULAR, cards, papers
-from ..core.domain import nearest
+from ..core.domain import nearest, shown_text
 from ..core.expressions import evaluate
 from ..core.files import parse_json, read_json
+from ..core.shipped import KINDS as SHIPPED
+from ..core.shipped import shipped, shipped_folder
 from ..core.source import Described, described
 from ..core.specification import task_in
 from ..core.tensor_header import TensorHeader, read_header
-from .arguments import Named, shown_text
+from .arguments import Named
 from .output import bold
-from .runs import KINDS as SHIPPED
-from .runs import shipped, shipped_folder
 
 Facts = dict[str, Any]
 

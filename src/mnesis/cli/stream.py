@@ -73,7 +73,7 @@ def run(
     questions = [written(question) for question in ask]
     if save is not None:
         check_place(save, overwrite)
-    from .runs import find
+    from ..core.shipped import find
 
     find(model)
     with alone(save), PlainText(text) as source:

@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..compare.names import short
 from ..core.catalog import card, cards
-from ..core.domain import Between, Positive, fault
+from ..core.domain import Between, Positive, fault, shown_text
 from ..measure.lengths import parse_amount
-from .arguments import Named, shown_text
+from .arguments import Named
 from .options import (
     MOST,
     Count,

@@ -11,6 +11,7 @@ import collections.abc
 import dataclasses
 import math
 import numbers
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -147,6 +148,11 @@ def shown(value: Any, name: str = "") -> str:
     text = repr(value)
     text = text if len(text) <= 60 else f"{text[:57]}..."
     return f"{name}={text}" if name.isidentifier() else f"{name} {text}" if name else text
+
+
+def shown_text(text: str) -> str:
+    """What somebody wrote, as it stands in a sentence: quoted where it is no plain word, and cut where it is long."""
+    return text if re.fullmatch(r"[\w.+:/=-]{1,60}", text) else shown(text)
 
 
 def build(domain: Any, value: Any) -> Any:
