@@ -125,12 +125,12 @@ def test_class_exams_count_right_ones() -> None:
 
 
 def test_weights_trained_anew_are_asked_anew_by_every_claim_of_the_study(tmp_path) -> None:
-    for claim in (FewShot(), Confounders()):
+    for claim in (Classification(), Confounders()):
         claim.run("smoke", tmp_path, progress=False)
     own = tmp_path / "smoke" / "VMA-0" / "training" / "exams"
-    assert {path.stem for path in own.iterdir()} == {"vma-few-shot", "vma-confounders"}
-    FewShot().run("smoke", tmp_path, progress=False, overwrite=True)
-    assert {path.stem for path in own.iterdir()} == {"vma-few-shot"}
+    assert {path.stem for path in own.iterdir()} == {"vma-classification", "vma-confounders"}
+    Classification().run("smoke", tmp_path, progress=False, overwrite=True)
+    assert {path.stem for path in own.iterdir()} == {"vma-classification"}
 
 
 def test_gaps_are_paired() -> None:
