@@ -156,21 +156,24 @@ class TrainedClaim(Claim):
         if work.workers > 1:
             self._in_parallel(scale, work._replace(workers=min(work.workers, len(trials))))
             overwrite = False  # what the workers left is read back
-        parts = [self._attempt(trial, work._replace(overwrite=overwrite)) for trial in trials]
+        parts = [
+            self._attempt(trial, work._replace(overwrite=overwrite), f"{place} of {len(trials)}")
+            for place, trial in enumerate(trials, 1)
+        ]
         return {
             "points": [point for part in parts for point in part["points"]],
             "trainings": [training for part in parts for training in part["trainings"]],
         }
 
-    def _attempt(self, trial: Trial, work: Work) -> dict[str, list[dict[str, Any]]]:
-        """Train and test one trial; its points are kept beside its weights."""
+    def _attempt(self, trial: Trial, work: Work, place: str) -> dict[str, list[dict[str, Any]]]:
+        """Train and test one trial, whose place among all is told; its points are kept beside its weights."""
         label, network = {"model": trial.name, "seed": trial.seed}, None
         points, trainings = [], []
         for phase in trial.phases:
             own = work.folder / f"{trial.name.replace(' ', '-')}-{trial.seed}" / phase.name
             kept = own / "exams" / f"{self.name}.json"
             if work.progress and not kept.exists():
-                print(f"{trial.name}, seed {trial.seed}: {phase.name}", file=sys.stderr)
+                print(f"{place}: {trial.name}, seed {trial.seed}: {phase.name}", file=sys.stderr)
             weights = None if network is None else network.state_dict()
             torch.manual_seed(trial.seed)
             network = phase.build()
@@ -235,7 +238,7 @@ def _work(claim: TrainedClaim, scale: Scale, work: Work, queue: Any) -> None:
     trials = claim.trials(scale)
     try:
         while (index := queue.get()) is not None:
-            claim._attempt(trials[index], work)
+            claim._attempt(trials[index], work, f"{index + 1} of {len(trials)}")
     except Stopped as stop:
         os._exit(128 + stop.number)
     except KeyboardInterrupt:  # between two trainings

@@ -44,7 +44,7 @@ def run(
     model: str,
     /,
     exemplars: Path | None = None,
-    folder: Path = Path("runs/generated"),
+    folder: Path | None = None,
     samples: Few = 10,
     show: Literal["expected", "drawn"] = "expected",
     classes: Few = 16,
@@ -63,7 +63,7 @@ def run(
     Args:
         model: the folder of a run of mnesis train pictures, or omniglot, which ships with mnesis.
         exemplars: a folder with a subfolder a class, one of pictures alone, an .npz (pixels, label), or a picture.
-        folder: for samples.png and page.html.
+        folder: for samples.png and page.html; runs/generated/ and the names of model and exemplars if not given.
         samples: pictures drawn after each exemplar.
         show: expected pixels of what is drawn, or drawn pixels.
         classes: that are shown at most, the first by name.
@@ -78,6 +78,8 @@ def run(
         as_json: print all figures, for scripts.
     """
     place = find(model, "pictures")
+    parts = [place.resolve().name] + ([] if exemplars is None else [exemplars.resolve().stem])
+    folder = folder or Path("runs/generated") / "-".join(parts)
     files = [folder / SHEET, folder / PAGE]
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--folder {folder} is a file; give the path of a folder")
@@ -135,9 +137,11 @@ def run(
 def _tell(found: dict[str, Any], named: str, files: list[Path]) -> None:
     print(f"{found['samples']} pictures after each of {found['classes']} exemplars ({named}): {files[0]}")
     if found["held_out"]:
+        other = found["nats_without_its_class"]
+        without = "" if other is None else f", {other:.1f} with its class taken out of the bank"
         print(
             f"{found['held_out']} drawings held out: the class of {found['right']} is named right, "
-            f"{found['nats']:.1f} nats each ({found['bound_samples']} samples)"
+            f"{found['nats']:.1f} nats each ({found['bound_samples']} samples){without}"
         )
     print(f"the page: {files[1]}")
 

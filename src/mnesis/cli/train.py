@@ -124,7 +124,7 @@ def run(
             given.
         data: of pictures alone: a folder with a subfolder a class, an .npz (pixels, label), or what holds --collection.
         collection: of pictures alone: omniglot, glyphs (which need no files) or another that mnesis fetch knows.
-        side: of pictures alone: resize them to so many pixels, 12 to 64; as they are if not given.
+        side: of pictures alone: resize them to so many pixels, 12 to 64; if not given as they are, or 28 where larger.
         pixels: of pictures alone: binary, the default, or grey.
         threshold: of pictures alone: share of ink from which a binary pixel is ink; 0.3 if not given.
         paper: of pictures alone: light (ink is what is dark), dark, or auto, the default: as their borders say.

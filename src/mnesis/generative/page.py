@@ -26,7 +26,7 @@ class _Bar:
     height: float
     """0..100, of the highest."""
     series: int
-    """Neighbouring classes have other colours."""
+    """0 of the drawing's own class, 1 of the others."""
     label: str
 
 
@@ -63,17 +63,13 @@ def write_page(path: Path, shown: Shown, about: Mapping[str, Any], *, overwrite:
     """
     pictures = [_address(picture) for picture in shown.bank]
     slots = list(zip(shown.names, pictures, strict=True))
-    series, series_of = -1, []
-    for _, members in groupby(shown.names):
-        series += 1
-        series_of += [series % 2 for _ in members]
     names = _slot_names(shown.names)
     views = [
         _View(
             each,
             _address(each.picture),
             [
-                _Bar(100 * share / each.best[0][1], series_of[slot], f"{names[slot]}: {share:.1%}")
+                _Bar(100 * share / each.best[0][1], int(shown.names[slot] != each.name), f"{names[slot]}: {share:.1%}")
                 for slot, share in enumerate(each.address.tolist())
             ],
             [(pictures[slot], names[slot], share) for slot, share in each.best],

@@ -12,13 +12,14 @@ import torch
 from ..core.files import read_json, write_json
 from ..core.run_files import CONFIG
 from ..nets.files import load, save
+from ..tasks.images.sources import LARGEST
 from .generation import Generation
 from .model import find_likelihood
 from .networks import ConvolutionNetworks
 from .variational_memory_addressing import VariationalMemoryAddressing
 
-SMALLEST, LARGEST = 12, 64
-"""Pixels of a side: below there is nothing to halve three times, beyond an update takes too long on a processor."""
+SMALLEST = 12
+"""Pixels of a side: below there is nothing to halve three times."""
 
 
 class PictureModel(Generation):

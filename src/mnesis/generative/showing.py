@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..core.folders import SOFTWARE
 from ..tasks.images.image_set import ImageSet
+from .bank import Bank
 from .evaluation import classify
 from .variational_memory_addressing import VariationalMemoryAddressing
 
@@ -45,6 +46,8 @@ class Asked:
     """q(a | x)."""
     nats: float
     """- log p(x | bank), by the bound."""
+    without: float | None
+    """The same with its own class taken out of the bank; None where there is no other."""
     said: str
     """The class whose slots have the largest share of q(a | x)."""
     share: float
@@ -81,6 +84,12 @@ class Shown:
         """Of a drawing, on average; None without any."""
         return sum(each.nats for each in self.asked) / len(self.asked) if self.asked else None
 
+    @property
+    def without(self) -> float | None:
+        """The same with the drawing's own class taken out of the bank; None where there is no other."""
+        values = [each.without for each in self.asked if each.without is not None]
+        return sum(values) / len(values) if values else None
+
     def as_json(self) -> dict[str, Any]:
         """All figures as plain values."""
         return {
@@ -91,6 +100,7 @@ class Shown:
             "held_out": len(self.asked),
             "right": self.right,
             "nats": self.nats,
+            "nats_without_its_class": self.without,
             "bound_samples": self.bound,
             "drawings": [
                 {
@@ -98,6 +108,7 @@ class Shown:
                     "said": each.said,
                     "share": round(each.share, 4),
                     "nats": round(each.nats, 3),
+                    "nats_without_its_class": None if each.without is None else round(each.without, 3),
                     "best": [
                         {"slot": slot, "class": self.names[slot], "share": round(share, 4)} for slot, share in each.best
                     ],
@@ -165,10 +176,18 @@ def show(
         x = pixels[index][None]
         scores = classify(model, x, whole, slot_class)[0].exp()
         said = int(scores.argmax())
-        nats = -model.log_prob(x, whole, samples=bound, allow_targets=True, generator=generator)
+        own = slot_class == images.label[index]
+        others = None if own.all() else Bank(whole.content[~own], None if whole.keys is None else whole.keys[~own])
+        nats, without = (
+            None
+            if read is None
+            else -float(model.log_prob(x, read, samples=bound, allow_targets=True, generator=generator))
+            for read in (whole, others)
+        )
+        assert nats is not None
         address = model.address(x, whole)[0].exp()
         name = images.groups[int(images.label[index])]
-        asked.append(Asked(name, x[0], address, float(nats), images.groups[said], float(scores[said])))
+        asked.append(Asked(name, x[0], address, nats, without, images.groups[said], float(scores[said])))
         done(1)
     names = tuple(images.groups[of] for of in slot_class.tolist())
     return Shown(slots, names, tuple(rows), tuple(asked), bound, expected)

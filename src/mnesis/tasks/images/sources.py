@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -17,6 +17,8 @@ from .image_set import ImageSet
 VALIDATION = 0.2
 """Of the classes of one's own pictures, held out to choose a model by."""
 LEAST_CLASSES = 3
+LARGEST, USUAL = 64, 28
+"""Pixels of the longest side that is modelled, and of pictures of one's own that have more."""
 
 
 class Shares(NamedTuple):
@@ -33,7 +35,8 @@ class PictureSource:
     Args:
         data: a folder, an .npz file, or, of a collection, what holds its folder.
         collection: by name; "" = pictures of one's own.
-        side: of the pictures, resized; None = as they are.
+        side: of the pictures, resized; None = as they are, or 28 where they are pictures of one's own with sides
+            beyond 64.
         binary: ink or paper; False = grey.
         threshold: share of ink from which a pixel is ink.
         paper: of pictures of one's own: light, dark, or as their borders say.
@@ -65,10 +68,19 @@ class PictureSource:
             split = open_collection(self.collection, self.data)
             shares = Shares(*(resized(part, self.reading) for part in (split.train, split.validation)))
         else:
-            shares = split_classes(read_pictures(str(self.data), self.reading), self.seed)
+            shares = split_classes(self._own(), self.seed)
         for part in shares:
             _refuse_few(part, self.collection or str(self.data))
         return shares
+
+    def _own(self) -> ImageSet:
+        images = read_pictures(str(self.data), self.reading)
+        height, width = images.pixels.shape[1:]
+        if self.side is not None or max(height, width) <= LARGEST:
+            return images
+        smaller = read_pictures(str(self.data), replace(self.reading, size=(USUAL, USUAL)))
+        told = f"brought from {width}x{height} to {USUAL}x{USUAL} pixels (--side says another)"
+        return replace(smaller, about=f"{told}; {smaller.about}")
 
     def part(self, name: str) -> ImageSet:
         """``train`` or ``validation``."""
