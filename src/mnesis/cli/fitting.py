@@ -102,11 +102,7 @@ def train_on(
     task: Task,
     design: Design,
     folder: Path,
-    *,
-    threads: int | None = None,
-    overwrite: bool = False,
-    progress: bool = True,
-    trackers: Sequence[str] = (),
+    **how: Any,
 ) -> tuple[Memory[Any], Training]:
     """Train, or go on where a training stopped, with as many threads as it began with unless told otherwise.
 
@@ -115,10 +111,7 @@ def train_on(
         task: itself.
         design: what is trained, and how.
         folder: of the run.
-        threads: of the processor; None = as it began, or as many as are free, at most two.
-        overwrite: replace a run that stands in the folder.
-        progress: a bar.
-        trackers: of accelerate.
+        how: threads, overwrite, progress and trackers, as :func:`fit_alone` takes them.
 
     Raises:
         ValueError: what cannot be trained, or a folder that holds something else. Nothing is left of what is refused.
@@ -130,18 +123,7 @@ def train_on(
         )
     task_specification(task)  # one that the folder could not name would never be opened again
     network, recipe = design.network(task), design.recipe(task)
-    result = fit_alone(
-        network,
-        task,
-        recipe,
-        folder,
-        first=partial(try_out, network, task, recipe),
-        threads=threads,
-        overwrite=overwrite,
-        progress=progress,
-        trackers=trackers,
-    )
-    return network, result
+    return network, fit_alone(network, task, recipe, folder, first=partial(try_out, network, task, recipe), **how)
 
 
 def fit_alone(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,10 +62,8 @@ def train_pictures(
     design: PictureDesign,
     folder: Path,
     *,
-    threads: int | None = None,
-    overwrite: bool = False,
     progress: bool = True,
-    trackers: Sequence[str] = (),
+    **how: Any,
 ) -> tuple[Training, dict[str, Any]]:
     """Train, or go on where a training stopped, and say what the pictures were.
 
@@ -73,10 +71,8 @@ def train_pictures(
         source: of the pictures.
         design: what is trained, and how.
         folder: of the run.
-        threads: of the processor; None = as it began, or as many as are free, at most two.
-        overwrite: replace a run that stands in the folder.
         progress: a bar.
-        trackers: of accelerate.
+        how: threads, overwrite and trackers, as :func:`mnesis.cli.fitting.fit_alone` takes them.
 
     Raises:
         ValueError: pictures that cannot be trained on, or a folder that holds something else.
@@ -105,10 +101,8 @@ def train_pictures(
         folder,
         validation=Validation(Watch((exam,), task), min(500, max(1, design.updates // 10)), "nll"),
         config={"pictures": source.as_json(), "digest": source.digest(), "lesson": sizes},
-        threads=threads,
-        overwrite=overwrite,
         progress=progress,
-        trackers=trackers,
+        **how,
     )
     return result, about
 

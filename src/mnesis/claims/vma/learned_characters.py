@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 
 from ...generative.networks import ConvolutionNetworks
 from ..claim import Scale, Verdict
-from ..points import agreed, mean
+from ..points import agreed, mean, select
 from ..trials import Trial
 from .exams import Pictures, pictures
 from .learned import SHOWN, learned_trial, named, over_training, sizes, train_beside_test
 from .nats import NatsClaim, by_slots, sheet
-from .study import VAE
+from .study import SEEDS, VAE
 
 SHARE = 0.7
 """Of log N, that the address must say."""
@@ -94,7 +94,7 @@ class LearnedCharacters(NatsClaim):
         ("VMA 256, regularised", 256): "103.6",
         ("VMA 2048", 2048): "over 150; train below 80",
     }
-    seeds: ClassVar[Mapping[Scale, tuple[int, ...]]] = {"smoke": (0,), "laptop": (0, 1), "full": (0, 1, 2)}
+    seeds = SEEDS
     reads_data = True
 
     def trials(self, scale: Scale) -> list[Trial]:
@@ -122,7 +122,7 @@ class LearnedCharacters(NatsClaim):
         models = [named(slots) for slots in at]
         shown = {"kl_address": "KL of the address", "kl_latent": "KL of z"}
         regularised = next(p["model"] for p in figures["points"] if p["model"].endswith(REGULARISED))
-        largest = next(point for point in figures["points"] if point["model"] == models[-1])
+        largest = select(figures, model=models[-1])[0]
         over = {"kl_address": "KL of the address, nats", "nll": "validation, nats"}
         return {
             "": by_slots(figures, at, shown, named, across="slots, learned"),

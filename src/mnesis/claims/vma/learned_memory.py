@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -16,7 +16,7 @@ from ..trials import Trial
 from .exams import Pictures, pictures
 from .learned import SHOWN, histograms, learned_trial, named, over_training, sizes
 from .nats import NatsClaim, by_slots, sheet
-from .study import VAE, Layers
+from .study import THREE, VAE, Layers
 
 LEAST, MOST, ROOM, BOUND, CLOSE = 1.8, 3.5, 0.5, 1.0, 3.0
 MAJORITY = 2 / 3
@@ -85,7 +85,7 @@ class LearnedMemory(NatsClaim):
     )
     unit = "slots"
     shown = SHOWN
-    seeds: ClassVar[Mapping[Scale, tuple[int, ...]]] = {"smoke": (0,), "laptop": (0, 1, 2), "full": (0, 1, 2)}
+    seeds = THREE
     reads_data = True
 
     def trials(self, scale: Scale) -> list[Trial]:

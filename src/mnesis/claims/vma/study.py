@@ -29,14 +29,13 @@ SIDE = (26, 26)
 SEEDS: Mapping[Scale, tuple[int, ...]] = {"smoke": (0,), "laptop": (0, 1), "full": (0, 1)}
 THREE: Mapping[Scale, tuple[int, ...]] = {"smoke": (0,), "laptop": (0, 1, 2), "full": (0, 1, 2)}
 """Of the claims that others rest on."""
-CLASSES_OF_A_LESSON = 8
 
 
 @dataclass(frozen=True)
 class Diet:
     """What stands in the bank of a lesson, and how many lessons make an update of 32 targets."""
 
-    classes: int = CLASSES_OF_A_LESSON
+    classes: int = 8
     examples: int = 4
     targets: int = 4
     lessons: int = 1
