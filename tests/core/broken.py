@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from mnesis.core.memory import Memory
+from mnesis.layers.transformer import Transformer, TransformerLayer
+from mnesis.memories.segment.rmt import RMT
 
 
 class State(NamedTuple):
@@ -171,6 +173,23 @@ class TwoForms(Leaky):
         return (y if self.form == "naive" else y + 0.01 * y.square()), after
 
 
+class LosesItsPlace(TransformerLayer):
+    """A layer whose rotary positions start anew with every call."""
+
+    def forward(self, h, cache=None, position=0, both_ways=(0, 0), length=None, attend=None):
+        heads = self.project(h)
+        turned = heads._replace(query=self.rotate(heads.query, torch.arange(h.shape[1])))
+        context, cache = self.attend(self, turned, cache, position, both_ways, length)
+        return h + self.output(context.flatten(2)), cache
+
+
+class WrapsAHostThatLosesItsPlace(RMT):
+    def __init__(self, dim: int) -> None:
+        host = Transformer(dim, layers=1, heads=1)
+        host.layers[0] = LosesItsPlace(dim, heads=1)
+        super().__init__(dim, segment=8, memory_tokens=2, host=host)
+
+
 BREAKS: dict[type[Memory], str] = {
     Narrow: "shapes",
     DropsItsState: "cuts",
@@ -189,4 +208,5 @@ BREAKS: dict[type[Memory], str] = {
     Explodes: "extremes",
     Branches: "compiles",
     TwoForms: "forms",
+    WrapsAHostThatLosesItsPlace: "host",
 }

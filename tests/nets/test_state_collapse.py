@@ -100,7 +100,7 @@ def test_laws(name, remedy) -> None:
     """A remedied memory is a memory."""
     laws = [law for law in LAWS if law != "compiles"]
     assert not [
-        gap for gap in check(Remedied(memory(name), remedy), laws=laws, dtypes=[torch.float64]) if not gap.holds
+        gap for gap in check(Remedied(memory(name), remedy), laws=laws, dtypes=[torch.float64]) if gap.holds is False
     ]
 
 

@@ -23,6 +23,7 @@ from torch._dynamo.exc import TorchDynamoException
 
 from .adapt import Adapted
 from .examination import Broken, NotOffered, shapes
+from .host_law import host, wraps_a_host
 from .memory import Memory
 from .pieces import first_leaf, map_leaves
 from .reason import reason_for
@@ -85,7 +86,7 @@ def check(
         memory: any memory; it is copied, never changed. One with ``forms`` is rebuilt in each of them.
         name: what to call it in the results; the class name if None.
         dtypes: where to measure the numeric laws; the others are measured in the first.
-        laws: names out of ``LAWS``; all if None.
+        laws: names out of ``LAWS``; all that apply to the memory if None.
         forms: names out of ``memory.forms``; all if None.
         seed: of parameters and inputs.
 
@@ -93,7 +94,7 @@ def check(
         ValueError: an unknown law or form, or a memory that does not say what it reads.
     """
     name = name or type(memory).__name__
-    chosen = list(LAWS) if laws is None else list(laws)
+    chosen = [law for law, spec in LAWS.items() if spec.applies(memory)] if laws is None else list(laws)
     if unknown := [law for law in chosen if law not in LAWS]:
         raise ValueError(f"no law is called {unknown[0]!r}; the laws are {', '.join(LAWS)}")
     check_drawable(memory)
@@ -479,6 +480,8 @@ class Law:
     """Measured in every dtype against its tolerance; otherwise in one, and the gap must be 0."""
     coarse: bool = True
     """Measured in bfloat16 too."""
+    applies: Callable[[Memory], bool] = lambda memory: True
+    """Whether it has anything to ask of a memory; where it has not, it is measured only if it is named."""
 
 
 LAWS: dict[str, Law] = {
@@ -497,4 +500,5 @@ LAWS: dict[str, Law] = {
     "late": Law(late, numeric=True, coarse=False),
     "extremes": Law(extremes, numeric=False),
     "compiles": Law(compiles, numeric=False),
+    "host": Law(host, numeric=True, applies=wraps_a_host),
 }

@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast, final, runtime_checkable
+from typing import Any, ClassVar, Generic, TypeVar, cast, final
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from .domain import bound_arguments
+from .host import Host, HostLayer  # noqa: F401  programs import them from here
 from .pieces import Pieces, first_leaf, map_leaves
 from .state import batch_size, leaves, nbytes, structure
 from .state_classes import live, note, note_declared
 
 S = TypeVar("S")
 M = TypeVar("M")
-C = TypeVar("C")
 
 
 class Memory(nn.Module, Generic[S]):
@@ -307,52 +307,6 @@ class Memory(nn.Module, Generic[S]):
     def _fits(self, state: S, shapes: list[tuple[int, ...]]) -> bool:
         """Whether a state of the right structure has leaves of these shapes."""
         return [tuple(leaf.shape[1:]) for leaf in leaves(state)] == shapes or not self.bounded
-
-
-class HostLayer(Protocol[C]):
-    """One causal layer of a host (an nn.Module). Its cache holds what later units of a segment need of earlier ones."""
-
-    def initial_cache(self, batch: int, capacity: int, *, device: torch.device, dtype: torch.dtype) -> C:
-        """An empty cache of fixed size for segments of at most ``capacity`` units; a tree of [B ...] tensors."""
-        ...
-
-    def __call__(
-        self,
-        h: Float[Tensor, "B T D"],
-        cache: C | None = None,
-        position: int | Int[Tensor, " B"] = 0,
-        both_ways: tuple[int, int] = (0, 0),
-        length: Int[Tensor, " B"] | None = None,
-    ) -> tuple[Float[Tensor, "B T D"], C | None]:
-        """Run T more units of the segment.
-
-        Args:
-            h: hidden states.
-            cache: of the units before these; None = there are none, and none is wanted back.
-            position: how many units the cache holds; a tensor where rows differ (then T = 1). Units beyond the cache's
-                capacity are answered but not kept.
-            both_ways: this many first and last units of the call see one another in both directions
-                (blocks of memory tokens); the first only at position 0.
-            length: units of each row that the cache shall keep; None = all. (The others only pad.)
-        """
-        ...
-
-
-@runtime_checkable
-class Host(Protocol):
-    """What a segment memory wraps (an nn.Module): layers in order, an embedding in, a final norm and a head out.
-
-    Memories reach between ``layers``; ``embed``, ``norm`` and ``head`` may be the identity.
-    """
-
-    dim: int
-    layers: nn.ModuleList
-
-    def embed(self, x: Tensor) -> Float[Tensor, "B T D"]: ...
-
-    def norm(self, h: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]: ...
-
-    def head(self, h: Float[Tensor, "B T D"]) -> Tensor: ...
 
 
 def align_left(x: Tensor, length: Int[Tensor, " B"]) -> Tensor:

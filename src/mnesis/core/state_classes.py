@@ -22,7 +22,7 @@ STATES: dict[str, tuple[str, ...]] = {
     "mnesis.core.adapt": ("AdaptedState",),
     "mnesis.generative.generation": ("Taught",),
     "mnesis.generative.sequence": ("BankState",),
-    "mnesis.layers.transformer": ("SegmentCache",),
+    "mnesis.layers.segment_attention": ("SegmentCache",),
     "mnesis.measure.bench.baselines": ("AttentionState", "LSTMState"),
     "mnesis.memories.bank.window": ("WindowState",),
     "mnesis.memories.convolution.fsmn": ("FSMNState",),
@@ -76,7 +76,7 @@ STATES: dict[str, tuple[str, ...]] = {
 MOVED: dict[str, str] = {
     f"mnesis.measure.baselines:{name}": f"mnesis.measure.bench.baselines:{name}"
     for name in ("AttentionState", "LSTMState")
-}
+} | {"mnesis.layers.transformer:SegmentCache": "mnesis.layers.segment_attention:SegmentCache"}
 """Names, ``module:Class``, that files of earlier versions hold, and the present names of the same classes."""
 
 _OURS = {f"{module}:{name}" for module, names in STATES.items() for name in names}

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ..core.domain import Checked
-from ..ops.attention import attend
 from ..ops.rotary import rotate
+from .heads import Attention, Heads
 from .mlp import MLP
 from .norm import RMSNorm
+from .segment_attention import SegmentCache, attend_in_segment, empty_cache
 from .short_convolution import ShortConvolution
-
-
-class SegmentCache(NamedTuple):
-    """What later units of a segment need of earlier ones; sized for a whole segment, zero beyond the units seen."""
-
-    key: Float[Tensor, "B C H K"]
-    """Rotated: positions restart with each segment, so angles stay small."""
-    value: Float[Tensor, "B C H K"]
-    tail: Float[Tensor, "B tail D"]
-    """Of the short convolution; W = 1 without one."""
 
 
 class TransformerLayer(Checked, nn.Module):
@@ -63,14 +56,27 @@ class TransformerLayer(Checked, nn.Module):
         self.mlp = MLP(dim, hidden=hidden)
         self.output_norm = RMSNorm(dim) if output_norm else nn.Identity()
 
+    @property
+    def attention(self) -> Attention:
+        """Facts about the layer's attention."""
+        width = self.dim // self.heads
+        return Attention(self.heads, self.heads, width, width, 1 / math.sqrt(width))
+
     def initial_cache(self, batch: int, capacity: int, *, device: torch.device, dtype: torch.dtype) -> SegmentCache:
-        shape = (batch, capacity, self.heads, self.dim // self.heads)
-        width = self.convolution.width if self.convolution else 1
-        return SegmentCache(
-            torch.zeros(shape, device=device, dtype=dtype),
-            torch.zeros(shape, device=device, dtype=dtype),
-            torch.zeros(batch, width - 1, self.dim, device=device, dtype=dtype),
-        )
+        tail = (self.convolution.width - 1 if self.convolution else 0, self.dim)
+        return empty_cache(batch, capacity, self.attention, tail, device=device, dtype=dtype)
+
+    def rotate(self, x: Float[Tensor, "B T H K"], position: Int[Tensor, "*B T"]) -> Float[Tensor, "B T H K"]:
+        """Queries or keys turned by the positions of their units."""
+        return rotate(x, position) if self.rotary else x
+
+    def project(
+        self, h: Float[Tensor, "B T D"], cache: SegmentCache | None = None, position: int | Int[Tensor, " B"] = 0
+    ) -> Heads:
+        """Queries, keys and values of units; ``cache`` and ``position`` for a convolution that looks back."""
+        return self._project(h, cache, position, None)[0]
+
+    attend = staticmethod(attend_in_segment)
 
     def forward(
         self,
@@ -79,59 +85,29 @@ class TransformerLayer(Checked, nn.Module):
         position: int | Int[Tensor, " B"] = 0,
         both_ways: tuple[int, int] = (0, 0),
         length: Int[Tensor, " B"] | None = None,
+        attend: Callable[..., Any] | None = None,
     ) -> tuple[Float[Tensor, "B T D"], SegmentCache | None]:
-        """Run T more units of a segment; see :class:`mnesis.core.memory.HostLayer`."""
-        x, tail = self.attention_norm(h), None
-        if self.convolution is not None:
-            before = _tail(cache, position)
-            x, tail = self.convolution(x, before, length)
-        q, k, v = rearrange(self.query_key_value(x), "b t (three h k) -> three b t h k", three=3, h=self.heads)
-        if self.rotary:
-            units = torch.arange(h.shape[1], device=h.device)
-            at = units + (position[:, None] if isinstance(position, Tensor) else position)
-            q, k = rotate(q, at), rotate(k, at)
-        if cache is None:
-            context = _causal(q, k, v, both_ways)
-        elif isinstance(position, Tensor):
-            cache, context = self._one(q, k, v, cache, position)
-        else:
-            cache, context = self._more(q, k, v, cache, position, both_ways)
-            if length is not None:
-                cache = _shortened(cache, position + length)
+        """Run T more units of a segment; see :class:`mnesis.core.memory.AttendingLayer`."""
+        heads, tail = self._project(h, cache, position, length)
+        context, cache = (attend or self.attend)(self, heads, cache, position, both_ways, length)
         if cache is not None and tail is not None:
             cache = cache._replace(tail=tail.to(cache.tail.dtype))
         h = h + self.output(context.flatten(2))
         return self.output_norm(h + self.mlp(self.mlp_norm(h))), cache
 
-    def _more(
-        self, q: Tensor, k: Tensor, v: Tensor, cache: SegmentCache, position: int, both_ways: tuple[int, int]
-    ) -> tuple[SegmentCache, Tensor]:
-        """All rows stand at one position: the cache's used part is a slice."""
-        keys = torch.cat([cache.key[:, :position].to(k.dtype), k], 1)
-        values = torch.cat([cache.value[:, :position].to(v.dtype), v], 1)
-        context = _causal(q, keys, values, both_ways)
-        return cache._replace(key=_sized(keys, cache.key), value=_sized(values, cache.value)), context
-
-    def _one(
-        self, q: Tensor, k: Tensor, v: Tensor, cache: SegmentCache, position: Int[Tensor, " B"]
-    ) -> tuple[SegmentCache, Tensor]:
-        """One unit a row, rows at positions of their own: written and read under a mask."""
-        slots = torch.arange(cache.key.shape[1], device=q.device)
-        here = (slots[None] == position[:, None])[..., None, None]
-        before = (slots[None] < position[:, None])[..., None, None]
-        cache = cache._replace(
-            key=torch.where(here, k.to(cache.key.dtype), torch.where(before, cache.key, 0.0)),
-            value=torch.where(here, v.to(cache.value.dtype), torch.where(before, cache.value, 0.0)),
-        )
-        seen: Bool[Tensor, "B 1 1 C"] = (slots[None] <= position[:, None])[:, None, None]
-        context = _attend(q, cache.key.to(q.dtype), cache.value.to(q.dtype), mask=seen)
-        return cache, context
-
-
-def _shortened(cache: SegmentCache, units: Int[Tensor, " B"]) -> SegmentCache:
-    """Zero beyond the units that are real."""
-    real = (torch.arange(cache.key.shape[1], device=units.device)[None] < units[:, None])[..., None, None]
-    return cache._replace(key=torch.where(real, cache.key, 0.0), value=torch.where(real, cache.value, 0.0))
+    def _project(
+        self,
+        h: Float[Tensor, "B T D"],
+        cache: SegmentCache | None,
+        position: int | Int[Tensor, " B"],
+        length: Int[Tensor, " B"] | None,
+    ) -> tuple[Heads, Float[Tensor, "B tail D"] | None]:
+        """What is made of units, and the convolution's tail behind them."""
+        x, tail = self.attention_norm(h), None
+        if self.convolution is not None:
+            x, tail = self.convolution(x, _tail(cache, position), length)
+        q, k, v = rearrange(self.query_key_value(x), "b t (three h k) -> three b t h k", three=3, h=self.heads)
+        return Heads(q, k, v, x), tail
 
 
 def _tail(cache: SegmentCache | None, position: int | Int[Tensor, " B"]) -> Tensor | None:
@@ -143,47 +119,6 @@ def _tail(cache: SegmentCache | None, position: int | Int[Tensor, " B"]) -> Tens
     return cache.tail
 
 
-def _sized(units: Float[Tensor, "B T H K"], like: Float[Tensor, "B C H K"]) -> Float[Tensor, "B C H K"]:
-    """Zero-padded to the cache's size; a closing block of memory tokens may run past it and is not kept."""
-    rest = like.new_zeros(like.shape[0], max(0, like.shape[1] - units.shape[1]), *like.shape[2:])
-    return torch.cat([units[:, : like.shape[1]].to(like.dtype), rest], 1)
-
-
-def _attend(
-    q: Float[Tensor, "B T H K"],
-    k: Float[Tensor, "B C H K"],
-    v: Float[Tensor, "B C H K"],
-    *,
-    mask: Tensor | None = None,
-    causal: bool = False,
-) -> Float[Tensor, "B T H K"]:
-    heads_first = (t.transpose(1, 2) for t in (q, k, v))
-    return attend(*heads_first, mask=mask, causal=causal).transpose(1, 2)
-
-
-def _causal(
-    q: Float[Tensor, "B T H K"], k: Float[Tensor, "B C H K"], v: Float[Tensor, "B C H K"], both_ways: tuple[int, int]
-) -> Float[Tensor, "B T H K"]:
-    """The last T of C units look back; the blocks at both ends also look at all of themselves."""
-    units, total = q.shape[1], k.shape[1]
-    first, last = both_ways
-    if units == total:
-        context = _attend(q, k, v, causal=units > 1)
-    elif units in (1, last):
-        context = _attend(q, k, v)
-    else:
-        offset = total - units
-        sees = torch.ones(units, total, dtype=torch.bool, device=q.device).tril(offset)
-        context = _attend(q, k, v, mask=sees)
-    if first > 1:
-        start = _attend(q[:, :first], k[:, :first], v[:, :first])
-        context = torch.cat([start, context[:, first:]], 1)
-    if last > 1 and last < units:
-        end = _attend(q[:, -last:], k, v)
-        context = torch.cat([context[:, :-last], end], 1)
-    return context
-
-
 class Transformer(Checked, nn.Module):
     """A stack of Transformer layers with a final norm: the native host of segment memories.
 
@@ -192,6 +127,9 @@ class Transformer(Checked, nn.Module):
         layers: how many.
         heads, hidden, convolution, rotary, output_norm: of each layer.
     """
+
+    longest: int | None = None
+    """Segments may have any length."""
 
     def __init__(
         self,
@@ -212,6 +150,9 @@ class Transformer(Checked, nn.Module):
 
     def embed(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         return x
+
+    def place(self, h: Float[Tensor, "B T D"], position: int | Int[Tensor, " B"]) -> Float[Tensor, "B T D"]:
+        return h
 
     def norm(self, h: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         return self.final_norm(h)

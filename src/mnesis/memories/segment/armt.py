@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ...core.memory import Host
+from ...core.host import Host
 from ...core.record import record
 from ...layers.wide_linear import WideLinear
 from ...ops.associative import associative_read, associative_write, dpfp
@@ -109,7 +109,7 @@ class ARMT(SegmentMemory):
     ) -> None:
         native = {"layers": layers, "heads": heads, "hidden": hidden, "convolution": convolution}
         native |= {"rotary": rotary, "output_norm": output_norm}
-        super().__init__(dim, host, native, segment=segment, checkpoint=checkpoint)
+        super().__init__(dim, host, native, segment=segment, write_tokens=memory_tokens, checkpoint=checkpoint)
         self.width, self.memory_dim = dim, memory_dim
         self.memory = nn.Parameter(torch.randn(memory_tokens, dim) * 0.7)
         self.associative = nn.ModuleList(

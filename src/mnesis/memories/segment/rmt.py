@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ...core.memory import Host
+from ...core.host import Host
 from .segments import SegmentMemory
 
 
@@ -59,7 +59,15 @@ class RMT(SegmentMemory):
             raise ValueError(f"memory_mask={memory_mask!r} is unknown; give 'bidirectional' or 'causal'")
         native = {"layers": layers, "heads": heads, "hidden": hidden, "convolution": convolution}
         native |= {"rotary": rotary, "output_norm": output_norm}
-        super().__init__(dim, host, native, segment=segment, read_tokens=memory_tokens, checkpoint=checkpoint)
+        super().__init__(
+            dim,
+            host,
+            native,
+            segment=segment,
+            read_tokens=memory_tokens,
+            write_tokens=memory_tokens,
+            checkpoint=checkpoint,
+        )
         self.memory_mask = memory_mask
         self.memory = nn.Parameter(torch.randn(memory_tokens, dim) * 0.7)
 

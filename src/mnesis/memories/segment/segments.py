@@ -13,7 +13,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from ...core.memory import Host, Memory
+from ...core.host import Attend, AttendingHost, Host
+from ...core.memory import Memory
 from ...core.record import silent
 from ...core.state import detach, leaves, tree_map
 from ...layers.transformer import Transformer
@@ -42,13 +43,18 @@ class SegmentMemory(Memory[SegmentState]):
 
     Args:
         dim: width.
-        host: an ordered list of causal layers (:class:`mnesis.core.memory.Host`); None = the native Transformer.
+        host: an ordered list of causal layers (:class:`mnesis.core.host.Host`); None = the native Transformer.
         native: its arguments.
         segment: units in a segment.
         read_tokens: memory tokens that stand before the units of every segment.
+        write_tokens: memory tokens that stand behind them.
         checkpoint: recompute activations in the backward pass, group by group of segments (Chen et al. 2016,
             arXiv 1604.06174): of n segments what is carried between groups is kept, and the activations of one group.
             Groups are as long as makes the sum least, so it grows with sqrt(n); inputs and outputs are kept anyway.
+
+    Raises:
+        ValueError: a host of another width, one that was trained on shorter segments, or one whose attention cannot be
+            reached into by a mechanism that must.
     """
 
     native_length: ClassVar[bool] = True
@@ -61,13 +67,34 @@ class SegmentMemory(Memory[SegmentState]):
         *,
         segment: int,
         read_tokens: int = 0,
+        write_tokens: int = 0,
         checkpoint: bool = False,
     ) -> None:
         super().__init__()
+        self._check_host(dim, host, read_tokens + segment + write_tokens)
         self.host = cast(Any, Transformer(dim, **native) if host is None else host)
         self.dim = dim if isinstance(self.host, Transformer) else None
         self.period = self.segment = segment
         self.checkpoint, self.read_tokens = checkpoint, read_tokens
+
+    def _check_host(self, dim: int, host: Host | None, units: int) -> None:
+        name, of_host = type(self).__name__, type(host).__name__
+        if host is None:
+            return
+        if host.dim != dim:
+            raise ValueError(f"dim={dim} is not the width of {of_host}, {host.dim}; give {name} dim={host.dim}")
+        longest = getattr(host, "longest", None)
+        if longest is not None and units > longest:
+            raise ValueError(
+                f"a segment and its memory tokens are {units} units, and {of_host} was trained on at most {longest}; "
+                f"make the segment shorter by {units - longest} or more"
+            )
+        reaches = type(self).attend is not SegmentMemory.attend
+        if reaches and not (isinstance(host, AttendingHost) and all(layer.attention for layer in host.layers)):
+            raise ValueError(
+                f"{name} reaches into the attention of its host, and {of_host} does not let it; give a host whose "
+                "layers take attend= (mnesis.core.host.AttendingHost)"
+            )
 
     @abstractmethod
     def initial_carried(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> Any:
@@ -76,6 +103,14 @@ class SegmentMemory(Memory[SegmentState]):
     @abstractmethod
     def read(self, layer: int, h: Float[Tensor, "B T D"], carried: Any) -> Float[Tensor, "B T D"]:
         """What units see of the carried state before a layer runs."""
+
+    def attend(self, layer: int, carried: Any) -> Attend | None:
+        """How units of a layer read keys; None = as the host does. A mechanism with one needs an attending host."""
+        return None
+
+    def after(self, layer: int, h: Float[Tensor, "B T D"], carried: Any) -> Float[Tensor, "B T D"]:
+        """What a layer hands on, with what units see of the carried state behind it: the twin of :meth:`read`."""
+        return h
 
     @abstractmethod
     def opening(self, carried: Any) -> Float[Tensor, "B R D"] | None:
@@ -182,12 +217,34 @@ class SegmentMemory(Memory[SegmentState]):
         opening: bool = False,
         length: Int[Tensor, " B"] | None = None,
     ) -> tuple[Tensor, tuple[Any, ...]]:
-        block = (self.read_tokens if opening and self.both_ways else 0, 0)
-        kept = []
-        for index, (layer, cache) in enumerate(zip(self.host.layers, caches, strict=True)):
-            h, cache = layer(self.read(index, h, carried), cache, position, block, length)
+        block, kept = (self.read_tokens if opening and self.both_ways else 0, 0), []
+        h = self._placed(h, position)
+        for index, cache in enumerate(caches):
+            h, cache = self._layer(index, h, carried, cache, position, block, length)
             kept.append(cache)
         return h, tuple(kept)
+
+    def _placed(self, h: Tensor, position: int | Tensor) -> Tensor:
+        """With learned positions, if the host has such."""
+        place = getattr(self.host, "place", None)
+        return h if place is None else place(h, position)
+
+    def _layer(
+        self,
+        index: int,
+        h: Tensor,
+        carried: Any,
+        cache: Any,
+        position: int | Tensor,
+        both_ways: tuple[int, int],
+        length: Int[Tensor, " B"] | None = None,
+    ) -> tuple[Tensor, Any]:
+        """Units through one layer, with what the mechanism does before, inside and after it."""
+        attend = self.attend(index, carried)
+        how = {} if attend is None else {"attend": attend}
+        h = self.read(index, h, carried)
+        h, cache = self.host.layers[index](h, cache, position, both_ways, length, **how)
+        return self.after(index, h, carried), cache
 
     def _part(
         self,
@@ -210,11 +267,11 @@ class SegmentMemory(Memory[SegmentState]):
 
     def _close(self, carried: Any, caches: tuple[Any, ...]) -> Any:
         """Run the closing tokens behind a full cache and write."""
-        h = self.closing(carried)
-        full, block = self.read_tokens + self.segment, (0, h.shape[1] if self.both_ways else 0)
-        outputs = []
-        for index, (layer, cache) in enumerate(zip(self.host.layers, caches, strict=True)):
-            h, _ = layer(self.read(index, h, carried), cache, full, block)
+        h, full = self.closing(carried), self.read_tokens + self.segment
+        block, outputs = (0, h.shape[1] if self.both_ways else 0), []
+        h = self._placed(h, full)
+        for index, cache in enumerate(caches):
+            h, _ = self._layer(index, h, carried, cache, full, block)
             outputs.append(h)
         return self.write(outputs, carried)
 
@@ -223,10 +280,10 @@ class SegmentMemory(Memory[SegmentState]):
         opening, closing = self.opening(carried), self.closing(carried)
         units, tokens = h.shape[1], closing.shape[1]
         h = torch.cat([h, closing] if opening is None else [opening, h, closing], 1)
-        block = (self.read_tokens, tokens) if self.both_ways else (0, 0)
-        outputs = []
-        for index, layer in enumerate(self.host.layers):
-            h, _ = layer(self.read(index, h, carried), None, 0, block)
+        block, outputs = (self.read_tokens, tokens) if self.both_ways else (0, 0), []
+        h = self._placed(h, 0)
+        for index in range(len(self.host.layers)):
+            h, _ = self._layer(index, h, carried, None, 0, block)
             outputs.append(h[:, -tokens:])
         y = self.host.norm(h[:, self.read_tokens : self.read_tokens + units])
         return y, self.write(outputs, carried)
