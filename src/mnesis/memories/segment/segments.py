@@ -74,6 +74,8 @@ class SegmentMemory(Memory[SegmentState]):
         self._check_host(dim, host, read_tokens + segment + write_tokens)
         self.host = cast(Any, Transformer(dim, **native) if host is None else host)
         self.dim = dim if isinstance(self.host, Transformer) else None
+        self.vocabulary = getattr(self.host, "vocabulary", None)
+        """Token ids of a host that embeds them."""
         self.period = self.segment = segment
         self.checkpoint, self.read_tokens = checkpoint, read_tokens
 

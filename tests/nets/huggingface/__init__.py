@@ -1,0 +1,1 @@
+"""Models of transformers as hosts, and networks as models of transformers."""
