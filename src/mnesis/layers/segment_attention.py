@@ -90,10 +90,11 @@ def attend_turned(
         return sight.causal(q, k, v, both_ways), None
     if isinstance(position, Tensor):
         return _one(q, k, v, cache, position, sight)
-    keys = torch.cat([cache.key[:, :position].to(k.dtype), k], 1)
-    values = torch.cat([cache.value[:, :position].to(v.dtype), v], 1)
+    (keys, kept_keys), (values, kept_values) = (
+        _appended(units, before, position) for units, before in ((k, cache.key), (v, cache.value))
+    )
+    cache = cache._replace(key=kept_keys, value=kept_values)
     context = sight.causal(q, keys, values, both_ways)
-    cache = cache._replace(key=_sized(keys, cache.key), value=_sized(values, cache.value))
     return context, cache if length is None else _shortened(cache, position + length)
 
 
@@ -166,7 +167,17 @@ def _shortened(cache: SegmentCache, units: Int[Tensor, " B"]) -> SegmentCache:
     return cache._replace(key=torch.where(real, cache.key, 0.0), value=torch.where(real, cache.value, 0.0))
 
 
-def _sized(units: Float[Tensor, "B T G K"], like: Float[Tensor, "B C G K"]) -> Float[Tensor, "B C G K"]:
-    """Zero-padded to the cache's size; a closing block of memory tokens may run past it and is not kept."""
-    rest = like.new_zeros(like.shape[0], max(0, like.shape[1] - units.shape[1]), *like.shape[2:])
-    return torch.cat([units[:, : like.shape[1]].to(like.dtype), rest], 1)
+def _appended(
+    units: Float[Tensor, "B T G K"], kept: Float[Tensor, "B C G K"], position: int
+) -> tuple[Float[Tensor, "B N G K"], Float[Tensor, "B C G K"]]:
+    """All units up to the new ones, and the cache with them, zero beyond.
+
+    A closing block of memory tokens may run past the cache and is not kept.
+    """
+    end, capacity = position + units.shape[1], kept.shape[1]
+    rest = kept.new_zeros(1, 1, 1, 1).expand(kept.shape[0], max(0, capacity - end), *kept.shape[2:])
+    if end <= capacity and kept.dtype == units.dtype:  # one tensor is both
+        kept = torch.cat([kept[:, :position], units, rest], 1)
+        return kept[:, :end], kept
+    read = torch.cat([kept[:, :position].to(units.dtype), units], 1)
+    return read, torch.cat([read[:, :capacity].to(kept.dtype), rest], 1)

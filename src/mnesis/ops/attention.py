@@ -37,6 +37,11 @@ def attend(
     """
     if not transformed() and softcap is None:
         grouped = key.shape[1] != query.shape[1]
+        if grouped and query.shape[2] == 1 and (mask is None or mask.ndim < 3 or mask.shape[-3] == 1):
+            # Heads that read the same key are as many queries of one head, so that nothing is repeated.
+            packed = query.reshape(query.shape[0], key.shape[1], -1, query.shape[-1])
+            read = F.scaled_dot_product_attention(packed, key, value, attn_mask=mask, dropout_p=dropout, scale=scale)
+            return read.reshape(*query.shape[:-1], value.shape[-1])
         return F.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, dropout_p=dropout, is_causal=causal, scale=scale, enable_gqa=grouped
         )

@@ -201,7 +201,7 @@ class SegmentMemory(Memory[SegmentState]):
         if opening is not None and _happens(opens := position == 0):
             _, opened = self._layers(opening, carried, caches, 0, opening=True)
             caches = _where(opens, opened, caches)
-        h, caches = self._layers(h, carried, caches, position + self.read_tokens)
+        h, caches = self._layers(h, carried, caches, _common(position + self.read_tokens))
         position = position + 1
         if _happens(closes := position == self.segment):
             carried = _where(closes, self._close(carried, caches), carried)
@@ -327,6 +327,14 @@ def _recomputed(function: Callable[..., Any], *arguments: Any) -> Any:
 def _happens(rows: Bool[Tensor, " B"]) -> bool:
     """Whether any row is concerned; where that cannot be known, a step computes both branches and chooses."""
     return not readable(rows) or bool(rows.any())
+
+
+def _common(position: Int[Tensor, " B"]) -> int | Int[Tensor, " B"]:
+    """Where all rows stand, if they stand at one place and that can be known: layers then look at no mask."""
+    if not readable(position):
+        return position
+    places = position.tolist()
+    return places[0] if len(set(places)) == 1 else position
 
 
 def _where(rows: Bool[Tensor, " B"], chosen: Any, otherwise: Any) -> Any:
