@@ -359,4 +359,4 @@ def _name(tree: Any) -> str:
 
 
 def _describe(value: Any) -> Any:
-    return value.describe() if isinstance(value, Memory) else type(value).__qualname__
+    return value.describe() if hasattr(value, "describe") else type(value).__qualname__

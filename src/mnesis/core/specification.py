@@ -20,6 +20,7 @@ NETWORKS = {
     "LanguageModel": "nets.language_model:LanguageModel",
     "Classifier": "nets.classifier:Classifier",
     "Stack": "nets.stack:Stack",
+    "HostedLanguageModel": "nets.huggingface.hosted:HostedLanguageModel",
     "PictureModel": "generative.pictures:PictureModel",
 }
 """Whole networks by name: ``module:Class`` below mnesis, imported where one is opened."""

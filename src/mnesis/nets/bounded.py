@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+_lifted: ContextVar[bool] = ContextVar("lifted", default=False)
 CONSTANT = 1 << 24
 """Numbers that one constant may have, of a filter or a mask, whatever the weights are."""
 
@@ -32,7 +34,7 @@ def bounded(numbers: int, tensors: int) -> Iterator[None]:
 
     def counted(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
         nonlocal count
-        count += threading.get_ident() == here
+        count += threading.get_ident() == here and not _lifted.get()
         if count > most:
             raise ValueError(f"more than {most:,} parameters are asked for, and the weights are {tensors:,} tensors")
 
@@ -42,6 +44,16 @@ def bounded(numbers: int, tensors: int) -> Iterator[None]:
             yield
     finally:
         hook.remove()
+
+
+@contextlib.contextmanager
+def unbounded() -> Iterator[None]:
+    """For weights in other files, which are not of the network that has been looked at: a pretrained host."""
+    token = _lifted.set(True)
+    try:
+        yield
+    finally:
+        _lifted.reset(token)
 
 
 class _Bounded(TorchDispatchMode):
@@ -55,7 +67,9 @@ class _Bounded(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if all(result.alias_info is None for result in func._schema.returns):  # neither a view nor in place
+        if not _lifted.get() and all(
+            result.alias_info is None for result in func._schema.returns
+        ):  # neither a view nor in place
             numbers = _numbers(func, args, kwargs)
             if numbers > self.most:
                 raise ValueError(f"{numbers:,} numbers at once are asked for, where the weights allow {self.most:,}")

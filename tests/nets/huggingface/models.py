@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import tokenizers
 import torch
 import transformers
+
+from mnesis.tasks.language.tokenizer import BPETokenizer
 
 VOCABULARY = 61
 GROUPED = {
@@ -83,3 +87,13 @@ def built(architecture: str, options: dict[str, Any]) -> Any:
         for parameter in made.parameters():
             parameter.add_(torch.randn(parameter.shape, dtype=parameter.dtype), alpha=0.2)
     return made
+
+
+def folder_of(name: str, folder: Path, **options: Any) -> Path:
+    """A folder with a small model in float32 and a tokenizer, as ``save_pretrained`` writes them."""
+    tokenizer = BPETokenizer.train([" Mary went to the kitchen. Where is John?"] * 3, 280)
+    made = model(name, vocab_size=tokenizer.vocabulary, **options).float()
+    made.save_pretrained(folder)
+    inside = tokenizers.Tokenizer.from_str(tokenizer.serialize())
+    transformers.PreTrainedTokenizerFast(tokenizer_object=inside, eos_token="<|end|>").save_pretrained(folder)
+    return folder

@@ -111,7 +111,7 @@ class ARMT(SegmentMemory):
         native |= {"rotary": rotary, "output_norm": output_norm}
         super().__init__(dim, host, native, segment=segment, write_tokens=memory_tokens, checkpoint=checkpoint)
         self.width, self.memory_dim = dim, memory_dim
-        self.memory = nn.Parameter(torch.randn(memory_tokens, dim) * 0.7)
+        self.memory = nn.Parameter(torch.randn(memory_tokens, dim) * self.spread)
         self.associative = nn.ModuleList(
             AssociativeLayer(
                 dim, memory_dim=memory_dim, gate_bias=gate_bias, correction=correction, penalty=gate_penalty

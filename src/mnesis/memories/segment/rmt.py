@@ -69,7 +69,7 @@ class RMT(SegmentMemory):
             checkpoint=checkpoint,
         )
         self.memory_mask = memory_mask
-        self.memory = nn.Parameter(torch.randn(memory_tokens, dim) * 0.7)
+        self.memory = nn.Parameter(torch.randn(memory_tokens, dim) * self.spread)
 
     @property
     def both_ways(self) -> bool:

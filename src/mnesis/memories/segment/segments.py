@@ -23,6 +23,9 @@ from ...ops.transforms import readable, transformed
 ACTIVATIONS = 24
 """About so many vectors a unit and layer of a Transformer are kept for the backward pass."""
 
+SPREAD = 0.7
+"""Deviation of what our own networks embed."""
+
 
 class SegmentState(NamedTuple):
     """Where a reader stands between and inside segments."""
@@ -73,6 +76,8 @@ class SegmentMemory(Memory[SegmentState]):
         super().__init__()
         self._check_host(dim, host, read_tokens + segment + write_tokens)
         self.host = cast(Any, Transformer(dim, **native) if host is None else host)
+        self.spread: float = getattr(self.host, "spread", SPREAD)
+        """Deviation of memory tokens at the start: as that of what stands beside them."""
         self.dim = dim if isinstance(self.host, Transformer) else None
         self.vocabulary = getattr(self.host, "vocabulary", None)
         """Token ids of a host that embeds them."""

@@ -22,5 +22,7 @@ def _require_transformers() -> None:
 _require_transformers()
 
 from .host import HuggingFaceHost  # noqa: E402 - the version is looked at first
+from .hosted import HostedLanguageModel  # noqa: E402
+from .opening import open_model, open_tokenizer  # noqa: E402
 
-__all__ = ["HuggingFaceHost"]
+__all__ = ["HostedLanguageModel", "HuggingFaceHost", "open_model", "open_tokenizer"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,12 +14,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from ...core.digest import digest
 from ...layers.heads import Attention, Heads
 from ...layers.segment_attention import SegmentCache, attend_in_segment, empty_cache, positions
 from .attention import ARGUMENT, Call, Facts, Projected, identity, leave, look, note_inputs, open_door, reader, told_how
 
 TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-5, torch.bfloat16: 3e-2, torch.float16: 3e-2}
 """How far a host may be from the model's own logits, relative to the largest."""
+DIGITS = 16
+"""Of the names of configurations and weights."""
 TOKENS = 24
 """Of the examination."""
 CUTS = (1, 6, 17)
@@ -182,15 +187,16 @@ class HuggingFaceHost(nn.Module):
     Args:
         model: with a causal attention and a head over its vocabulary, alone or inside a model of peft.
         check: compare with the model's own logits, which takes four short calls of it.
+        with_head: False = hidden vectors out; ``readout`` is the head then, for the units that are asked about.
 
     Raises:
         ValueError: an encoder, a model without attention, or one whose logits a host does not reach, with the first
             layer that differs.
     """
 
-    def __init__(self, model: nn.Module, *, check: bool = True) -> None:
+    def __init__(self, model: nn.Module, *, check: bool = True, with_head: bool = True) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.with_head = model, with_head
         causal = cast(Any, model.get_base_model() if hasattr(model, "get_base_model") else model)  # type: ignore[operator]
         self.config = _text_config(causal)
         decoder, layers = _decoder(causal, self.config)
@@ -218,6 +224,24 @@ class HuggingFaceHost(nn.Module):
             if check:
                 self.gap = self._compare(causal, layers)
 
+    @property
+    def spread(self) -> float:
+        """Deviation of what is embedded, at which memory tokens start."""
+        weight = cast(Any, self._parts.embedding).weight
+        return float(weight.float().std()) * getattr(self.config, "embedding_multiplier", 1.0)
+
+    def describe(self) -> dict[str, str]:
+        """What states of this host are states of: names for its configuration and its frozen weights."""
+        frozen = {name: weight for name, weight in self.model.named_parameters() if not weight.requires_grad}
+        told = {key: value for key, value in self.config.to_dict().items() if not key.startswith("_")}
+        told.pop("transformers_version", None)
+        configuration = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+        return {
+            "host": type(self.model).__name__,
+            "configuration": configuration[:DIGITS],
+            "digest": digest(frozen)[:DIGITS],
+        }
+
     def embed(self, x: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
         return self._parts.embedding(x) * getattr(self.config, "embedding_multiplier", 1.0)
 
@@ -229,7 +253,11 @@ class HuggingFaceHost(nn.Module):
     def norm(self, h: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         return h if self._parts.norm is None else self._parts.norm(h)
 
-    def head(self, h: Float[Tensor, "B T D"]) -> Float[Tensor, "B T V"]:
+    def head(self, h: Float[Tensor, "B T D"]) -> Tensor:
+        return self.readout(h) if self.with_head else h
+
+    def readout(self, h: Float[Tensor, "... D"]) -> Float[Tensor, "... V"]:
+        """Logits of normed hidden vectors."""
         logits = self._parts.head(h) * getattr(self.config, "logit_scale", 1.0)
         logits = logits / getattr(self.config, "logits_scaling", 1.0)
         cap = getattr(self.config, "final_logit_softcapping", None)
@@ -248,7 +276,7 @@ class HuggingFaceHost(nn.Module):
             h, cache = layer(h, None if caches is None else caches[index], position, **told)
             kept.append(cache)
             seen.append(h)
-        return self.head(self.norm(h)), kept, seen
+        return self.readout(self.norm(h)), kept, seen
 
     def _examine_layers(self) -> None:
         like = next(parameter for parameter in self.parameters() if parameter.is_floating_point())

@@ -27,6 +27,8 @@ from ...core.files import atomic_path, parse_json
 from ..files.opening import damage, read_text, shown
 
 END = "<|end|>"
+END_TOKEN = "end_token"
+"""The entry of a tokenizer.json that names another."""
 FILE = "tokenizer.json"
 _EVERY_BYTE = tuple(
     "".join(map(chr, characters))
@@ -141,33 +143,45 @@ class ByteTokenizer(Tokenizer):
 class BPETokenizer(Tokenizer):
     """Byte-level byte-pair encoding (Sennrich et al. 2016, bytes as in GPT-2), in Hugging Face's file format.
 
-    Make one with :meth:`train`, or read one with :func:`load_tokenizer`. ``serialized`` is the content of a
-    tokenizer.json whose model is byte-level BPE and whose added tokens hold ``<|end|>``.
+    Make one with :meth:`train`, or read one with :func:`load_tokenizer`.
+
+    Args:
+        serialized: content of a tokenizer.json whose model is byte-level BPE.
+        end: the special token that closes an answer; None = the one that the content names, or else ``<|end|>``.
+
+    Raises:
+        ValueError: what cannot be read, has no such token, leaves ids out, or, if it is one of ours, cannot spell every
+            text.
     """
 
-    def __init__(self, serialized: str):
+    def __init__(self, serialized: str, *, end: str | None = None):
         with damage("this is no tokenizer that can be read", "train one with BPETokenizer.train, or save it again"):
-            self._tokenizer = tokenizers.Tokenizer.from_str(serialized)
+            content = json.loads(serialized)
+            self._end_token = str(content.pop(END_TOKEN, END) if end is None else end)
+            self._tokenizer = tokenizers.Tokenizer.from_str(json.dumps(content, ensure_ascii=False))
         self._tokenizer.no_truncation()  # as foreign files ask for, and a text would lose its end
         self._tokenizer.no_padding()
-        end = self._tokenizer.token_to_id(END)
-        if end is None:
+        number = self._tokenizer.token_to_id(self._end_token)
+        if number is None:
             raise ValueError(
-                f"this tokenizer has no token {END!r}, which closes an answer; "
+                f"this tokenizer has no token {self._end_token!r}, which closes an answer; "
                 "train one with BPETokenizer.train, or add that special token before loading"
             )
         self._tokenizer.encode_special_tokens = True  # the characters "<|end|>" in a text are text
-        self.end = end
+        self.end = number
         self.vocabulary = self._tokenizer.get_vocab_size()
-        self._check_whole()
+        self._check_numbers()
+        if self._end_token == END:  # those of pretrained models may lack characters that their texts did not have
+            self._check_spelling()
 
-    def _check_whole(self) -> None:
-        """Refuse what leaves ids out, or cannot spell every text."""
+    def _check_numbers(self) -> None:
         largest = max(self._tokenizer.get_vocab().values())
         if largest != self.vocabulary - 1:
             raise ValueError(
                 f"this tokenizer has {self.vocabulary:,} tokens, but ids up to {largest:,}; number them from 0 on"
             )
+
+    def _check_spelling(self) -> None:
         with damage("this tokenizer cannot spell every text", "train one with BPETokenizer.train"):
             wrong = next((text for text in _EVERY_BYTE if self.decode(self.encode(text)) != text), None)
             if wrong is not None:
@@ -208,7 +222,10 @@ class BPETokenizer(Tokenizer):
         return self._tokenizer.decode(self._check(tokens), skip_special_tokens=True)
 
     def serialize(self) -> str:
-        return self._tokenizer.to_str()
+        content = self._tokenizer.to_str()
+        if self._end_token == END:
+            return content
+        return json.dumps({**json.loads(content), END_TOKEN: self._end_token}, ensure_ascii=False)
 
 
 def load_tokenizer(folder: Path | str) -> Tokenizer:

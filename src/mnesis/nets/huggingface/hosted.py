@@ -1,0 +1,159 @@
+"""A pretrained language model with a memory: token in, logits out, and a state that is carried on."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from ...core.catalog import card, cards
+from ...core.domain import Size
+from ...tasks.language.tokenizer import Tokenizer
+from ..bounded import unbounded
+from ..generating import Generating
+from .host import HuggingFaceHost
+from .opening import open_model, open_tokenizer
+
+HOST = "reader.host.model."
+ADAPTERS = "lora_"
+"""What is in the names of adapters' weights."""
+
+
+class HostedLanguageModel(Generating):
+    """A pretrained model that remembers: ``logits [B T V], state = model(tokens [B T], state)``.
+
+    The memory is new, and the host stays as it is; with ``lora`` low-rank adapters on all its linear maps learn with
+    the memory (Hu et al. 2021, arXiv 2106.09685). What is saved is the memory and the adapters: the host is named by
+    path and digest, and another one is refused.
+
+    Args:
+        host: the folder or GGUF file of a model (:func:`~mnesis.nets.huggingface.opening.open_model`), or the model
+            itself, which then cannot be saved by name.
+        memory: name in the catalog of a memory that takes a host: "rmt", "armt".
+        segment: units in a segment; with its memory tokens no longer than what the host was trained on.
+        lora: rank of the adapters; None = the memory learns alone.
+        options: further arguments of the memory. RMT's memory tokens have a causal mask unless told otherwise, as its
+            authors have it on pretrained hosts.
+        dtype: of the host's weights; memory and adapters learn in float32.
+        digest: what the host's must be; None = whatever it is.
+
+    Raises:
+        FileNotFoundError: no such host.
+        ValueError: a host that cannot be read or served, or has another digest; a memory that takes none.
+    """
+
+    def __init__(
+        self,
+        host: str | os.PathLike[str] | PreTrainedModel,
+        *,
+        memory: str = "armt",
+        segment: Size = 256,
+        lora: Size | None = None,
+        options: Mapping[str, Any] | None = None,
+        dtype: Literal["float32", "bfloat16", "float16"] = "float32",
+        digest: str | None = None,
+    ) -> None:
+        super().__init__()
+        _check_takes_host(memory)
+        self.path = os.fspath(host) if isinstance(host, (str, os.PathLike)) else None
+        with unbounded():  # what the host weighs stands in its own files
+            model = open_model(self.path, dtype=getattr(torch, dtype)) if self.path is not None else host
+            served = HuggingFaceHost(cast(nn.Module, model).requires_grad_(False), with_head=False)
+            self.described = served.describe()
+            if digest is not None and self.described["digest"] != digest:
+                raise ValueError(
+                    f"{self.path} has other weights (digest {self.described['digest']}) than the host that this "
+                    f"memory was trained on ({digest}); give that host"
+                )
+            if lora is not None:
+                served = HuggingFaceHost(_adapted(served.model, lora), check=False, with_head=False)
+        usual = {"memory_mask": "causal"} if memory == "rmt" else {}
+        given = {"host": served, "segment": segment, **usual, **(options or {})}
+        self.reader = cast(Any, card("memories", memory).load()(served.dim, **given))
+        self.head = _Readout(served)
+        self.vocabulary, self.period = served.vocabulary, self.reader.period
+        self.register_state_dict_post_hook(_leave_host_out)
+        self.register_load_state_dict_post_hook(_host_is_not_missing)
+
+    @property
+    def host(self) -> HuggingFaceHost:
+        """The model that remembers."""
+        return cast(HuggingFaceHost, self.reader.host)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments; the digest is that of the host."""
+        return {**super().config, "digest": self.described["digest"]}
+
+    def describe(self) -> dict[str, str]:
+        """As of every memory, with the host by what it is and not by where it stands."""
+        arguments = {**super().config, "host": self.described, "digest": None}
+        return {**super().describe(), "arguments": json.dumps(arguments, sort_keys=True, default=str)}
+
+    def tokenizer(self) -> Tokenizer:
+        """The host's.
+
+        Raises:
+            ValueError: it was given as a model, without files.
+        """
+        if self.path is None:
+            raise ValueError("a host that was given as a model has no tokenizer here; give the folder that holds both")
+        return open_tokenizer(self.path)
+
+
+class _Readout(nn.Module):
+    """The host's head, called for the units that are asked about."""
+
+    def __init__(self, host: HuggingFaceHost) -> None:
+        super().__init__()
+        self.host = (host,)
+        """Not a child: the memory has it."""
+
+    def forward(self, h: Tensor) -> Tensor:
+        return self.host[0].readout(h)
+
+
+def memories_with_hosts() -> list[str]:
+    """Names of the memories of the catalog that take a host."""
+    return [each.name for each in cards("memories") if "host" in inspect.signature(each.load().__init__).parameters]
+
+
+def _check_takes_host(memory: str) -> None:
+    takes = memories_with_hosts()
+    if memory not in takes:
+        card("memories", memory)
+        raise ValueError(f"{memory} wraps no host; give one of {', '.join(takes)}")
+
+
+def _adapted(model: nn.Module, rank: int) -> nn.Module:
+    try:
+        import peft
+    except ImportError:
+        raise ImportError(
+            "low-rank adapters need peft, and it is not installed; pip install 'mnesis[transformers]'"
+        ) from None
+    config = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of what peft asks transformers for
+        return peft.get_peft_model(cast(Any, model), config)
+
+
+def _of_host(name: str) -> bool:
+    """Whether a weight is the host's own, which stands in the host's files."""
+    return HOST in name and ADAPTERS not in name
+
+
+def _leave_host_out(network: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
+    for name in [name for name in state if name.startswith(prefix) and _of_host(name)]:
+        del state[name]
+
+
+def _host_is_not_missing(network: nn.Module, found: Any) -> None:
+    found.missing_keys[:] = [name for name in found.missing_keys if not _of_host(name)]

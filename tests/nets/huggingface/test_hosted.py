@@ -1,0 +1,205 @@
+"""Pretrained models with a memory: what is saved, what is refused, how they learn and generate."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+transformers = pytest.importorskip("transformers", minversion="5.24")
+
+from mnesis.core.catalog import create_task  # noqa: E402
+from mnesis.core.laws import check  # noqa: E402
+from mnesis.core.state import load_state, save_state  # noqa: E402
+from mnesis.learn import Recipe, Stage, fit  # noqa: E402
+from mnesis.nets import HostedLanguageModel, load, save  # noqa: E402
+from mnesis.nets.huggingface import open_model, open_tokenizer  # noqa: E402
+
+from .models import folder_of, model  # noqa: E402
+
+SMALL = {"segment": 16, "options": {"memory_tokens": 2, "memory_dim": 4}}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return folder_of("llama", tmp_path_factory.mktemp("host"))
+
+
+@pytest.fixture
+def hosted(folder):
+    torch.manual_seed(0)
+    return HostedLanguageModel(folder, memory="armt", lora=2, **SMALL)
+
+
+def test_the_text_goes_in_and_comes_out(hosted) -> None:
+    tokenizer = hosted.tokenizer()
+    text = " Mary went to the kitchen."
+    ids = torch.tensor([tokenizer.encode(text)])
+    assert tokenizer.decode(ids[0]) == text
+    logits, _ = hosted(ids)
+    assert logits.shape == (1, ids.shape[1], tokenizer.vocabulary)
+    generated, _ = hosted.generate(ids, tokens=20)
+    assert generated.shape == (1, 20)
+    longer = torch.cat([ids, generated], 1)
+    again = hosted(longer)[0][:, ids.shape[1] - 1 : -1].argmax(-1)
+    assert torch.equal(again, generated)
+    body, head = hosted.parts()
+    assert torch.equal(head(body(ids)[0]), logits)
+
+
+def test_within_a_segment_a_new_memory_says_what_the_model_says(folder) -> None:
+    """An ARMT writes nothing at the start; only its segments cut what the model sees."""
+    own = open_model(folder)
+    hosted = HostedLanguageModel(folder, memory="armt", **SMALL)
+    ids = torch.randint(own.config.vocab_size, (2, 16))
+    with torch.no_grad():
+        assert torch.allclose(hosted(ids)[0], own(ids).logits, atol=1e-5)
+
+
+def test_the_host_rests_and_memory_and_adapters_learn(hosted) -> None:
+    learning = {name for name, weight in hosted.named_parameters() if weight.requires_grad}
+    assert all("lora_" in name or not name.startswith("reader.host") for name in learning)
+    assert "reader.memory" in learning
+    ids = torch.randint(hosted.vocabulary, (2, 40))
+    hosted(ids)[0].square().mean().backward()
+    assert all(weight.grad is None for name, weight in hosted.named_parameters() if name not in learning)
+
+
+@pytest.mark.parametrize("memory", ["armt", "rmt"])
+def test_a_folder_holds_the_memory_and_names_the_host(folder, tmp_path, memory) -> None:
+    torch.manual_seed(0)
+    options = {"memory_tokens": 2}
+    hosted = HostedLanguageModel(folder, memory=memory, segment=16, lora=2, options=options)
+    with torch.no_grad():
+        for weight in hosted.parameters():
+            if weight.requires_grad:
+                weight.add_(torch.randn_like(weight), alpha=0.1)
+    save(hosted, tmp_path / "run")
+    held = load_file(tmp_path / "run" / "model.safetensors")
+    assert not [name for name in held if "host" in name and "lora_" not in name]
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["arguments"]["host"] == str(folder)
+    again, ids = load(tmp_path / "run"), torch.randint(hosted.vocabulary, (2, 40))
+    with torch.no_grad():
+        assert torch.equal(again(ids)[0], hosted.eval()(ids)[0])
+    assert again.describe() == hosted.describe()
+
+
+def test_another_host_is_refused(folder, hosted, tmp_path) -> None:
+    save(hosted, tmp_path / "run")
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    with torch.no_grad():
+        changed = open_model(other)
+        changed.model.layers[0].mlp.up_proj.weight[0, 0] += 1e-3
+        changed.save_pretrained(other)
+    config = tmp_path / "run" / "config.json"
+    config.write_text(config.read_text().replace(str(folder), str(other)))
+    with pytest.raises(
+        ValueError, match=r"has other weights \(digest [0-9a-f]{16}\) than the host that this memory was"
+    ):
+        load(tmp_path / "run")
+    config.write_text(config.read_text().replace(str(other), str(tmp_path / "nowhere")))
+    with pytest.raises(ValueError, match=r"is neither a folder with a config.json nor"):
+        load(tmp_path / "run")
+
+
+def test_states_belong_to_a_host_wherever_it_stands(folder, hosted, tmp_path) -> None:
+    _, state = hosted(torch.randint(hosted.vocabulary, (1, 20)))
+    save_state(state, tmp_path / "state.safetensors", about=hosted.describe())
+    moved = tmp_path / "moved"
+    shutil.copytree(folder, moved)
+    same = HostedLanguageModel(moved, memory="armt", lora=2, **SMALL)
+    load_state(tmp_path / "state.safetensors", about=same.describe())
+    other = HostedLanguageModel(folder_of("qwen2", tmp_path / "qwen"), memory="armt", lora=2, **SMALL)
+    with pytest.raises(ValueError, match=r"was made with arguments .* load it with the memory that made it"):
+        load_state(tmp_path / "state.safetensors", about=other.describe())
+
+
+def test_training_keeps_the_memory_alone_and_goes_on_exactly(folder, tmp_path) -> None:
+    def trained(place, updates, stop_after=None):
+        torch.manual_seed(0)
+        network = HostedLanguageModel(folder, memory="rmt", segment=16, lora=2, options={"memory_tokens": 2})
+        task = create_task("induction", symbols=20)
+        recipe = Recipe((Stage(24, 2, updates),), learning_rate=1e-2, save_every=2, seed=0)
+        seen = []
+
+        def progress(done, of):
+            seen.append(done)
+            if done == stop_after:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        fit(network, task, recipe, tmp_path / place, progress=progress)
+        return network
+
+    whole = trained("whole", 6)
+    trained("cut", 6, stop_after=3)
+    again = trained("cut", 6)
+    for (name, a), b in zip(whole.state_dict().items(), again.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+    held = load_file(tmp_path / "whole" / "model.safetensors")
+    assert not [name for name in held if "host" in name and "lora_" not in name]
+    opened = load(tmp_path / "whole")
+    ids = torch.randint(20, (1, 30))
+    with torch.no_grad():
+        assert torch.equal(opened(ids)[0], whole.eval()(ids)[0])
+
+
+def test_a_hosted_model_obeys_the_laws(hosted) -> None:
+    laws = ["padding"]
+    gaps = list(check(hosted, dtypes=[torch.float64], laws=laws))
+    assert not [gap for gap in gaps if gap.holds is not True]
+
+
+def test_a_model_may_be_given_itself_and_has_no_name_then(tmp_path) -> None:
+    hosted = HostedLanguageModel(model("gpt2").float(), memory="rmt", segment=16, options={"memory_tokens": 2})
+    hosted(torch.randint(hosted.vocabulary, (1, 20)))
+    with pytest.raises(ValueError, match="HostedLanguageModel was built from objects"):
+        save(hosted, tmp_path / "run")
+    with pytest.raises(ValueError, match="a host that was given as a model has no tokenizer here"):
+        hosted.tokenizer()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"memory": "gru"}, "gru wraps no host; give one of rmt, armt"),
+        ({"memory": "amrt"}, "armt"),
+        ({"lora": 0}, "lora"),
+        ({"segment": 127}, "are 129 units, and HuggingFaceHost was trained on at most 128"),
+        ({"dtype": "int8"}, "dtype"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_sentence(folder, options, sentence) -> None:
+    given = {"memory": "armt", "options": {"memory_tokens": 2}, **options}
+    with pytest.raises(ValueError, match=sentence) as caught:
+        HostedLanguageModel(folder, **given)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_no_model_are_refused(folder, tmp_path) -> None:
+    def opened(path, sentence, opens=open_model):
+        with pytest.raises((ValueError, FileNotFoundError), match=sentence) as caught:
+            opens(path)
+        assert "\n" not in str(caught.value)
+
+    opened(tmp_path, "is neither a folder with a config.json")
+    (tmp_path / "made-up.gguf").write_bytes(b"GGUF" + bytes(200))
+    opened(tmp_path / "made-up.gguf", "holds no language model that can be read")
+    pickled = tmp_path / "pickled"
+    shutil.copytree(folder, pickled)
+    weights = open_model(pickled).state_dict()
+    os.remove(pickled / "model.safetensors")
+    torch.save(weights, pickled / "pytorch_model.bin")
+    opened(pickled, "no file named model.safetensors")
+    lacking = tmp_path / "lacking"
+    shutil.copytree(folder, lacking)
+    own = open_model(lacking)
+    own.save_pretrained(lacking, state_dict={k: v for k, v in own.state_dict().items() if "layers.1.mlp.up" not in k})
+    opened(lacking, r"lacks the weights model.layers.1.mlp.up_proj.weight; save the model again")
+    os.remove(lacking / "tokenizer.json")
+    opened(lacking, "holds no tokenizer that can be read", open_tokenizer)
