@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from mnesis.cli import COMMANDS, main
+from mnesis.cli.designs import ReaderDesign
 from mnesis.cli.recipes import Phase, phases
-from mnesis.cli.training import ReaderDesign, train_reader
+from mnesis.cli.training import train_reader
 from mnesis.core.shipped import find as shipped_folder
 from mnesis.learn import Recipe, Stage
 from mnesis.tasks.stories.babilong.source import BABILongSource

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from mnesis.cli import main
+from mnesis.cli.designs import ReaderDesign
 from mnesis.cli.runs import open_run
-from mnesis.cli.training import ReaderDesign, train_reader
+from mnesis.cli.training import train_reader
 from mnesis.core.files import read_json
 from mnesis.core.folders import alone
 from mnesis.learn import Recipe, Stage

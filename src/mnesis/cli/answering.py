@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..nets import LanguageModel
+    from ..nets.generating import Generating
     from ..tasks.language.tokenizer import Tokenizer
     from ..tasks.stories.kinds import Asks, Recognised
     from ..tasks.stories.mentions import Mentions
@@ -73,7 +73,7 @@ def written(question: str) -> str:
 
 
 def answer(
-    network: LanguageModel,
+    network: Generating,
     tokenizer: Tokenizer,
     state: Any,
     question: str,
@@ -105,7 +105,7 @@ def answer(
     return Answer(question, text, probability if text else None, trained, unspoken, remark, put)
 
 
-def _said(network: LanguageModel, tokenizer: Tokenizer, state: Any, question: str, most: int) -> tuple[str, float]:
+def _said(network: Generating, tokenizer: Tokenizer, state: Any, question: str, most: int) -> tuple[str, float]:
     """The likeliest continuation as text, and its probability."""
     import torch
 

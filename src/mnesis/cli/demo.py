@@ -101,9 +101,10 @@ def run(
     from ..measure import write_report
     from ..measure.pages.report import PAGE, require_place
     from ..tasks.stories.babilong.source import BABILongSource
+    from .designs import DESIGNS, ReaderDesign
     from .evaluate import show
     from .recipes import phases
-    from .training import DESIGNS, ReaderDesign, kept_tokenizer, train_reader
+    from .training import kept_tokenizer, train_reader
 
     source, fresh, reader = BABILongSource(), folder / "fresh", folder / "reader"
     # Whatever refuses to write there does it before the long reading.

@@ -15,7 +15,7 @@ from ..tasks.language.plain_text import PlainText, UnreadableError, chunks, stre
 from .bookmark import Bookmark, Digest, beside, description, file_digest, find
 
 if TYPE_CHECKING:
-    from ..nets import LanguageModel
+    from ..nets.generating import Generating
     from ..tasks.language.tokenizer import Tokenizer
 
 TOKENS = "tokens"
@@ -46,7 +46,7 @@ class Reading:
 
     def __init__(
         self,
-        network: LanguageModel,
+        network: Generating,
         tokenizer: Tokenizer,
         chunk: int,
         save: Path | None,
@@ -233,7 +233,7 @@ def _spoken_of(path: Path) -> list[str] | None:
     return None if told is None else parse_json(told, list[str], source=f"{SPOKEN_OF} of {path}", mend=mend)
 
 
-def _fingerprint(network: LanguageModel, tokenizer: Tokenizer) -> str:
+def _fingerprint(network: Generating, tokenizer: Tokenizer) -> str:
     """Names weights and tokens: a state is of use to the reader that made it alone."""
     import torch
 

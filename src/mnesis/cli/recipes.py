@@ -107,12 +107,19 @@ fourth place of a segment, those of 480 at sixteen places: each has tensors of i
 time."""
 
 
+_HOSTED = [
+    _Plan(128, 4, 300, 64, 64, 1e-3, {"questions": 2.0, "forks": 2, "facts": 4}),
+    _Plan(1024, 2, 200, 256, 256, 5e-4, {"questions": 1.0, "forks": 4}),
+]
+"""Of a pretrained host, which knows English and costs a thousand times as much a token: short lives alone."""
+
+
 def phases(name: str, *, number: int = 1, memory: str, seed: int = 0) -> list[Phase]:
     """The phases of a recipe.
 
     Args:
-        name: "quick" (some minutes), "demo" (a quarter of an hour), "standard" (half an hour on one core) or "reader"
-            (the one that ships, up to two hours).
+        name: "quick" (some minutes), "demo" (a quarter of an hour), "standard" (half an hour on one core), "reader"
+            (the one that ships, up to two hours) or "hosted" (half an hour for a host of 135 million weights).
         number: of the bAbI task.
         memory: whose it is; write gates are penalised where there are such.
         seed: of the training.
@@ -120,9 +127,11 @@ def phases(name: str, *, number: int = 1, memory: str, seed: int = 0) -> list[Ph
     Raises:
         ValueError: an unknown name.
     """
-    if name not in LONG:
-        raise ValueError(f"no recipe is called {name!r}; there are {', '.join(LONG)}")
-    if number == 1:
+    if name not in (*LONG, "hosted"):
+        raise ValueError(f"no recipe is called {name!r}; there are {', '.join(LONG)} and hosted")
+    if name == "hosted":
+        plans, told = _HOSTED, {}
+    elif number == 1:
         plans, told = [*_ONE_FACT, *LONG[name]], {}
     else:
         plans, told = [*_JOINED_FACTS, LONG[name][-1]], {"easier": True, "renamed": True}

@@ -37,7 +37,7 @@ KEPT = "what --save had kept before is kept"
 """What a second Ctrl-C leaves, or one before the reading has begun."""
 
 if TYPE_CHECKING:
-    from ..nets import LanguageModel
+    from ..nets.generating import Generating
     from ..tasks.stories.kinds import Asks
     from .runs import OpenRun
 
@@ -127,11 +127,11 @@ def _offer(asks: Asks | None) -> str:
     return f"this reader answers {asks}"
 
 
-def _language_model(opened: OpenRun) -> LanguageModel:
-    from ..nets import LanguageModel
+def _language_model(opened: OpenRun) -> Generating:
+    from ..nets.generating import Generating
 
     network = opened.network
-    if not isinstance(network, LanguageModel):
+    if not isinstance(network, Generating):
         raise ValueError(f"{opened.folder} holds a {type(network).__name__}, which cannot answer in words")
     return network
 

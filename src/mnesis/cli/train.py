@@ -73,8 +73,10 @@ def run(
     depth: Depth | None = None,
     hidden: Size | None = None,
     convolution: Count | None = None,
-    recipe: Literal["quick", "demo", "standard", "reader"] | None = None,
+    recipe: Literal["quick", "demo", "standard", "reader", "hosted"] | None = None,
     number: Literal[1, 2, 3] | None = None,
+    host: str = "",
+    lora: Size | None = None,
     stories: str | None = None,
     background: str | None = None,
     held_out: tuple[str, ...] = (),
@@ -114,8 +116,13 @@ def run(
         hidden: width of the MLPs; four times --dim if not given, 256 on babilong.
         convolution: units that the causal convolution in every layer sees, 0 = without; 4 if not given, 6 on babilong.
         recipe: of babilong alone: how long a reader is trained, quick (minutes), demo (a quarter of an hour), standard
-            (half an hour, the default) or reader (up to two hours).
+            (half an hour, the default) or reader (up to two hours); hosted, with a --host (half an hour for 135 million
+            weights).
         number: of babilong alone: of the bAbI task; 1 if not given.
+        host: of babilong alone: a pretrained model that gets the memory, the folder or GGUF file of one; --memory armt
+            or rmt, and --dim, --depth, --hidden and --convolution are its own.
+        lora: of babilong alone: rank of low-rank adapters on all linear maps of the --host; without, the memory learns
+            alone.
         stories: of babilong alone: "simulated", the default, or the path of bAbI's files (zip, tar.gz or folder).
         background: of babilong alone: "prose" (generated, the default), a folder of .txt files, hub:NAME of a text data
             set, or several with commas.
@@ -138,7 +145,7 @@ def run(
     task, folder = _as_before(task, folder)
     reading = {
         "recipe": recipe, "number": number, "stories": stories, "background": background, "held_out": held_out,
-        "vocabulary": vocabulary,
+        "vocabulary": vocabulary, "host": host, "lora": lora,
     }  # fmt: skip
     drawing = {
         "data": data, "collection": collection, "side": side, "pixels": pixels, "threshold": threshold, "paper": paper,
@@ -166,6 +173,8 @@ def run(
     chosen = options_of("memories", memory, options, {"dim": "--dim"})
     place = folder or Path("runs") / f"{short(task)}-{short(memory)}"
     design = {"memory": memory, "depth": depth or 2, "hidden": hidden, "seed": seed}
+    if host:
+        _refuse_sizes({"dim": dim, "depth": depth, "hidden": hidden, "convolution": convolution})
     if task == BABILONG:
         design |= {"dim": dim or 128, "hidden": hidden or 256, "convolution": 6 if convolution is None else convolution}
         return _reader(place, _given(reading), design, chosen, common, as_json)
@@ -227,6 +236,25 @@ def _refuse_foreign(
             )
     trained = "which a --recipe trains" if task == BABILONG else "whose model takes --options"
     raise ValueError(f"{option} is not an option of {task}, {trained}; leave it out")
+
+
+def _refuse_sizes(sizes: Mapping[str, Any]) -> None:
+    """Refuse sizes of a network where a host has its own."""
+    if given := next((name for name, value in sizes.items() if value is not None), None):
+        raise ValueError(f"--{given} is a size of the network, and --host has its own; leave it out")
+
+
+def _check_host(host: str, lora: int | None, recipe: str, reading: Mapping[str, Any]) -> None:
+    """Refuse what a host needs or cannot have, before anything is imported."""
+    if not host:
+        for name, value in (("lora", lora), ("recipe hosted", recipe == "hosted" or None)):
+            if value is not None:
+                raise ValueError(f"--{name} is for a pretrained model, and none is given; give --host FOLDER too")
+        return
+    if "vocabulary" in reading:
+        raise ValueError("--vocabulary is of a tokenizer that is trained, and --host has its own; leave it out")
+    if not Path(host).exists():
+        raise ValueError(f"--host {shown_text(host)} is not there; give the folder or GGUF file of a pretrained model")
 
 
 def _pictures(
@@ -294,7 +322,10 @@ def _reader(
     as_json: bool,
 ) -> int:
     """Train a reader on BABILong."""
-    recipe, seed, memory = reading.pop("recipe", "standard"), design.pop("seed"), design["memory"]
+    host, lora = reading.pop("host", ""), reading.pop("lora", None)
+    recipe = reading.pop("recipe", "hosted" if host else "standard")
+    seed, memory = design.pop("seed"), design["memory"]
+    _check_host(host, lora, recipe, reading)
     background = reading.get("background", "prose")
     refuse_sources(reading.get("stories", "simulated"), background)
     refuse_files("--held-out", reading.get("held_out", ()), background)
@@ -302,14 +333,17 @@ def _reader(
         raise ValueError(f"--background {background} reads the Hugging Face hub; pip install 'mnesis[datasets]' first")
 
     from ..tasks.stories.babilong.source import BABILongSource
+    from .designs import DESIGNS, HOSTED, HostedDesign, ReaderDesign
     from .recipes import phases
-    from .training import DESIGNS, ReaderDesign, train_reader
+    from .training import train_reader
 
     network = {**design, "convolution": design["convolution"] or None}
     _, result = train_reader(
         folder,
         BABILongSource(**reading),
-        ReaderDesign(**network, options={**DESIGNS.get(memory, {}), **chosen}),
+        HostedDesign(host, memory, lora, {**HOSTED.get(memory, {}), **chosen})
+        if host
+        else ReaderDesign(**network, options={**DESIGNS.get(memory, {}), **chosen}),
         phases(recipe, number=reading.get("number", 1), memory=memory, seed=seed),
         seed=seed,
         **common,

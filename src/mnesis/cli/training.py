@@ -2,78 +2,42 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from accelerate.tracking import GeneralTracker
 
-from ..core.catalog import card
 from ..core.files import atomic_path, read_json, shown_differences, write_json
 from ..core.folders import alone
-from ..core.machine import fast_products, prepare
+from ..core.machine import fast_products, prepare, width
 from ..core.made_by import told
 from ..core.run_files import CONFIG, METRICS, WEIGHTS, read_metrics
 from ..learn import Training, fit
 from ..learn.folder import discard as discard_run
 from ..learn.folder import is_run
-from ..nets import LanguageModel, save, specification
+from ..nets import save, specification
+from ..nets.generating import Generating
 from ..tasks.language.tokenizer import FILE as TOKENIZER
 from ..tasks.language.tokenizer import Tokenizer, load_tokenizer
 from ..tasks.stories.babilong.babilong import BABILong
 from ..tasks.stories.babilong.lives import BABILongLives
 from ..tasks.stories.babilong.source import BABILongSource
+from .designs import HostedDesign, ReaderDesign
 from .recipes import Phase
 from .runs import SOURCE, THREADS, kept_threads, read_source
 
 FILES = (SOURCE, THREADS, TOKENIZER, CONFIG, METRICS, WEIGHTS)
 
 
-@dataclass(frozen=True)
-class ReaderDesign:
-    """The network of a reader, without its vocabulary."""
-
-    memory: str = "armt"
-    dim: int = 128
-    depth: int = 2
-    hidden: int | None = 256
-    convolution: int | None = 6
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def build(self, vocabulary: int, segment: int, extra: Mapping[str, Any]) -> LanguageModel:
-        """The network for a phase; ``options`` overrides the phase's segment."""
-        accepted = inspect.signature(card("memories", self.memory).load().__init__).parameters
-        given = {"segment": segment} if "segment" in accepted else {}
-        network = LanguageModel(
-            vocabulary,
-            dim=self.dim,
-            memory=self.memory,
-            depth=self.depth,
-            hidden=self.hidden,
-            convolution=self.convolution,
-            options={**given, **self.options, **extra},
-        )
-        return cast(LanguageModel, network)
-
-
-DESIGNS: dict[str, Mapping[str, Any]] = {
-    "armt": {"memory_tokens": 8, "memory_dim": 32, "gate_bias": -2.0, "output_norm": True},
-    "rmt": {"memory_tokens": 8, "output_norm": True},
-    "window": {"window": 512},
-}
-"""Options that readers are built with unless told otherwise."""
-
-
 def train_reader(
     folder: Path,
     source: BABILongSource,
-    design: ReaderDesign,
+    design: ReaderDesign | HostedDesign,
     phases: Sequence[Phase],
     *,
     seed: int = 0,
@@ -81,7 +45,7 @@ def train_reader(
     overwrite: bool = False,
     progress: bool = True,
     trackers: Sequence[str | GeneralTracker] = (),
-) -> tuple[LanguageModel, Training]:
+) -> tuple[Generating, Training]:
     """Train a reader, or go on where its training stopped, with as many threads as it began with unless told otherwise.
 
     The folder ends as a run: config.json, tokenizer.json, model.safetensors, metrics.jsonl over all phases, and the
@@ -99,10 +63,13 @@ def train_reader(
     # Of the processes of a launcher the first one writes.
     with alone(folder, *FILES) if os.environ.get("RANK", "0") == "0" else nullcontext():
         kept = kept_tokenizer(folder, source, overwrite)
-        tokenizer = kept or source.tokenizer()
+        tokenizer = kept or design.tokenizer() or source.tokenizer()
         task = source.open(tokenizer, split="train", show_answers=0.1)
+        dim = 0
         for phase in phases:  # what cannot be is refused before anything is written
-            _lives(task, design.build(tokenizer.vocabulary, phase.segment, phase.options), phase)
+            network = design.build(tokenizer.vocabulary, phase.segment, phase.options)
+            _lives(task, network, phase)
+            dim = width(network)
         if overwrite:
             discard(folder)
         if kept is None:
@@ -112,7 +79,7 @@ def train_reader(
         write_json(folder / THREADS, count, indent=None)
         config = {"source": source.as_json()}
         try:
-            with fast_products(design.dim):
+            with fast_products(dim):
                 network, result = _train(folder, task, tokenizer, design, phases, config, seed, progress, trackers)
         except ValueError:
             if kept is None and not any(folder.glob("phase-*")):
@@ -127,13 +94,13 @@ def _train(
     folder: Path,
     task: BABILong,
     tokenizer: Tokenizer,
-    design: ReaderDesign,
+    design: ReaderDesign | HostedDesign,
     phases: Sequence[Phase],
     config: Mapping[str, Any],
     seed: int,
     progress: bool,
     trackers: Sequence[str | GeneralTracker],
-) -> tuple[LanguageModel, Training]:
+) -> tuple[Generating, Training]:
     torch.manual_seed(seed)
     network = result = None
     for index, phase in enumerate(phases):
@@ -157,7 +124,7 @@ def _train(
     return network, result
 
 
-def _lives(task: BABILong, network: LanguageModel, phase: Phase) -> BABILongLives:
+def _lives(task: BABILong, network: Generating, phase: Phase) -> BABILongLives:
     return BABILongLives(task, window=phase.window, period=network.period or phase.segment, **phase.lives)
 
 
@@ -196,7 +163,7 @@ def discard(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _assemble(folder: Path, network: LanguageModel, config: Mapping[str, Any], phases: Sequence[Phase]) -> None:
+def _assemble(folder: Path, network: Generating, config: Mapping[str, Any], phases: Sequence[Phase]) -> None:
     """The run as a whole: final weights, configuration, and one curve over all phases."""
     lines, before = [], {"update": 0, "units": 0, "seconds": 0.0}
     for index, _ in enumerate(phases):

@@ -1,0 +1,73 @@
+"""A pretrained model that gets a memory, from the command line: trained, examined, streamed, and refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+transformers = pytest.importorskip("transformers", minversion="5.24")
+
+from mnesis.cli.designs import HostedDesign  # noqa: E402
+from mnesis.cli.training import train_reader  # noqa: E402
+from mnesis.nets import HostedLanguageModel, load  # noqa: E402
+from mnesis.tasks.stories.babilong.source import BABILongSource  # noqa: E402
+
+from ..nets.huggingface.models import folder_of  # noqa: E402
+from .test_commands import run as command  # noqa: E402
+from .test_commands import short_phases  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    return folder_of("llama", tmp_path_factory.mktemp("host"))
+
+
+@pytest.fixture(scope="module")
+def run(host, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "hosted"
+    design = HostedDesign(str(host), "armt", 2, {"memory_tokens": 2, "memory_dim": 4})
+    _, result = train_reader(folder, BABILongSource(), design, short_phases(), progress=False)
+    assert result.finished
+    return folder
+
+
+def test_the_run_is_a_reader_with_the_hosts_tokens(run, host) -> None:
+    network = load(run)
+    assert isinstance(network, HostedLanguageModel)
+    assert network.path == str(host)
+    assert (run / "tokenizer.json").exists()
+    assert (run / "model.safetensors").stat().st_size < (host / "model.safetensors").stat().st_size
+
+
+def test_it_is_examined_and_streamed_as_any_reader(run, tmp_path, capsys) -> None:
+    code, out, err = command(capsys, "evaluate", str(run), "--lengths", "300", "--questions", "2", "--json")
+    assert code == 0, err
+    assert json.loads(out)
+    book = tmp_path / "book.txt"
+    book.write_text("Mary went to the kitchen. " * 20)
+    code, out, err = command(capsys, "stream", str(book), "--model", str(run), "--ask", "Where is Mary?", "--json")
+    assert code == 0, err
+    assert json.loads(out)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--host", "nowhere"], "--host nowhere is not there"),
+        (["--lora", "4"], "--lora is for a pretrained model, and none is given; give --host FOLDER too"),
+        (["--recipe", "hosted"], "--recipe hosted is for a pretrained model"),
+        (["--host", "HOST", "--lora", "0"], "lora"),
+        (["--host", "HOST", "--dim", "64"], "--dim is a size of the network, and --host has its own; leave it out"),
+        (["--host", "HOST", "--vocabulary", "500"], "--vocabulary is of a tokenizer that is trained"),
+        (["--host", "HOST", "--memory", "gru"], "gru wraps no host; give one of rmt, armt"),
+    ],
+)
+def test_what_a_host_cannot_have_is_refused(host, tmp_path, capsys, options, sentence) -> None:
+    given = [str(host) if option == "HOST" else option for option in options]
+    folder = tmp_path / "run"
+    code, _, told = command(capsys, "train", "babilong", *given, "--folder", str(folder))
+    assert code == 2
+    assert sentence in told
+    assert "\n" not in told.strip()
+    assert not folder.exists()
