@@ -13,7 +13,8 @@ from mnesis.cli.training import train_reader  # noqa: E402
 from mnesis.nets import HostedLanguageModel, load  # noqa: E402
 from mnesis.tasks.stories.babilong.source import BABILongSource  # noqa: E402
 
-from ..nets.huggingface.models import folder_of  # noqa: E402
+from ..nets.huggingface.models import built, folder_of  # noqa: E402
+from ..nets.huggingface.test_host import REFUSED  # noqa: E402
 from .test_commands import run as command  # noqa: E402
 from .test_commands import short_phases  # noqa: E402
 
@@ -49,6 +50,23 @@ def test_it_is_examined_and_streamed_as_any_reader(run, tmp_path, capsys) -> Non
     code, out, err = command(capsys, "stream", str(book), "--model", str(run), "--ask", "Where is Mary?", "--json")
     assert code == 0, err
     assert json.loads(out)
+
+
+def test_a_model_is_shown_as_the_host_that_it_is(host, run, tmp_path, capsys) -> None:
+    code, out, err = command(capsys, "show", str(host), "--json")
+    assert code == 0, err
+    (facts,) = json.loads(out)
+    assert facts["kind"] == "pretrained model"
+    assert facts["architecture"] == "LlamaForCausalLM"
+    assert (facts["host"], facts["dim"], facts["layers"]) == ("yes", 32, 3)
+    assert facts["heads"] == "4 of 8, reading 2 of keys"
+    assert float(facts["gap"].split()[0]) < 1e-5
+    code, out, _ = command(capsys, "show", str(run))
+    assert "HostedLanguageModel" in out
+    built(*REFUSED["opt"]).save_pretrained(tmp_path)
+    code, out, _ = command(capsys, "show", str(tmp_path))
+    assert code == 0
+    assert "host: no: OPTForCausalLM cannot be a host: it computes otherwise before the first layer" in out
 
 
 @pytest.mark.parametrize(

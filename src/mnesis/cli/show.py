@@ -1,12 +1,13 @@
-"""All about one thing: a memory, task or claim by name, or a run, network or state by its path.
+"""All about one thing: a memory, task or claim by name, or a run, network, pretrained model or state by its path.
 
     mnesis show armt
     mnesis show runs/qa1
     mnesis show reader
     mnesis show mary.safetensors --json
+    mnesis show models/SmolLM2-135M
 
-Nothing is built or loaded for it: files say what they are in their headers. Where several things have the name, all are
-shown.
+Nothing is built or loaded for it: files say what they are in their headers. Only a pretrained model is opened, and
+compared with itself as a host of memories. Where several things have the name, all are shown.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from ..core.specification import task_in
 from ..core.tensor_header import TensorHeader, read_header
 from .arguments import Named
 from .output import bold
+from .pretrained import host_facts, is_pretrained
 
 Facts = dict[str, Any]
 
@@ -45,7 +47,7 @@ def run(
 
     Args:
         what: a name of the catalog (mnesis list), the folder of a run or a network, the name of a reader that ships
-            with mnesis, or a file of a state.
+            with mnesis, the folder or GGUF file of a pretrained model, or a file of a state.
         as_json: print a list of objects, one for each thing of that name.
     """
     found = [{"kind": kind, **facts} for kind, find in KINDS.items() if (facts := find(what)) is not None]
@@ -199,6 +201,11 @@ def _network(what: str) -> Facts | None:
     return {"path": str(folder), **_network_of(config), **_weights(folder)} if named else None
 
 
+def _pretrained(what: str) -> Facts | None:
+    """A model of transformers."""
+    return host_facts(Path(what)) if is_pretrained(Path(what)) else None
+
+
 def _saved(what: str) -> Facts | None:
     """A file of tensors: a state, or weights."""
     path = Path(what)
@@ -219,6 +226,7 @@ KINDS: Mapping[str, Callable[[str], Facts | None]] = {
     **{SINGULAR[kind]: _catalogued(kind) for kind in SINGULAR},
     "run": _run,
     "network": _network,
+    "pretrained model": _pretrained,
     "file": _saved,
 }
 """What can be shown, and how it is found by name: facts, or None where there is no such thing."""
