@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    from ..layers.heads import Attention
     from ..nets.huggingface import HuggingFaceHost
 
 
@@ -45,7 +46,7 @@ def host_facts(path: Path) -> dict[str, Any]:
 
 
 def _facts(host: HuggingFaceHost) -> dict[str, Any]:
-    attentions = [layer.attention for layer in host.layers]
+    attentions = [cast("Attention", layer.attention) for layer in host.layers]
     heads = _distinct(f"{each.heads} of {each.key_width}, reading {each.key_heads} of keys" for each in attentions)
     return {
         "host": "yes",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import accelerate
 import pytest
 import torch
 
@@ -144,6 +145,21 @@ def test_low_rank_adapters_learn_through_a_memory() -> None:
     assert not [
         name for name, p in memory.named_parameters() if p.requires_grad and not name.count("lora") and "host" in name
     ]
+
+
+def test_offloaded_weights_are_brought_when_they_are_needed() -> None:
+    own, ids = model("llama").float(), torch.randint(VOCABULARY, (2, 20))
+    with torch.no_grad():
+        expected = own(ids).logits
+        accelerate.cpu_offload(own, execution_device=torch.device("cpu"))
+        assert next(own.parameters()).is_meta
+        host = HuggingFaceHost(own)
+        assert torch.allclose(host(ids), expected, atol=1e-5)
+        memory = RMT(32, segment=8, memory_tokens=2, host=host)
+        y, state = memory(ids)
+        stepped, _ = memory.step(ids[:, 0], state)
+        assert torch.allclose(memory(ids[:, :1], state)[0][:, 0], stepped, atol=1e-5)
+        assert y.shape == (2, 20, VOCABULARY)
 
 
 REFUSED = {

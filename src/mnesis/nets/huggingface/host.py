@@ -25,6 +25,8 @@ DIGITS = 16
 """Of the names of configurations and weights."""
 TOKENS = 24
 """Of the examination."""
+SAMPLE = 4096
+"""Token ids whose embeddings are looked at."""
 CUTS = (1, 6, 17)
 LAYERS = ("layers", "h", "blocks")
 NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f")
@@ -227,12 +229,21 @@ class HuggingFaceHost(nn.Module):
     @property
     def spread(self) -> float:
         """Deviation of what is embedded, at which memory tokens start."""
-        weight = cast(Any, self._parts.embedding).weight
-        return float(weight.float().std()) * getattr(self.config, "embedding_multiplier", 1.0)
+        with torch.no_grad():
+            return float(
+                self.embed(torch.arange(min(self.vocabulary, SAMPLE), device=self._device)[None]).float().std()
+            )
+
+    @property
+    def _device(self) -> torch.device:
+        """Where token ids go: the CPU, of weights that accelerate has offloaded and brings when they are needed."""
+        device = cast(Tensor, self._parts.embedding.weight).device
+        return torch.device("cpu") if device.type == "meta" else device
 
     def describe(self) -> dict[str, str]:
         """What states of this host are states of: names for its configuration and its frozen weights."""
-        frozen = {name: weight for name, weight in self.model.named_parameters() if not weight.requires_grad}
+        named = self.model.named_parameters()
+        frozen = {name: weight for name, weight in named if not (weight.requires_grad or weight.is_meta)}
         told = {key: value for key, value in self.config.to_dict().items() if not key.startswith("_")}
         told.pop("transformers_version", None)
         configuration = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
@@ -279,7 +290,8 @@ class HuggingFaceHost(nn.Module):
         return self.readout(self.norm(h)), kept, seen
 
     def _examine_layers(self) -> None:
-        like = next(parameter for parameter in self.parameters() if parameter.is_floating_point())
+        with torch.no_grad():
+            like = self.embed(torch.zeros(1, 3, dtype=torch.long, device=self._device))
         h = torch.randn(1, 3, self.dim, generator=torch.Generator().manual_seed(0)).to(like.device, like.dtype)
         name = type(self.model).__name__
         for index, layer in enumerate(self.layers):
@@ -299,8 +311,7 @@ class HuggingFaceHost(nn.Module):
         Raises:
             ValueError: it is too large, with the first layer that differs.
         """
-        device = next(self.parameters()).device
-        ids = torch.randint(self.vocabulary, (2, TOKENS), generator=torch.Generator().manual_seed(0)).to(device)
+        ids = torch.randint(self.vocabulary, (2, TOKENS), generator=torch.Generator().manual_seed(0)).to(self._device)
         own, expected = _own_logits(causal, layers, ids)
         allowed = TOLERANCE.get(own.dtype, 1e-5)
         worst = 0.0
