@@ -98,6 +98,26 @@ def test_memories_on_a_host_obey_the_laws(memory, laws) -> None:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("name", ["llama", "gpt2", "gemma3"])
+def test_an_rmt_is_the_model_called_with_memory_tokens_around_every_segment(name) -> None:
+    """By the model's own forward pass, as the authors' wrapper has it: what its last norm makes of the closing ones."""
+    own = model(name)
+    host = HuggingFaceHost(own)
+    torch.manual_seed(0)
+    memory = RMT(32, segment=8, memory_tokens=3, memory_mask="causal", host=host).double()
+    ids = torch.randint(VOCABULARY, (2, 24))
+    carried, logits = memory.memory.expand(2, -1, -1), []
+    for segment in ids.split(8, 1):
+        embedded = torch.cat([carried, own.get_input_embeddings()(segment), carried], 1)
+        told = own(inputs_embeds=embedded, output_hidden_states=True, use_cache=False)
+        logits.append(told.logits[:, 3:-3])
+        carried = told.hidden_states[-1][:, -3:]
+    y, state = memory(ids)
+    assert torch.allclose(y, torch.cat(logits, 1), atol=1e-9)
+    assert torch.allclose(state.carried.memory, carried, atol=1e-9)
+
+
+@torch.no_grad()
 def test_the_model_goes_on_as_it_was() -> None:
     own = model("gemma3")
     untouched = copy.deepcopy(own)
