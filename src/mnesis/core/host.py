@@ -31,8 +31,8 @@ class HostLayer(Protocol[C]):
         Args:
             h: hidden states.
             cache: of the units before these; None = there are none, and none is wanted back.
-            position: how many units the cache holds; a tensor where rows differ (then T = 1). Units beyond the cache's
-                capacity are answered but not kept.
+            position: how many units the cache holds; a tensor where rows differ (then T = 1). At 0 the cache holds
+                nothing, whatever stands in it. Units beyond its capacity are answered but not kept.
             both_ways: this many first and last units of the call see one another in both directions
                 (blocks of memory tokens); the first only at position 0.
             length: units of each row that the cache shall keep; None = all. (The others only pad.)
@@ -44,7 +44,8 @@ class HostLayer(Protocol[C]):
 class Host(Protocol):
     """What a segment memory wraps (an nn.Module): layers in order, an embedding in, a final norm and a head out.
 
-    Memories reach between ``layers``; ``embed``, ``norm`` and ``head`` may be the identity.
+    Memories reach between ``layers``; ``embed``, ``norm`` and ``head`` may be the identity. What it reads a host may
+    say in ``vocabulary``: so many token ids, or None for vectors of width ``dim``.
     """
 
     dim: int
@@ -55,6 +56,15 @@ class Host(Protocol):
     def norm(self, h: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]: ...
 
     def head(self, h: Float[Tensor, "B T D"]) -> Tensor: ...
+
+
+@runtime_checkable
+class OffersHost(Protocol):
+    """What is no host itself, but whose layers can be one; a segment memory takes it for a host and asks for that."""
+
+    def as_host(self) -> Host:
+        """Its layers as a host, weights shared."""
+        ...
 
 
 @runtime_checkable

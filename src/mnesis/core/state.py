@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, cast, get_type_hints
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from .catalog import as_of, memory_called
@@ -100,6 +100,13 @@ def put(state: S, rows: Int[Tensor, " n"] | Sequence[int], new: S) -> S:
         return old.index_copy(0, index, fresh.to(old.dtype))
 
     return tree_map(replace, state, new)
+
+
+def choose(rows: Bool[Tensor, " B"], chosen: S, otherwise: S) -> S:
+    """The rows of one state where a flag is set, of the other where it is not, in the dtypes of the other."""
+    return tree_map(
+        lambda a, b: torch.where(rows.reshape(-1, *[1] * (a.ndim - 1)), a.to(b.dtype), b), chosen, otherwise
+    )
 
 
 def _pad(leaf: Tensor, width: int) -> Tensor:

@@ -128,6 +128,8 @@ class Transformer(Checked, nn.Module):
         heads, hidden, convolution, rotary, output_norm: of each layer.
     """
 
+    vocabulary: int | None = None
+    """It reads vectors."""
     longest: int | None = None
     """Segments may have any length."""
 

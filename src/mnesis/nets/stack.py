@@ -17,6 +17,7 @@ from ..layers.mlp import mlp as mlp_of
 from ..layers.norm import NormKind
 from ..layers.norm import norm as norm_of
 from ..layers.short_convolution import ShortConvolution
+from .stack_host import StackHost
 
 
 class BlockState(NamedTuple):
@@ -113,6 +114,8 @@ class StackState(NamedTuple):
 class Stack(Memory[StackState]):
     """Blocks one above the other and a final norm. Its grid is the least common multiple of theirs.
 
+    A stack of blocks without a grid may also stand inside a segment memory, as its host: ``ARMT(dim, host=stack)``.
+
     Args:
         dim: width.
         memory: name of the memory in every block, or one name, Memory or ready :class:`Block` per block.
@@ -160,6 +163,14 @@ class Stack(Memory[StackState]):
     def native_length(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether ``scan`` takes rows of different lengths: if every block does, on no finer grid than the stack's."""
         return all(block.native_length and block.period in (None, self.period) for block in self._blocks())
+
+    def as_host(self) -> StackHost:
+        """Its blocks and final norm as the layers that a segment memory runs: ``RMT(dim, host=stack)`` asks for it.
+
+        Raises:
+            ValueError: a block with a grid of its own, or whose state grows.
+        """
+        return StackHost(cast(int, self.dim), self._blocks(), self.final_norm)
 
     def _blocks(self) -> list[Block]:
         return cast("list[Block]", list(self.blocks))

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ...core.host import Host
+from ...core.host import Host, OffersHost
 from ...core.record import record
 from ...layers.wide_linear import WideLinear
 from ...ops.associative import associative_read, associative_write, dpfp
@@ -84,7 +84,7 @@ class ARMT(SegmentMemory):
             gates that have nothing to write learn to close (not in the paper).
         layers, heads, hidden, convolution, rotary, output_norm: of the native Transformer; without effect on a host
             that is handed in.
-        host: any causal stack of layers instead.
+        host: any causal stack of layers instead: a host of your own, a :class:`mnesis.nets.Stack` of recurrent blocks.
         checkpoint: recompute activations in the backward pass (see :class:`SegmentMemory`).
     """
 
@@ -104,7 +104,7 @@ class ARMT(SegmentMemory):
         convolution: int | None = None,
         rotary: bool = True,
         output_norm: bool = False,
-        host: Host | None = None,
+        host: Host | OffersHost | None = None,
         checkpoint: bool = False,
     ) -> None:
         native = {"layers": layers, "heads": heads, "hidden": hidden, "convolution": convolution}

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ...core.host import Host
+from ...core.host import Host, OffersHost
 from .segments import SegmentMemory
 
 
@@ -35,8 +35,12 @@ class RMT(SegmentMemory):
         memory_mask: "bidirectional" as in the paper, "causal" as in the authors' code.
         layers, heads, hidden, convolution, rotary, output_norm: of the native Transformer; without effect on a host
             that is handed in.
-        host: any causal stack of layers instead.
+        host: any causal stack of layers instead: a host of your own, a :class:`mnesis.nets.Stack` of recurrent blocks.
         checkpoint: recompute activations in the backward pass (see :class:`SegmentMemory`).
+
+    Raises:
+        ValueError: an unknown mask, a bidirectional one around layers without attention, or a host that does not fit
+            (see :class:`SegmentMemory`).
     """
 
     def __init__(
@@ -52,7 +56,7 @@ class RMT(SegmentMemory):
         convolution: int | None = None,
         rotary: bool = True,
         output_norm: bool = False,
-        host: Host | None = None,
+        host: Host | OffersHost | None = None,
         checkpoint: bool = False,
     ) -> None:
         if memory_mask not in ("bidirectional", "causal"):
@@ -69,6 +73,11 @@ class RMT(SegmentMemory):
             checkpoint=checkpoint,
         )
         self.memory_mask = memory_mask
+        if self.both_ways and any(getattr(layer, "attention", True) is None for layer in self.host.layers):
+            raise ValueError(
+                "memory_mask='bidirectional': memory tokens see one another through attention, and layers of "
+                f"{type(self.host).__name__} have none; give memory_mask='causal'"
+            )
         self.memory = nn.Parameter(torch.randn(memory_tokens, dim) * self.spread)
 
     @property

@@ -13,10 +13,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from ...core.host import Attend, AttendingHost, Host
+from ...core.host import Attend, AttendingHost, Host, OffersHost
 from ...core.memory import Memory
 from ...core.record import silent
-from ...core.state import detach, leaves, tree_map
+from ...core.state import choose, detach, leaves, tree_map
 from ...layers.transformer import Transformer
 from ...ops.transforms import readable, transformed
 
@@ -46,7 +46,8 @@ class SegmentMemory(Memory[SegmentState]):
 
     Args:
         dim: width.
-        host: an ordered list of causal layers (:class:`mnesis.core.host.Host`); None = the native Transformer.
+        host: an ordered list of causal layers (:class:`mnesis.core.host.Host`), or what offers itself as one, such as a
+            :class:`mnesis.nets.Stack`; None = the native Transformer.
         native: its arguments.
         segment: units in a segment.
         read_tokens: memory tokens that stand before the units of every segment.
@@ -65,7 +66,7 @@ class SegmentMemory(Memory[SegmentState]):
     def __init__(
         self,
         dim: int,
-        host: Host | None,
+        host: Host | OffersHost | None,
         native: Mapping[str, Any],
         *,
         segment: int,
@@ -74,13 +75,15 @@ class SegmentMemory(Memory[SegmentState]):
         checkpoint: bool = False,
     ) -> None:
         super().__init__()
+        host = host.as_host() if isinstance(host, OffersHost) else host
         self._check_host(dim, host, read_tokens + segment + write_tokens)
         self.host = cast(Any, Transformer(dim, **native) if host is None else host)
         self.spread: float = getattr(self.host, "spread", SPREAD)
         """Deviation of memory tokens at the start: as that of what stands beside them."""
-        self.dim = dim if isinstance(self.host, Transformer) else None
         self.vocabulary = getattr(self.host, "vocabulary", None)
         """Token ids of a host that embeds them."""
+        reads_vectors = hasattr(self.host, "vocabulary") and self.vocabulary is None
+        self.dim = dim if reads_vectors else None
         self.period = self.segment = segment
         self.checkpoint, self.read_tokens = checkpoint, read_tokens
 
@@ -139,6 +142,7 @@ class SegmentMemory(Memory[SegmentState]):
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> SegmentState:
         capacity = self.read_tokens + self.segment
         caches = tuple(layer.initial_cache(batch, capacity, device=device, dtype=dtype) for layer in self.host.layers)
+        caches = tree_map(torch.zeros_like, caches)  # as behind a segment, whatever a layer's own start may be
         carried = self.initial_carried(batch, device=device, dtype=dtype)
         return SegmentState(carried, caches, torch.zeros(batch, dtype=torch.long, device=device))
 
@@ -205,12 +209,12 @@ class SegmentMemory(Memory[SegmentState]):
         opening = self.opening(carried)
         if opening is not None and _happens(opens := position == 0):
             _, opened = self._layers(opening, carried, caches, 0, opening=True)
-            caches = _where(opens, opened, caches)
+            caches = choose(opens, opened, caches)
         h, caches = self._layers(h, carried, caches, _common(position + self.read_tokens))
         position = position + 1
         if _happens(closes := position == self.segment):
-            carried = _where(closes, self._close(carried, caches), carried)
-            caches = _where(closes, tree_map(torch.zeros_like, caches), caches)
+            carried = choose(closes, self._close(carried, caches), carried)
+            caches = choose(closes, tree_map(torch.zeros_like, caches), caches)
         y = self.host.head(self.host.norm(h)).squeeze(1)
         return y, SegmentState(carried, caches, position % self.segment)
 
@@ -340,9 +344,3 @@ def _common(position: Int[Tensor, " B"]) -> int | Int[Tensor, " B"]:
         return position
     places = position.tolist()
     return places[0] if len(set(places)) == 1 else position
-
-
-def _where(rows: Bool[Tensor, " B"], chosen: Any, otherwise: Any) -> Any:
-    return tree_map(
-        lambda a, b: torch.where(rows.reshape(-1, *[1] * (a.ndim - 1)), a.to(b.dtype), b), chosen, otherwise
-    )
