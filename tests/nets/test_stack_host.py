@@ -41,7 +41,8 @@ def broken(memory: SegmentMemory, laws: list[str]) -> list:
 @pytest.mark.parametrize("name", ["rmt", "armt"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_segment_memory_around_a_stack_obeys_all_laws(name: str, kind: str) -> None:
-    assert not broken(around(name, stack(kind)), [law for law in LAWS if law != "compiles"])
+    host = stack(kind, output_norm=name == "armt")  # what ARMT reads grows with what it writes, without norms between
+    assert not broken(around(name, host), [law for law in LAWS if law != "compiles"])
 
 
 @pytest.mark.usefixtures("without_type_checks")

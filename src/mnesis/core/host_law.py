@@ -11,7 +11,7 @@ from torch import Tensor
 from .examination import NotOffered
 from .host import Host
 from .memory import Memory
-from .state import take
+from .state import detach, take
 from .subject import Run, Subject, compare, joined, stacked
 
 UNITS, CAPACITY = 13, 16
@@ -29,7 +29,7 @@ def host(subject: Subject) -> float:
     worst = 0.0
     for layer in wrapped.layers:
         h = torch.randn(2, UNITS, wrapped.dim, generator=subject.generator, dtype=torch.float64).to(subject.dtype)
-        empty = layer.initial_cache(2, CAPACITY, device=h.device, dtype=h.dtype)
+        empty = detach(layer.initial_cache(2, CAPACITY, device=h.device, dtype=h.dtype))
         calls: list[Call] = [layer]
         if getattr(layer, "attention", None) is not None:
             calls.append(lambda *given, layer=layer, **named: layer(*given, **named, attend=layer.attend))

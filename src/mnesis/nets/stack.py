@@ -29,14 +29,15 @@ class BlockState(NamedTuple):
 
 
 class Block(Memory[BlockState]):
-    """h + memory(convolution(norm(h))), then h + MLP(norm(h)).
+    """h + memory(convolution(norm(h))), then h + MLP(norm(h)), on its way out normalised if asked.
 
     Args:
         memory: any memory of width ``dim``.
         hidden: width of the MLP; 4 dim if None.
         convolution: width of a causal convolution before the memory; None = without.
         mlp: its kind, "gelu", or gated, "geglu" or "swiglu", or the MLP itself; None = without one.
-        norm: kind of both norms, "rms" or "layer".
+        norm: kind of all norms, "rms" or "layer".
+        output_norm: normalise what the block hands on, so that a memory which feeds on it cannot blow up.
     """
 
     splits = True
@@ -50,6 +51,7 @@ class Block(Memory[BlockState]):
         convolution: int | None = None,
         mlp: str | MLP | None = "gelu",
         norm: NormKind = "rms",
+        output_norm: bool = False,
     ) -> None:
         super().__init__()
         if memory.dim is None:
@@ -58,6 +60,7 @@ class Block(Memory[BlockState]):
         self.memory_norm, self.mlp_norm = norm_of(norm, self.dim), norm_of(norm, self.dim) if mlp else None
         self.convolution = ShortConvolution(self.dim, convolution) if convolution else None
         self.mlp = mlp_of(mlp, self.dim, hidden=hidden) if isinstance(mlp, str) else mlp
+        self.output_norm = norm_of(norm, self.dim) if output_norm else nn.Identity()
 
     @property
     def bounded(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -100,7 +103,8 @@ class Block(Memory[BlockState]):
         return (h, tail.clone()) if self.convolution is None else self.convolution(h, tail, length)
 
     def _after(self, h: Tensor) -> Tensor:
-        return h if self.mlp is None or self.mlp_norm is None else h + self.mlp(self.mlp_norm(h))
+        h = h if self.mlp is None or self.mlp_norm is None else h + self.mlp(self.mlp_norm(h))
+        return self.output_norm(h)
 
 
 class StackState(NamedTuple):
@@ -125,6 +129,7 @@ class Stack(Memory[StackState]):
         mlp: kind of the blocks' MLPs, "gelu", or gated, "geglu" or "swiglu"; None = without.
         options: further arguments of the named memories.
         norm: kind of the norms, "rms" or "layer"; ready blocks keep their own.
+        output_norm: normalise what every block hands on, so that a memory which feeds on it (ARMT) cannot blow up.
     """
 
     splits = True
@@ -141,6 +146,7 @@ class Stack(Memory[StackState]):
         mlp: str | None = "gelu",
         options: Mapping[str, Any] | None = None,
         norm: NormKind = "rms",
+        output_norm: bool = False,
     ) -> None:
         super().__init__()
         chosen = (memory for _ in range(depth)) if isinstance(memory, str) else memory
@@ -148,8 +154,9 @@ class Stack(Memory[StackState]):
         built = [create_memory(m, dim=dim, **(options or {})) if isinstance(m, str) else m for m in chosen]
         if not built:
             raise ValueError("a stack of no blocks holds nothing; name at least one memory")
-        sizes: dict[str, Any] = {"hidden": hidden, "convolution": convolution, "mlp": mlp, "norm": norm}
-        self.blocks = nn.ModuleList(m if isinstance(m, Block) else Block(m, **sizes) for m in built)
+        each: dict[str, Any] = {"hidden": hidden, "convolution": convolution, "mlp": mlp, "norm": norm}
+        each["output_norm"] = output_norm
+        self.blocks = nn.ModuleList(m if isinstance(m, Block) else Block(m, **each) for m in built)
         self.final_norm = norm_of(norm, dim)
         periods = [m.period for m in built if m.period is not None]
         self.period = math.lcm(*periods) if periods else None
