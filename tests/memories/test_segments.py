@@ -55,3 +55,17 @@ def peak(memory: torch.nn.Module, x: torch.Tensor) -> int:
         held += event.nbytes()
         most = max(most, held)
     return most
+
+
+def test_losses_of_pieces_that_read_unlike_many_segments_are_weighted_by_units() -> None:
+    memory = build("armt", checkpoint=False)
+    for layer in memory.associative:
+        torch.nn.init.zeros_(layer.gate.weight)  # every write is penalised alike
+    x, reset = torch.randn(2, 80, 16), torch.zeros(2, 80, dtype=torch.bool)
+    reset[0, 60] = True
+    with recording() as whole:
+        memory(x)
+    with recording() as in_pieces:
+        memory(x, reset=reset)
+    assert len(in_pieces["loss/write_gate"]) <= len(whole["loss/write_gate"])
+    torch.testing.assert_close(in_pieces["loss/write_gate"][0], whole["loss/write_gate"][0])

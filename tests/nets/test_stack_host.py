@@ -7,6 +7,7 @@ import torch
 
 from mnesis.core.catalog import card, create_memory
 from mnesis.core.laws import LAWS, check
+from mnesis.core.record import recording
 from mnesis.core.state import clone, leaves, put, take, tree_map
 from mnesis.measure.bench.baselines import CausalAttention
 from mnesis.memories.segment.armt import ARMT
@@ -175,3 +176,15 @@ def test_blocks_with_a_grid_or_a_growing_state_are_refused() -> None:
         ARMT(16, host=Stack(16, memory=[Block(CausalAttention(16))]))
     with pytest.raises(ValueError, match="dim=32 is not the width of StackHost, 16; give ARMT dim=16"):
         ARMT(32, host=stack("gru"))
+
+
+def test_losses_of_blocks_are_recorded_and_what_they_show_of_units_is_not() -> None:
+    memory = around("armt", stack("mom", convolution=3))
+    x, reset = torch.randn(2, 40, 16), torch.zeros(2, 40, dtype=torch.bool)
+    with recording() as whole:
+        memory(x)
+    reset[0, 30] = True  # a row in pieces: one of them reads three segments, another one
+    with recording() as in_pieces:
+        memory(x, reset=reset)
+    assert list(whole) == list(in_pieces) == ["loss/mom_balance"]
+    assert all(loss.ndim == 0 and loss.requires_grad for loss in in_pieces["loss/mom_balance"])

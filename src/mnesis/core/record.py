@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 import torch
 from jaxtyping import Int
@@ -70,6 +71,22 @@ def silent() -> Iterator[None]:
 
 
 @contextmanager
+def losses_alone() -> Iterator[None]:
+    """Keep only losses of what this block records: its units are not the caller's, memory tokens stand among them."""
+    outer = _listener.get()
+    inner = None if outer is None else _Listener()
+    token = _listener.set(inner)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+    if outer is not None and inner is not None:
+        for name, values in inner.calls[-1].values.items():
+            if losses := [value for value in values if value.ndim == 0]:
+                outer.calls[-1].values.setdefault(name, []).extend(losses)
+
+
+@contextmanager
 def regrouped(batch: int, length: int) -> Iterator[_Regrouping]:
     """Collect the records of several scans over pieces of a batch and put them back in the caller's order."""
     outer = _listener.get()
@@ -97,16 +114,22 @@ class _Regrouping:
 
     def _assemble(self, name: str, batch: int, length: int) -> list[Tensor]:
         calls = [call for call in self.listener.calls if name in call.values]
+        places = [call.place for call in calls if call.place is not None]
+        if calls[0].values[name][0].ndim == 0:
+            return _mean_losses([call.values[name] for call in calls], places)
         results = []
         for parts in zip(*(call.values[name] for call in calls), strict=True):
-            places = [call.place for call in calls if call.place is not None]
-            if parts[0].ndim == 0:
-                units = parts[0].new_tensor([float((place >= 0).sum()) for place in places])
-                results.append((torch.stack(parts) * units).sum() / units.sum())
-                continue
             flat = torch.cat([part.flatten(0, 1) for part in parts])
             index = torch.cat([place.flatten() for place in places])
             flat, index = flat[index >= 0], index[index >= 0]
             whole = flat.new_zeros(batch * length, *flat.shape[1:]).index_copy(0, index, flat)
             results.append(whole.unflatten(0, (batch, length)))
         return results
+
+
+def _mean_losses(losses: list[list[Tensor]], places: list[Tensor]) -> list[Tensor]:
+    """Losses of several calls, weighted by their units; a call that reads more segments records more of them."""
+    units = [float((place >= 0).sum()) for place in places]
+    weighted = [[loss * (own / sum(units)) for loss in call] for call, own in zip(losses, units, strict=True)]
+    alike = zip_longest(*weighted)
+    return [torch.stack([part for part in parts if part is not None]).sum() for parts in alike]

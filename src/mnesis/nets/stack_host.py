@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ..core.memory import Memory
+from ..core.record import losses_alone
 from ..core.state import choose
 
 
@@ -42,10 +44,18 @@ class BlockLayer(nn.Module):
     ) -> tuple[Float[Tensor, "B T D"], Any]:
         """Run T more units of a segment; rows at position 0 start as the block does, whatever stands in the cache.
 
+        What the block lets others watch of its units stays inside, its losses do not.
+
         Raises:
             ValueError: units that shall see later ones, or a way to attend.
         """
         self._check_forward_alone(both_ways, attend)
+        with nullcontext() if torch.compiler.is_compiling() else losses_alone():
+            return self._read(h, cache, position, length)
+
+    def _read(
+        self, h: Tensor, cache: Any, position: int | Int[Tensor, " B"], length: Int[Tensor, " B"] | None
+    ) -> tuple[Tensor, Any]:
         if cache is None:
             return self.block(h, None, phase=0)[0], None
         state = self._before(h, cache, position)
