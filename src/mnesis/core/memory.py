@@ -48,6 +48,9 @@ class Memory(nn.Module, Generic[S]):
     makes its own start, when it is called and what hangs on its call has its parameters at hand."""
     splits: ClassVar[bool] = False
     """True where the pieces of one sequence may be read by several processes at once."""
+    added: ClassVar[tuple[str, ...]] = ()
+    """Arguments that earlier versions did not have, off unless they are given: ``config`` names them where they are on,
+    so that what those wrote is the same."""
     dim: int | None = None
     """Width of the input vectors; None where the input is something else (token ids, a tree)."""
 
@@ -66,7 +69,7 @@ class Memory(nn.Module, Generic[S]):
     @property
     def config(self) -> dict[str, Any]:
         """The constructor's arguments, defaults included."""
-        return dict(self.__dict__["_arguments"])
+        return {name: value for name, value in self.__dict__["_arguments"].items() if value or name not in self.added}
 
     def describe(self) -> dict[str, str]:
         """Class and constructor arguments as text, to be kept beside a saved state (``save_state(about=...)``)."""

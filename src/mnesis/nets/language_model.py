@@ -28,6 +28,8 @@ class LanguageModel(Generating):
         tie: let the head be the embedding, one tensor, which starts as small as a head does.
     """
 
+    added = ("tie",)
+
     def __init__(
         self,
         vocabulary: int,
@@ -61,8 +63,3 @@ class LanguageModel(Generating):
                     f"tie=True needs an embedding as wide as the head, not {body.dim} and {dim}; untie them"
                 )
             embedding.weight = self.head.weight
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The constructor's arguments; ``tie`` only where it is on, since what was written before it has none."""
-        return {key: value for key, value in super().config.items() if key != "tie" or value}

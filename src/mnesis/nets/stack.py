@@ -40,6 +40,7 @@ class Block(Memory[BlockState]):
         output_norm: normalise what the block hands on, so that a memory which feeds on it cannot blow up.
     """
 
+    added = ("output_norm",)
     splits = True
     starts_inside = True
 
@@ -132,6 +133,7 @@ class Stack(Memory[StackState]):
         output_norm: normalise what every block hands on, so that a memory which feeds on it (ARMT) cannot blow up.
     """
 
+    added = ("output_norm",)
     splits = True
     starts_inside = True
 
