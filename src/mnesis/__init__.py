@@ -21,8 +21,10 @@ from .core.moved import find_moved
 from .core.state_classes import tell_torch
 
 if TYPE_CHECKING:
+    from .core.history import History
     from .core.machine import tune
     from .core.memory import Memory, align_left
+    from .core.prefix_store import PrefixStore
     from .core.record import recording
     from .core.state import detach, load_state, nbytes, put, save_state, take, to
     from .core.task import Episode, Question, Stream, Task
@@ -34,7 +36,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Episode",
+    "History",
     "Memory",
+    "PrefixStore",
     "Question",
     "Stream",
     "Task",
@@ -56,7 +60,9 @@ __all__ = [
 ]
 
 _AT_FIRST_USE = {
+    "history": ("History",),
     "memory": ("Memory", "align_left"),
+    "prefix_store": ("PrefixStore",),
     "record": ("recording",),
     "machine": ("tune",),
     "state": ("detach", "load_state", "nbytes", "put", "save_state", "take", "to"),

@@ -130,6 +130,17 @@ class HidesAState(Leaky):
         return y, after
 
 
+class CountsForItself(Leaky):
+    """Counts units on the module, where nobody who goes back can reach."""
+
+    read = 0
+
+    def scan(self, x, state, phase=0):
+        y, after = super().scan(x, state, phase)
+        self.read += x.shape[1]
+        return y + 0.01 * self.read, after
+
+
 class PromotesItsState(Leaky):
     def scan(self, x, state, phase=0):
         y, after = super().scan(x, state, phase)
@@ -198,6 +209,7 @@ BREAKS: dict[type[Memory], str] = {
     SeesTheFuture: "causality",
     LetsPaddingIn: "padding",
     ResetsLate: "resets",
+    CountsForItself: "rollback",
     MixesRows: "rows",
     Grows: "bounded",
     KeepsAView: "bounded",

@@ -139,7 +139,7 @@ def test_weights_without_numbers_are_refused() -> None:
         digest(nn.Sequential(nn.Linear(4, 3, bias=False, device="meta")))
     sparse = nn.Module()
     sparse.register_buffer("mask", torch.eye(3).to_sparse())
-    with pytest.raises(ValueError, match="the bytes of mask, a Tensor of torch.float32, cannot be read"):
+    with pytest.raises(ValueError, match=r"the bytes of mask, a Tensor of torch\.float32, cannot be read"):
         digest(sparse)
 
 

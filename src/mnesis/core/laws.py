@@ -28,6 +28,7 @@ from .memory import Memory
 from .pieces import first_leaf, map_leaves
 from .reason import reason_for
 from .record import silent
+from .rollback_law import rollback
 from .state import clone, detach, leaves, load_state, nbytes, put, save_state, take, tree_map
 from .subject import (
     TOLERANCE,
@@ -491,6 +492,7 @@ LAWS: dict[str, Law] = {
     "causality": Law(causality, numeric=True),
     "resets": Law(resets, numeric=True),
     "padding": Law(padding, numeric=True),
+    "rollback": Law(rollback, numeric=True),
     "rows": Law(rows, numeric=True),
     "forms": Law(forms, numeric=True),
     "bounded": Law(bounded, numeric=False),

@@ -163,8 +163,8 @@ class Memory(nn.Module, Generic[S]):
         batch, time = self._check_input(x)
         if state is not None:
             self._check_state(state, batch)
-        reset = _check_mask(reset, batch, time)
-        length = _check_length(length, batch, time)
+        reset = check_mask(reset, batch, time)
+        length = check_length(length, batch, time)
         if reset is None and length is None:
             if state is None:
                 return self.scan(x, self._for_fresh(batch, x))
@@ -327,7 +327,12 @@ def _check_ids(ids: Tensor, name: str) -> None:
         raise ValueError(f"{name} reads token ids [batch, time], not x of shape {list(ids.shape)}; drop the other axes")
 
 
-def _check_mask(reset: Tensor | None, batch: int, time: int) -> Tensor | None:
+def check_mask(reset: Tensor | None, batch: int, time: int) -> Tensor | None:
+    """The resets of a call, or None if there are none.
+
+    Raises:
+        ValueError: no flag for each unit.
+    """
     if reset is None:
         return None
     if not isinstance(reset, Tensor):
@@ -341,7 +346,12 @@ def _check_mask(reset: Tensor | None, batch: int, time: int) -> Tensor | None:
     return reset if bool(reset.any()) else None
 
 
-def _check_length(length: Tensor | None, batch: int, time: int) -> Tensor | None:
+def check_length(length: Tensor | None, batch: int, time: int) -> Tensor | None:
+    """The units of each row that are real, or None if all are.
+
+    Raises:
+        ValueError: no whole number of 0 to ``time`` for each row.
+    """
     if length is None:
         return None
     if not isinstance(length, Tensor):
