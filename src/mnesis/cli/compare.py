@@ -33,11 +33,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from ..compare.processes import refuse_again
 from ..compare.rows import require_rows, write_rows
 from ..compare.setting import Budget, Match, Setting
+from ..core.amounts import parse_amount
 from ..core.card import Published
 from ..core.catalog import card, create_task, list_memories
 from ..core.domain import Between, Positive, nearest, shown_text
 from ..core.machine import free_cores, prepare
-from ..measure.lengths import parse_amount, parse_lengths
+from ..measure.lengths import parse_lengths
 from .arguments import Named
 from .options import Count, Depth, Size, Threads, Width, options_of, pairs_by_name, training_lengths
 from .output import print_table

@@ -21,13 +21,14 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from ..core.amounts import parse_amount
 from ..core.catalog import card, catalog_alone
 from ..core.files import atomic_path, read_json
 from ..core.machine import fast_products, prepare, width
 from ..core.run_files import CONFIG
 from ..core.shipped import find
 from ..core.specification import TaskSpecification, task_in
-from ..measure.lengths import format_length, parse_amount, parse_lengths
+from ..measure.lengths import format_length, parse_lengths
 from .arguments import Named
 from .options import Count, Seed, Size, Threads, options_of, refuse_present
 from .output import print_table

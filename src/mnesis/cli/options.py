@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+from ..core.amounts import parse_amount
 from ..core.catalog import card
 from ..core.domain import Between, Bound, nearest, shown, shown_text
 from ..core.source import check_options, described
-from ..measure.lengths import parse_amount, parse_pair
+from ..measure.lengths import parse_pair
 
 MOST = 10**9
 """Of anything that is counted: beyond it no machine would come to an end."""

@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..compare.names import short
+from ..core.amounts import parse_amount
 from ..core.catalog import card, cards
 from ..core.domain import Between, Positive, fault, shown_text
-from ..measure.lengths import parse_amount
 from .arguments import Named
 from .options import (
     MOST,

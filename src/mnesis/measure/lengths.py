@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
-_FACTORS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
-_MOST = 2**53
-"""Beyond it units would not be counted exactly."""
+from ..core.amounts import parse_amount
 
 
 def parse_lengths(text: str, *, least: int = 0) -> list[int]:
@@ -26,22 +23,6 @@ def parse_lengths(text: str, *, least: int = 0) -> list[int]:
     if not words:
         raise ValueError("no length was given; write some such as 1k,4k,16k (1k = 1000, 1M = 1,000,000)")
     return sorted({parse_amount(word, "length", least=least) for word in words})
-
-
-def parse_amount(word: str, what: str, *, least: int = 0, example: str = "512, 4k or 1M") -> int:
-    """One such number; ``what`` it is, and an example, stand in the sentence that refuses others."""
-    shown = repr(word if len(word) <= 40 else f"{word[:40]}...")
-    match = re.fullmatch(r"([0-9][0-9_]*(?:\.[0-9]+)?)([kKmMgG]?)", word[:400])
-    if match is None:
-        raise ValueError(f"{shown} is not a {what}; write a number such as {example} (1k = 1000, 1M = 1,000,000)")
-    value = Decimal(match[1].replace("_", "")) * _FACTORS[match[2].lower()]
-    if value > _MOST:
-        raise ValueError(f"{shown} is beyond the longest {what} of {_MOST:,}; write a smaller one such as {example}")
-    if value != int(value):
-        raise ValueError(f"{shown} is {value} units, which is not whole; write a whole number such as 512 or 1.5k")
-    if value < least:
-        raise ValueError(f"a {what} of {shown} is below {least}; write a number such as {example}")
-    return int(value)
 
 
 def parse_pair(text: str, kinds: Sequence[str], example: str, what: str) -> tuple[Any, int]:
