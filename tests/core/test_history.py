@@ -142,7 +142,7 @@ def test_streams_that_go_back_at_random_are_those_without_what_was_taken_back(ma
             length = torch.tensor([5, 1, 3])
             _, start = memory(drawn(memory, rows, 5), length=length)
         told, state = Told(memory, start, rows), start
-        for call in range(8):
+        for call in range(6):
             time = [1, 1 + draw(4), 1 + draw(20)][draw(2)]
             x, reset = drawn(memory, rows, time), torch.rand(rows, time, generator=chance) < 0.1
             length = [time] * rows if draw(1) else [draw(time) for _ in range(rows)]
