@@ -127,7 +127,8 @@ class History(Checked, Generic[S]):
         goes_on = self._state is not None and (state is None or _same(state, self._state))
         present = self._state if goes_on and state is None else state
         present = self.memory._fresh(batch, x) if present is None else present
-        self.memory._check_state(present, batch)
+        if not goes_on or len(self._count) != batch:
+            self.memory._check_state(present, batch)
         if goes_on:
             self._check_units(x)
         begins, outputs, states = present, [], []
@@ -139,9 +140,9 @@ class History(Checked, Generic[S]):
             states.append(present)
         if not goes_on:
             self._slots, self._count, self._oldest = {}, count, np.zeros_like(count)
-            self._keep(x, detach(begins), np.arange(batch))
+            self._keep(x, begins, np.arange(batch))
         for part, after in zip(parts, states, strict=True):
-            self._take_in(x, reset, part, detach(after))
+            self._take_in(x, reset, part, after)
         self._state = present
         return _assembled(outputs, parts, time), present
 
@@ -231,17 +232,22 @@ class History(Checked, Generic[S]):
         now = self._count // self.every
         oldest = np.where(fits, np.maximum(self._oldest, now - self.keep + 1), now)
         self._oldest = np.where(now > index, oldest, self._oldest)
-        self._keep(x, after, (now > index).nonzero()[0])
+        if len(reached := (now > index).nonzero()[0]):
+            self._keep(x, after, reached)
 
     def _write(
         self, slot: _Slot, at: int, size: int, rows: np.ndarray, x: Any, reset: Tensor | None, begin: np.ndarray
     ) -> None:
         """Units of some rows, which stand in ``x`` from ``begin`` on, into a slot."""
-        flags = torch.zeros_like(slot.reset[:, :1]).expand(-1, first_leaf(x).shape[1]) if reset is None else reset
-        pairs = [*zip(leaves(slot.x), leaves(x), strict=True), (slot.reset, flags)]
+        pairs = list(zip(leaves(slot.x), leaves(x), strict=True))
+        if reset is not None:
+            pairs.append((slot.reset, reset))
+        together = len(rows) == len(self._count) and (begin == begin[0]).all()
         with torch.no_grad():
+            if reset is None:
+                slot.reset[torch.from_numpy(rows).to(slot.reset.device), at : at + size] = False
             for kept, given in pairs:
-                if len(rows) == len(self._count) and (begin == begin[0]).all():
+                if together:
                     kept[:, at : at + size] = given[:, begin[0] : begin[0] + size]
                     continue
                 row = torch.from_numpy(rows).to(kept.device)[:, None]
@@ -250,7 +256,7 @@ class History(Checked, Generic[S]):
 
     def _keep(self, x: Any, state: Any, rows: np.ndarray) -> None:
         """Keep the states of rows that have come to a point of their grids; ``x`` is what their units are like."""
-        batch, places = len(self._count), self._count[rows] // self.every % self.keep
+        batch, places, state = len(self._count), self._count[rows] // self.every % self.keep, detach(state)
         for place in np.unique(places).tolist():
             own = rows[places == place]
             if (slot := self._slots.get(place)) is not None:
@@ -301,7 +307,11 @@ def _alike(
 ) -> Iterator[tuple[int, int, int, np.ndarray]]:
     """Rows whose units go to one place: slot, offset in it, how many, and the rows."""
     rows = chosen.nonzero()[0]
-    places, which = np.unique(np.stack([slots, offsets, sizes], 1)[rows], axis=0, return_inverse=True)
+    every = np.stack([slots, offsets, sizes], 1)[rows]
+    if len(rows) and (every == every[0]).all():  # what streams without padding pass
+        yield *every[0].tolist(), rows
+        return
+    places, which = np.unique(every, axis=0, return_inverse=True)
     for number, (slot, offset, size) in enumerate(places.tolist()):
         yield slot, offset, size, rows[which.reshape(-1) == number]
 
