@@ -38,8 +38,7 @@ def store(tmp_path) -> PrefixStore:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_goes_wrong(monkeypatch) -> Any:
-    monkeypatch.setattr(os, "fsync", lambda _: None)  # no power is cut here, and disks take their time
+def _nothing_goes_wrong() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
@@ -78,6 +77,14 @@ def test_the_longest_prefix_is_taken_up_and_the_rest_is_read(store, memory) -> N
             == 0
         )
         assert PrefixStore(store.folder, every=16).longest(reader, TEXT)[1] == 32
+
+
+def test_nobody_waits_for_the_disk(store, monkeypatch) -> None:
+    """What is lost with the power is read anew."""
+    monkeypatch.setattr(os, "fsync", lambda _: pytest.fail("the disk is waited for"))
+    store.read(model(), TEXT)
+    with pytest.raises(pytest.fail.Exception, match="waited for"):
+        save_state(torch.zeros(1), store.folder / "kept.safetensors")
 
 
 def test_what_was_read_is_not_read_again(store) -> None:

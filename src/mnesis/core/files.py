@@ -186,11 +186,15 @@ def write_json(path: str | os.PathLike[str], values: Any, *, indent: int | None 
 
 
 @contextlib.contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its name when the block ends well, and vanishes otherwise.
 
     A file that stands there keeps its mode, and a link goes on to point where it did; a new file has the mode that the
     process gives to new files.
+
+    Args:
+        path: the file.
+        durable: wait until the disk has it. False is for what can be made again: a loss of power may leave it damaged.
 
     Raises:
         ValueError: the folder cannot be written, what stands there is no file of data, or the disk is full.
@@ -211,8 +215,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with told(path):
             yield temporary
             os.chmod(temporary, _mode(target))
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
+            if durable:
+                with temporary.open("rb") as file:
+                    os.fsync(file.fileno())
             os.replace(temporary, target)
     finally:
         shutil.rmtree(beside, ignore_errors=True)

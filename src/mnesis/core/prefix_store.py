@@ -170,7 +170,7 @@ class PrefixStore(Checked):
             with alone(self.folder, wait=WAIT):
                 if path.is_symlink():  # what it leads to is none of ours
                     path.unlink()
-                save_state(state, path, about=about)
+                save_state(state, path, about=about, durable=False)
                 if (size := path.stat().st_size) > self.limit:
                     path.unlink()
                     raise ValueError(f"a state of {size:,} bytes passes the limit of {self.limit:,}; give a larger one")

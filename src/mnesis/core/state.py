@@ -148,13 +148,16 @@ def nbytes(state: Any) -> int:
     return sum(storages.values())
 
 
-def save_state(state: Any, path: str | os.PathLike[str], *, about: dict[str, str] | None = None) -> None:
+def save_state(
+    state: Any, path: str | os.PathLike[str], *, about: dict[str, str] | None = None, durable: bool = True
+) -> None:
     """Write a state to one safetensors file, atomically.
 
     Args:
         state: the state, of any structure; its leaves may be views of any strides.
         path: the file; an existing one is replaced only after the new one is whole.
         about: what to keep beside it, such as a memory's ``describe()``; ``load_state`` can demand that it matches.
+        durable: wait until the disk has it. False is for what can be made again: a loss of power may leave it damaged.
 
     Raises:
         ValueError: an ``about`` of other than text or with keys that the format has for itself, a state that files
@@ -178,7 +181,7 @@ def save_state(state: Any, path: str | os.PathLike[str], *, about: dict[str, str
     metadata = {"mnesis_state": str(FORMAT_VERSION), "structure": json.dumps(tree), **about}
     if pairs:
         metadata["pairs"] = json.dumps(pairs)
-    write_tensors(path, {f"{index:04d}": leaf for index, leaf in enumerate(tensors)}, metadata)
+    write_tensors(path, {f"{index:04d}": leaf for index, leaf in enumerate(tensors)}, metadata, durable=durable)
 
 
 def load_state(path: str | os.PathLike[str], *, about: dict[str, str] | None = None) -> Any:

@@ -63,9 +63,13 @@ def open_tensors(path: str | os.PathLike[str], *, mend: str) -> Iterator[TensorF
 
 
 def write_tensors(
-    path: str | os.PathLike[str], tensors: Mapping[str, Shaped[Tensor, ...]], metadata: dict[str, str]
+    path: str | os.PathLike[str],
+    tensors: Mapping[str, Shaped[Tensor, ...]],
+    metadata: dict[str, str],
+    *,
+    durable: bool = True,
 ) -> None:
-    """Write tensors, of any strides, and what is to be kept beside them; atomically.
+    """Write tensors, of any strides, and what is to be kept beside them; atomically, as ``atomic_path`` says.
 
     Raises:
         ValueError: a dtype that files do not hold, a tensor without numbers, or a place that cannot be written.
@@ -76,7 +80,7 @@ def write_tensors(
             raise ValueError(f"cannot write {told(path)}: {name} is {kind}; give it in another form, such as float32")
     # Copied into memory of their own, whatever they are views of: the format knows neither strides nor conjugation.
     whole = {name: torch.empty(t.shape, dtype=t.dtype, device="cpu").copy_(t.detach()) for name, t in tensors.items()}
-    with atomic_path(Path(path)) as temporary:
+    with atomic_path(Path(path), durable=durable) as temporary:
         save_file(whole, temporary, metadata=metadata)
         with temporary.open("rb") as file:
             length = struct.unpack("<Q", file.read(8))[0]
