@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ...core.digest import digest
+from ...core.digest import digest_tensors
 from ...layers.heads import Attention, Heads
 from ...layers.segment_attention import SegmentCache, attend_in_segment, empty_cache, positions
 from .attention import ARGUMENT, Call, Facts, Projected, identity, leave, look, note_inputs, open_door, reader, told_how
@@ -250,7 +250,7 @@ class HuggingFaceHost(nn.Module):
         return {
             "host": type(self.model).__name__,
             "configuration": configuration[:DIGITS],
-            "digest": digest(frozen)[:DIGITS],
+            "digest": digest_tensors(sorted(frozen.items()))[:DIGITS],
         }
 
     def embed(self, x: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
