@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, TypeVar, cast, final
 
 import torch
@@ -48,9 +48,9 @@ class Memory(nn.Module, Generic[S]):
     makes its own start, when it is called and what hangs on its call has its parameters at hand."""
     splits: ClassVar[bool] = False
     """True where the pieces of one sequence may be read by several processes at once."""
-    added: ClassVar[tuple[str, ...]] = ()
-    """Arguments that earlier versions did not have, off unless they are given: ``config`` names them where they are on,
-    so that what those wrote is the same."""
+    added: ClassVar[Mapping[str, Any]] = {}
+    """Arguments that earlier versions did not have, and what these computed: ``config`` names them where they are
+    another, so that what those versions wrote is the same."""
     dim: int | None = None
     """Width of the input vectors; None where the input is something else (token ids, a tree)."""
 
@@ -68,8 +68,9 @@ class Memory(nn.Module, Generic[S]):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The constructor's arguments, defaults included."""
-        return {name: value for name, value in self.__dict__["_arguments"].items() if value or name not in self.added}
+        """The constructor's arguments, defaults included but for those of :attr:`added`."""
+        given, added = self.__dict__["_arguments"], self.added
+        return {name: value for name, value in given.items() if name not in added or value != added[name]}
 
     def describe(self) -> dict[str, str]:
         """Class and constructor arguments as text, to be kept beside a saved state (``save_state(about=...)``)."""

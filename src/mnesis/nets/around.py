@@ -48,7 +48,11 @@ class Headed(Around):
     head: nn.Module
 
     def parts(self) -> tuple[Memory[Any], Callable[[Any], Any]]:
-        return self.reader, self.head
+        return self.reader, self.read_out
+
+    def read_out(self, y: Float[Tensor, "... D"]) -> Float[Tensor, "... O"]:
+        """What is asked for, of hidden vectors."""
+        return self.head(y)
 
     @property
     def inner(self) -> Memory[Any]:
@@ -56,19 +60,25 @@ class Headed(Around):
 
     def scan(self, x: Tensor, state: Any, phase: int = 0, **ragged: Any) -> tuple[Float[Tensor, "B T O"], Any]:
         y, state = self.reader(x, state, phase=phase, **ragged)
-        return self.head(y), state
+        return self.read_out(y), state
 
     def step(self, x: Tensor, state: Any) -> tuple[Float[Tensor, "B O"], Any]:
         y, state = self.reader(x, state, step=True)
-        return self.head(y), state
+        return self.read_out(y), state
 
 
 class Reader(Around):
-    """An embedding, of token ids or vectors, and the body behind it: hidden vectors out."""
+    """An embedding, of token ids or vectors, and the body behind it: hidden vectors out.
 
-    def __init__(self, embedding: nn.Embedding | nn.Linear, body: Memory) -> None:
+    Args:
+        embedding: of every unit.
+        body: what reads the embedded units.
+        scale: embeddings are multiplied by it.
+    """
+
+    def __init__(self, embedding: nn.Embedding | nn.Linear, body: Memory, scale: float = 1.0) -> None:
         super().__init__()
-        self.body, self.period, self.embedding = body, body.period, embedding
+        self.body, self.period, self.embedding, self.scale = body, body.period, embedding, scale
         if isinstance(embedding, nn.Embedding):
             self.vocabulary = embedding.num_embeddings
         else:
@@ -79,7 +89,10 @@ class Reader(Around):
         return self.body
 
     def scan(self, x: Tensor, state: Any, phase: int = 0, **ragged: Any) -> tuple[Float[Tensor, "B T D"], Any]:
-        return self.body(self.embedding(x), state, phase=phase, **ragged)
+        return self.body(self._embedded(x), state, phase=phase, **ragged)
 
     def step(self, x: Tensor, state: Any) -> tuple[Float[Tensor, "B D"], Any]:
-        return self.body(self.embedding(x), state, step=True)
+        return self.body(self._embedded(x), state, step=True)
+
+    def _embedded(self, x: Tensor) -> Float[Tensor, "... D"]:
+        return self.embedding(x) if self.scale == 1 else self.embedding(x) * self.scale

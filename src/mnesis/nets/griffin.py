@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 
 from torch import nn
 
+from ..core.domain import Epsilon
 from ..layers.mlp import GatedMLP, tanh_gelu
 from ..memories.bank.window import Window
 from ..memories.linear.rg_lru import RGLRU
@@ -39,6 +40,7 @@ class Griffin(Stack):
         dim: width of inputs and outputs.
         layers: how many; RecurrentGemma 2B has 26.
         heads: of queries, in layers with attention; dim / heads must be even, with ``released=True`` a multiple of 4.
+        key_value_heads: of the layers with attention, each shared by as many query heads; 1 as published.
         window: units that those see: Griffin 1,024, the unit itself among them; with ``released=True`` its
             ``attention_window_size`` (2,048), the unit itself not among them.
         width: of the recurrences; None = 4/3 dim as in Griffin, up to the next multiple of ``blocks`` (RecurrentGemma's
@@ -48,6 +50,7 @@ class Griffin(Stack):
         convolution: width of the causal convolution before the recurrences.
         released: False = Griffin's text, True = RecurrentGemma's code; "recurrences" = its recurrences in the text's
             layers, which True once meant; weights of that time are read so.
+        epsilon: of the norms.
         chunk: units in a chunk of the recurrences; changes speed, not results.
 
     Raises:
@@ -66,10 +69,12 @@ class Griffin(Stack):
         hidden: int | None = None,
         convolution: int = 4,
         released: bool | Literal["recurrences"] = False,
+        key_value_heads: int = 1,
+        epsilon: Epsilon = 1e-6,
         chunk: int | None = None,
     ) -> None:
         recurrent: dict[str, Any] = {"width": width, "blocks": blocks, "convolution": convolution, "chunk": chunk}
-        attentive: dict[str, Any] = {"heads": heads, "window": window, "key_value_heads": 1}
+        attentive: dict[str, Any] = {"heads": heads, "window": window, "key_value_heads": key_value_heads}
         gated: dict[str, Any] = {"hidden": hidden or 3 * dim}
         if released is True:
             if dim % (4 * heads):
@@ -85,7 +90,8 @@ class Griffin(Stack):
             else Window(dim, **attentive)
             for layer in range(layers)
         ]
-        super().__init__(dim, memory=[Block(memory, mlp=GatedMLP(dim, **gated)) for memory in built])
+        ready = [Block(memory, mlp=GatedMLP(dim, **gated), epsilon=epsilon) for memory in built]
+        super().__init__(dim, memory=ready, epsilon=epsilon)
         self.released = released
         if released is True:
             self._start_as_released()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
+from ..core.domain import Epsilon, Positive
 from .around import Reader
 from .generating import Generating
 from .stack import network
@@ -26,9 +28,12 @@ class LanguageModel(Generating):
         mlp: kind of the blocks' MLPs, "gelu", or gated, "geglu" or "swiglu"; None = without. Whole stacks have theirs.
         options: further arguments of the memory, or of every block's.
         tie: let the head be the embedding, one tensor, which starts as small as a head does.
+        epsilon: of the norms; None = 1e-6.
+        embedding_scale: what embeddings are multiplied by (sqrt(dim) in Gemma).
+        softcap: c of logits, c tanh(x / c); None = without.
     """
 
-    added = ("tie",)
+    added: ClassVar[Mapping[str, Any]] = {"tie": False, "epsilon": None, "embedding_scale": 1.0, "softcap": None}
 
     def __init__(
         self,
@@ -42,19 +47,21 @@ class LanguageModel(Generating):
         mlp: str | None = "gelu",
         options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
         tie: bool = False,
+        epsilon: Epsilon | None = None,
+        embedding_scale: Positive = 1.0,
+        softcap: Positive | None = None,
     ) -> None:
         super().__init__()
         if vocabulary < 2:
             raise ValueError(f"vocabulary={vocabulary} leaves nothing to predict; give the tokenizer's size")
-        body = network(
-            dim, memory=memory, depth=depth, hidden=hidden, convolution=convolution, mlp=mlp, options=options
-        )
-        self.vocabulary, self.period = vocabulary, body.period
+        sizes: dict[str, Any] = {"hidden": hidden, "convolution": convolution, "mlp": mlp, "epsilon": epsilon}
+        body = network(dim, memory=memory, depth=depth, options=options, **sizes)
+        self.vocabulary, self.period, self.softcap = vocabulary, body.period, softcap
         if body.dim is None:
             raise ValueError(f"{type(body).__name__} does not read vectors, so no embedding can stand before it")
         embedding = nn.Embedding(vocabulary, body.dim)
         nn.init.normal_(embedding.weight, std=0.7)
-        self.reader = Reader(embedding, body)
+        self.reader = Reader(embedding, body, embedding_scale)
         self.head = nn.Linear(dim, vocabulary, bias=False)
         nn.init.normal_(self.head.weight, std=0.02)
         if tie:
@@ -63,3 +70,8 @@ class LanguageModel(Generating):
                     f"tie=True needs an embedding as wide as the head, not {body.dim} and {dim}; untie them"
                 )
             embedding.weight = self.head.weight
+
+    def read_out(self, y: Float[Tensor, "... D"]) -> Float[Tensor, "... V"]:
+        """Logits of hidden vectors."""
+        logits = self.head(y)
+        return logits if self.softcap is None else self.softcap * (logits / self.softcap).tanh()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ..core.catalog import card, create_memory
+from ..core.domain import Epsilon
 from ..core.memory import Memory
 from ..layers.mlp import MLP
 from ..layers.mlp import mlp as mlp_of
@@ -37,10 +38,11 @@ class Block(Memory[BlockState]):
         convolution: width of a causal convolution before the memory; None = without.
         mlp: its kind, "gelu", or gated, "geglu" or "swiglu", or the MLP itself; None = without one.
         norm: kind of all norms, "rms" or "layer".
+        epsilon: of all; None = 1e-6 of "rms", 1e-5 of "layer".
         output_norm: normalise what the block hands on, so that a memory which feeds on it cannot blow up.
     """
 
-    added = ("output_norm",)
+    added: ClassVar[Mapping[str, Any]] = {"output_norm": False, "epsilon": None}
     splits = True
     starts_inside = True
 
@@ -52,16 +54,18 @@ class Block(Memory[BlockState]):
         convolution: int | None = None,
         mlp: str | MLP | None = "gelu",
         norm: NormKind = "rms",
+        epsilon: Epsilon | None = None,
         output_norm: bool = False,
     ) -> None:
         super().__init__()
         if memory.dim is None:
             raise ValueError(f"{type(memory).__name__} has no width of its own, so no block can stand around it")
         self.dim, self.period, self.memory = memory.dim, memory.period, memory
-        self.memory_norm, self.mlp_norm = norm_of(norm, self.dim), norm_of(norm, self.dim) if mlp else None
+        self.memory_norm = norm_of(norm, self.dim, epsilon)
+        self.mlp_norm = norm_of(norm, self.dim, epsilon) if mlp else None
         self.convolution = ShortConvolution(self.dim, convolution) if convolution else None
         self.mlp = mlp_of(mlp, self.dim, hidden=hidden) if isinstance(mlp, str) else mlp
-        self.output_norm = norm_of(norm, self.dim) if output_norm else nn.Identity()
+        self.output_norm = norm_of(norm, self.dim, epsilon) if output_norm else nn.Identity()
 
     @property
     def bounded(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -130,10 +134,11 @@ class Stack(Memory[StackState]):
         mlp: kind of the blocks' MLPs, "gelu", or gated, "geglu" or "swiglu"; None = without.
         options: further arguments of the named memories.
         norm: kind of the norms, "rms" or "layer"; ready blocks keep their own.
+        epsilon: of the norms; None = 1e-6 of "rms", 1e-5 of "layer".
         output_norm: normalise what every block hands on, so that a memory which feeds on it (ARMT) cannot blow up.
     """
 
-    added = ("output_norm",)
+    added: ClassVar[Mapping[str, Any]] = {"output_norm": False, "epsilon": None}
     splits = True
     starts_inside = True
 
@@ -148,6 +153,7 @@ class Stack(Memory[StackState]):
         mlp: str | None = "gelu",
         options: Mapping[str, Any] | None = None,
         norm: NormKind = "rms",
+        epsilon: Epsilon | None = None,
         output_norm: bool = False,
     ) -> None:
         super().__init__()
@@ -157,9 +163,9 @@ class Stack(Memory[StackState]):
         if not built:
             raise ValueError("a stack of no blocks holds nothing; name at least one memory")
         each: dict[str, Any] = {"hidden": hidden, "convolution": convolution, "mlp": mlp, "norm": norm}
-        each["output_norm"] = output_norm
+        each |= {"epsilon": epsilon, "output_norm": output_norm}
         self.blocks = nn.ModuleList(m if isinstance(m, Block) else Block(m, **each) for m in built)
-        self.final_norm = norm_of(norm, dim)
+        self.final_norm = norm_of(norm, dim, epsilon)
         periods = [m.period for m in built if m.period is not None]
         self.period = math.lcm(*periods) if periods else None
 
@@ -228,6 +234,7 @@ def network(
     convolution: int | None,
     mlp: str | None,
     options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None,
+    epsilon: float | None = None,
 ) -> Memory:
     """The body of a network: the memory itself where it is a whole stack of layers, else a :class:`Stack` of it.
 
@@ -239,12 +246,14 @@ def network(
         if isinstance(each, Mapping) or len(each) != len(memory):
             raise ValueError(f"{len(memory)} blocks ({', '.join(memory)}) need options for each; give a list as long")
         built = [create_memory(name, dim=dim, **own) for name, own in zip(memory, each, strict=True)]
-        return Stack(dim, memory=built, hidden=hidden, convolution=convolution, mlp=mlp)
+        return Stack(dim, memory=built, hidden=hidden, convolution=convolution, mlp=mlp, epsilon=epsilon)
     if not (options is None or isinstance(options, Mapping)):
         raise ValueError(f"options={list(options)}: one memory, {memory}, takes one mapping of options")
     if card("memories", memory).whole:
         if mlp != "gelu":
             raise ValueError(f"{memory} is a whole stack with MLPs of its own, so mlp={mlp!r} cannot be; leave it out")
         given = {"layers": depth, "hidden": hidden} | ({"convolution": convolution} if convolution else {})
+        given |= {} if epsilon is None else {"epsilon": epsilon}
         return create_memory(memory, dim=dim, **{**given, **(options or {})})
-    return Stack(dim, memory=memory, depth=depth, hidden=hidden, convolution=convolution, mlp=mlp, options=options)
+    sizes: dict[str, Any] = {"hidden": hidden, "convolution": convolution, "mlp": mlp, "epsilon": epsilon}
+    return Stack(dim, memory=memory, depth=depth, options=options, **sizes)

@@ -40,6 +40,7 @@ class Mamba(MemoryInForms[MambaState]):
         expansion: E / dim.
         convolution: width of the causal depthwise convolution.
         rank: of the projection of time steps; None = dim / 16, rounded up.
+        bias: of the first and the last projection.
         form: how a sequence is computed: "naive" unit by unit, "chunk" by chunks that are made anew in the backward
             pass, "parallel" in one chunk.
         chunk: units in a chunk; changes speed, not results.
@@ -56,13 +57,14 @@ class Mamba(MemoryInForms[MambaState]):
         expansion: int = 2,
         convolution: int = 4,
         rank: int | None = None,
+        bias: bool = False,
         form: str = "chunk",
         chunk: int | None = None,
     ) -> None:
         super().__init__(dim, form, chunk)
         self.rank = math.ceil(dim / 16) if rank is None else rank
         self.states, self.channels = states, expansion * dim
-        self.input = nn.Linear(dim, 2 * self.channels, bias=False)
+        self.input = nn.Linear(dim, 2 * self.channels, bias=bias)
         self.convolution = ShortConvolution(self.channels, convolution, plain=True)
         self.select = nn.Linear(self.channels, self.rank + 2 * states, bias=False)
         self.time_step = WideBias(self.rank, self.channels)
@@ -71,7 +73,7 @@ class Mamba(MemoryInForms[MambaState]):
             self.time_step.bias.copy_(initial_time_step(self.channels))
         self.log_rate = nn.Parameter(torch.arange(1.0, states + 1).log().repeat(self.channels, 1))  # S4D-real
         self.skip = nn.Parameter(torch.ones(self.channels))
-        self.output = nn.Linear(self.channels, dim, bias=False)
+        self.output = nn.Linear(self.channels, dim, bias=bias)
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> MambaState:
         wide = torch.promote_types(dtype, torch.float32)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ...core.domain import Epsilon
 from ...core.record import record
 from ...ops.exponential_gating import EMPTY, exponential_gating
 from ..in_forms import MemoryInForms
@@ -37,6 +38,7 @@ class MLSTM(MemoryInForms[MLSTMState]):
         dim: width of inputs and outputs; a head's values have dim / heads channels, queries and keys half as many.
         heads: matrices side by side.
         cap: of gates before their nonlinearity, cap tanh(x / cap); None = without, as in 2024.
+        epsilon: what the norm of heads adds to the variance.
         form: how a sequence is computed: "naive" unit by unit, "chunk" by matrix products, "parallel" as attention.
         chunk: units in a chunk; changes speed, not results.
 
@@ -50,6 +52,7 @@ class MLSTM(MemoryInForms[MLSTMState]):
         *,
         heads: int = 4,
         cap: float | None = 15.0,
+        epsilon: Epsilon = EPSILON,
         form: str = "chunk",
         chunk: int | None = None,
     ) -> None:
@@ -58,7 +61,7 @@ class MLSTM(MemoryInForms[MLSTMState]):
             raise ValueError(
                 f"dim={dim} does not split into {heads} heads of even width; make it a multiple of {2 * heads}"
             )
-        self.heads, self.width, self.cap = heads, dim // (2 * heads), cap
+        self.heads, self.width, self.cap, self.epsilon = heads, dim // (2 * heads), cap, epsilon
         self.query, self.key = nn.Linear(dim, dim // 2, bias=False), nn.Linear(dim, dim // 2, bias=False)
         self.value, self.gate = nn.Linear(dim, dim, bias=False), nn.Linear(dim, dim, bias=False)
         self.input_gate, self.forget_gate = nn.Linear(dim, heads), nn.Linear(dim, heads)
@@ -80,7 +83,8 @@ class MLSTM(MemoryInForms[MLSTMState]):
         q, k, v = (layer(x).unflatten(-1, (self.heads, -1)) for layer in (self.query, self.key, self.value))
         log_input = self._capped(self.input_gate(x).to(wide))
         log_kept = F.logsigmoid(self._capped(self.forget_gate(x).to(wide)))
-        h, *carried = read_cell(self, form, q, k, v, log_input, log_kept, state.matrix, state.maximum)
+        cell = (q, k, v, log_input, log_kept, state.matrix, state.maximum)
+        h, *carried = read_cell(self, form, *cell, norm_epsilon=self.epsilon)
         h = (h * self.scale.to(wide)).flatten(2).to(v.dtype)
         return self.output(self.gate(x).sigmoid() * h), MLSTMState(*carried)
 

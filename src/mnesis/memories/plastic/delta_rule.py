@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ...core.domain import Epsilon
 from ...core.record import record
 from ...layers.norm import RMSNorm
 from ...layers.query_key_value import QueryKeyValue
@@ -32,8 +33,8 @@ class DeltaRule(MemoryInForms[DeltaRuleState]):
     State: dim^2 / heads numbers a row in float32, and 3 dim (convolution - 1) for the convolution. Observable:
     ``delta_rule/write_strength`` [B T H].
 
-    The norm adds 1e-6, as the authors' models do (their layer by itself, unless told, 1e-5). It matters early on: where
-    heads still read little, their mean square is no larger than either.
+    The norm adds ``epsilon``, 1e-6 as in the authors' models (their layer by itself, unless told, 1e-5). It matters
+    early on: where heads still read little, their mean square is no larger than either.
 
     Args:
         dim: width of inputs and outputs.
@@ -41,6 +42,7 @@ class DeltaRule(MemoryInForms[DeltaRuleState]):
         convolution: width of the causal depthwise convolution behind the projections; None = without (trains worse).
         negative_eigenvalues: doubles beta (Grazzi et al. 2024, arXiv 2411.12537), so that a write can also flip the
             sign of what stood under its key and the memory can count modulo 2.
+        epsilon: what the norm adds to the mean square.
         form: how a sequence is computed: "naive" unit by unit, "chunk" by matrix products, "parallel" in one chunk.
         chunk: units in a chunk; changes speed, not results.
 
@@ -57,6 +59,7 @@ class DeltaRule(MemoryInForms[DeltaRuleState]):
         heads: int = 4,
         convolution: int | None = 4,
         negative_eigenvalues: bool = False,
+        epsilon: Epsilon = 1e-6,
         form: str = "chunk",
         chunk: int | None = None,
     ) -> None:
@@ -64,7 +67,7 @@ class DeltaRule(MemoryInForms[DeltaRuleState]):
         self.strongest = 2.0 if negative_eigenvalues else 1.0
         self.query_key_value = QueryKeyValue(dim, heads=heads, convolution=convolution, activation=F.silu)
         self.strength = nn.Linear(dim, heads, bias=False)
-        self.norm = RMSNorm(dim // heads)
+        self.norm = RMSNorm(dim // heads, epsilon)
         self.output = nn.Linear(dim, dim, bias=False)
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> DeltaRuleState:

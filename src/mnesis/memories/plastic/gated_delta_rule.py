@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ...core.domain import Epsilon
 from ...core.record import record
 from ...layers.norm import RMSNorm
 from ...layers.query_key_value import QueryKeyValue
@@ -44,6 +45,7 @@ class GatedDeltaRule(MemoryInForms[GatedDeltaRuleState]):
         expansion: V / K.
         convolution: width of the causal depthwise convolution behind the projections; None = without (trains worse).
         negative_eigenvalues: doubles beta (Grazzi et al. 2024, arXiv 2411.12537).
+        epsilon: what the norm adds to the mean square.
         form: how a sequence is computed: "naive" unit by unit, "chunk" by matrix products, "parallel" in one chunk.
         chunk: units in a chunk; changes speed, not results.
 
@@ -62,6 +64,7 @@ class GatedDeltaRule(MemoryInForms[GatedDeltaRuleState]):
         expansion: int = 2,
         convolution: int | None = 4,
         negative_eigenvalues: bool = False,
+        epsilon: Epsilon = 1e-6,
         form: str = "chunk",
         chunk: int | None = None,
     ) -> None:
@@ -80,7 +83,7 @@ class GatedDeltaRule(MemoryInForms[GatedDeltaRuleState]):
         self.log_rate = nn.Parameter(initial_log_rate(heads, slowest=0.0))
         self.time_step = nn.Parameter(initial_time_step(heads))
         self.gate = nn.Linear(dim, heads * width * expansion, bias=False)
-        self.norm = RMSNorm(width * expansion)
+        self.norm = RMSNorm(width * expansion, epsilon)
         self.output = nn.Linear(heads * width * expansion, dim, bias=False)
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> GatedDeltaRuleState:
