@@ -1,4 +1,4 @@
-"""Models of transformers as hosts of memories. Everything that imports transformers stands in this folder."""
+"""Models of transformers as hosts of memories, and as networks. All that imports transformers stands in this folder."""
 
 from __future__ import annotations
 
@@ -24,5 +24,13 @@ _require_transformers()
 from .host import HuggingFaceHost  # noqa: E402 - the version is looked at first
 from .hosted import HostedLanguageModel  # noqa: E402
 from .opening import open_model, open_tokenizer  # noqa: E402
+from .weights import from_pretrained, to_huggingface  # noqa: E402
 
-__all__ = ["HostedLanguageModel", "HuggingFaceHost", "open_model", "open_tokenizer"]
+__all__ = [
+    "HostedLanguageModel",
+    "HuggingFaceHost",
+    "from_pretrained",
+    "open_model",
+    "open_tokenizer",
+    "to_huggingface",
+]
