@@ -76,7 +76,7 @@ def _delta_net(configuration: Any) -> dict[str, Any]:
     only(name, configuration, expand_k=1, expand_v=1, use_gate=False, use_beta=True, use_output_norm=True)
     only(name, configuration, qk_norm="l2", qk_activation="silu")
     options = {"negative_eigenvalues": configuration.allow_neg_eigval, "epsilon": configuration.norm_eps}
-    return _linear_attention(name, configuration, "delta_rule", options)
+    return _linear_attention(name, configuration, "delta-rule", options)
 
 
 def _delta_net_layer(block: Block, configuration: Any) -> list[Row]:
@@ -94,7 +94,7 @@ def _gated_delta_net(configuration: Any) -> dict[str, Any]:
         "negative_eigenvalues": configuration.allow_neg_eigval,
         "epsilon": configuration.norm_eps,
     }
-    return _linear_attention(name, configuration, "gated_delta_rule", options)
+    return _linear_attention(name, configuration, "gated-delta-rule", options)
 
 
 def _gated_delta_net_layer(block: Block, configuration: Any) -> list[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from ...core.files import read_json
 from ...core.memory import Memory
 from ...core.tensor_header import told
 from ...core.tensors import DTYPES, open_tensors
+from ..bounded import bounded
 from ..language_model import LATER, LanguageModel
 from ..stack import Stack
 from .families import FAMILIES
@@ -42,6 +44,8 @@ class _Checkpoint(NamedTuple):
     configuration: Any
     shapes: dict[str, tuple[int, ...]]
     read: Callable[[str], Tensor]
+    """A tensor that nobody else has."""
+    device: torch.device = torch.device("cpu")
 
 
 def from_pretrained(source: str | os.PathLike[str] | nn.Module, *, dtype: torch.dtype = torch.float32) -> LanguageModel:
@@ -66,17 +70,17 @@ def from_pretrained(source: str | os.PathLike[str] | nn.Module, *, dtype: torch.
     """
     with _opened(source) as checkpoint:
         family = _family(checkpoint)
-        configuration = checkpoint.configuration
+        configuration, sizes = checkpoint.configuration, [math.prod(shape) for shape in checkpoint.shapes.values()]
         try:
             arguments = family.arguments(configuration)
-            with torch.device("meta"):
+            with bounded(max(sizes, default=0), len(sizes)), torch.device("meta"):
                 network = LanguageModel(**arguments)
         except AttributeError as error:
             raise ValueError(f"the configuration of {checkpoint.place} has no {error.name}; {_MEND}") from None
         rows = family.rows(network, configuration)
         held = network.state_dict()
         _check_names(family, checkpoint, rows, held)
-        tensors = {row.ours: row.whole(checkpoint.read, held[row.ours], dtype) for row in rows}
+        tensors = {row.ours: row.whole(checkpoint.read, held[row.ours], dtype).to(checkpoint.device) for row in rows}
         if configuration.tie_word_embeddings:
             _check_tie(family, checkpoint)
             tensors["head.weight"] = tensors["reader.embedding.weight"]
@@ -213,8 +217,12 @@ def _opened(source: str | os.PathLike[str] | nn.Module) -> Iterator[_Checkpoint]
     """The tensors of a model or a folder, by the names that they have now."""
     if isinstance(source, nn.Module):
         tensors = source.state_dict()
-        place, configuration = type(source).__name__, getattr(source, "config", None)
-        yield _checkpoint(place, configuration, {name: tuple(t.shape) for name, t in tensors.items()}, tensors.get)
+        shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        device = next((tensor.device for tensor in tensors.values()), torch.device("cpu"))
+        known = _checkpoint(
+            type(source).__name__, getattr(source, "config", None), shapes, lambda name: tensors[name].clone()
+        )
+        yield known._replace(device=device)
         return
     folder = Path(source)
     files = _files(folder)
