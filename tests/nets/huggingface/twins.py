@@ -69,7 +69,7 @@ class Twin:
             shapes |= {f"model.layers.{layer}.{name}": shape for name, shape in own.items()}
         generator = torch.Generator().manual_seed(0)
         self.tensors = {
-            name: torch.randn(shape, generator=generator, dtype=torch.float64) * (0.3 if len(shape) > 1 else 0.5)
+            name: torch.randn(shape, generator=generator, dtype=torch.float64) * (0.2 if len(shape) > 1 else 0.5)
             + (1.0 if "norm" in name else 0.0)
             for name, shape in shapes.items()
         }

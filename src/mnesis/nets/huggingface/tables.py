@@ -158,10 +158,10 @@ def blocks_of(network: LanguageModel) -> list[Block]:
 
 
 def only(architecture: str, configuration: Any, **known: Any) -> None:
-    """Refuse configurations with anything but this."""
+    """Refuse configurations with anything but this, or one of these; what they leave out is known."""
     for name, value in known.items():
-        found = getattr(configuration, name, value)
         choices = value if isinstance(value, tuple) else (value,)
+        found = getattr(configuration, name, choices[0])
         if found not in choices:
             told = " or ".join(repr(choice) for choice in choices)
             raise ValueError(
@@ -169,7 +169,7 @@ def only(architecture: str, configuration: Any, **known: Any) -> None:
             )
 
 
-def whole_number(architecture: str, name: str, value: float) -> int:
+def whole_number(architecture: str, name: str, value: float | int) -> int:
     """A factor that is a whole number."""
     if value != int(value):
         raise ValueError(

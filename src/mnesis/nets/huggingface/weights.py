@@ -226,7 +226,6 @@ def _opened(source: str | os.PathLike[str] | nn.Module) -> Iterator[_Checkpoint]
         return
     folder = Path(source)
     files = _files(folder)
-    configuration = _configuration(folder)
     with contextlib.ExitStack() as stack:
         shapes: dict[str, tuple[int, ...]] = {}
         readers: dict[str, Callable[[str], Tensor]] = {}
@@ -238,7 +237,7 @@ def _opened(source: str | os.PathLike[str] | nn.Module) -> Iterator[_Checkpoint]
                         f"{file.path} holds {name} as {DTYPES[promise.dtype]}; give weights that are not quantised"
                     )
                 shapes[name], readers[name] = promise.shape, file.read
-        yield _checkpoint(told(folder), configuration, shapes, lambda name: readers[name](name))
+        yield _checkpoint(told(folder), _configuration(folder, len(shapes)), shapes, lambda name: readers[name](name))
 
 
 def _checkpoint(
@@ -277,9 +276,15 @@ def _files(folder: Path) -> list[Path]:
     raise FileNotFoundError(f"{told(folder)} has no {WEIGHTS}; {_MEND}")
 
 
-def _configuration(folder: Path) -> Any:
+def _configuration(folder: Path, tensors: int) -> Any:
     """What config.json says, and what it leaves out."""
     content = read_json(folder / CONFIG, dict[str, Any], mend=_MEND, finite=False)
+    layers = content.get("num_hidden_layers")
+    if isinstance(layers, int) and layers > tensors:  # transformers would make lists as long
+        raise ValueError(
+            f"{told(folder / CONFIG)} says num_hidden_layers={layers}, and beside it are {tensors} tensors; give the "
+            "config.json that belongs to the weights"
+        )
     family = FAMILIES.get(content["model_type"]) if isinstance(content.get("model_type"), str) else None
     if family is None or family.configuration is None:
         return SimpleNamespace(**{**(family.defaults if family else {}), **content})
