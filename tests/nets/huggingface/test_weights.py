@@ -189,6 +189,7 @@ def test_it_is_saved_and_generates_like_any_network(tmp_path) -> None:
     assert again.generate(tokens(1, 12), tokens=9)[0].tolist() == theirs.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_type_checks")
 @pytest.mark.parametrize("name", ["mamba2, groups", "recurrent_gemma", "xlstm"])
 def test_what_comes_in_obeys_the_laws(name) -> None:
