@@ -40,7 +40,6 @@ class Griffin(Stack):
         dim: width of inputs and outputs.
         layers: how many; RecurrentGemma 2B has 26.
         heads: of queries, in layers with attention; dim / heads must be even, with ``released=True`` a multiple of 4.
-        key_value_heads: of the layers with attention, each shared by as many query heads; 1 as published.
         window: units that those see: Griffin 1,024, the unit itself among them; with ``released=True`` its
             ``attention_window_size`` (2,048), the unit itself not among them.
         width: of the recurrences; None = 4/3 dim as in Griffin, up to the next multiple of ``blocks`` (RecurrentGemma's
@@ -50,6 +49,7 @@ class Griffin(Stack):
         convolution: width of the causal convolution before the recurrences.
         released: False = Griffin's text, True = RecurrentGemma's code; "recurrences" = its recurrences in the text's
             layers, which True once meant; weights of that time are read so.
+        key_value_heads: of the layers with attention, each shared by as many query heads; 1 as published.
         epsilon: of the norms.
         chunk: units in a chunk of the recurrences; changes speed, not results.
 

@@ -469,3 +469,17 @@ def test_options_that_change_nothing_are_no_part_of_a_description() -> None:
     """Folders and runs of earlier versions name none of them."""
     assert not {"epsilon", "embedding_scale", "softcap"} & set(LanguageModel(9, dim=8, memory="gru").config)
     assert LanguageModel(9, dim=8, memory="gru", softcap=3.0).config["softcap"] == 3.0
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"memory": "mamba2", "options": {"width": 8, "norm_groups": 3}}, "norm_groups=3: 32 channels do not split"),
+        ({"memory": "xlstm", "epsilon": 1e-5}, "epsilon"),
+        ({"memory": "gru", "softcap": 0.0}, "softcap=0.0"),
+        ({"memory": "gru", "embedding_scale": -1.0}, "embedding_scale=-1.0"),
+    ],
+)
+def test_options_of_released_models_are_checked(options, sentence) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        LanguageModel(VOCABULARY, dim=16, **options)
