@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, cast
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, cast
 
 from torch import nn
 
@@ -56,6 +57,8 @@ class Griffin(Stack):
     Raises:
         ValueError: no layers, heads that do not fit, or what the two memories do not take.
     """
+
+    added: ClassVar[Mapping[str, Any]] = {"key_value_heads": 1, "epsilon": 1e-6}
 
     def __init__(
         self,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -48,6 +49,8 @@ class Mamba(MemoryInForms[MambaState]):
     Raises:
         ValueError: fewer than one state or channel, an unknown form, or a chunk without units.
     """
+
+    added: ClassVar[Mapping[str, Any]] = {"bias": False}
 
     def __init__(
         self,

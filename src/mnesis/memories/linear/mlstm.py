@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -45,6 +46,8 @@ class MLSTM(MemoryInForms[MLSTMState]):
     Raises:
         ValueError: dim does not split into heads of even width, an unknown form, or a chunk without units.
     """
+
+    added: ClassVar[Mapping[str, Any]] = {"epsilon": EPSILON}
 
     def __init__(
         self,

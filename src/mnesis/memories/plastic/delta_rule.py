@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -51,6 +52,8 @@ class DeltaRule(MemoryInForms[DeltaRuleState]):
     """
 
     has_kernel = True
+
+    added: ClassVar[Mapping[str, Any]] = {"epsilon": 1e-6}
 
     def __init__(
         self,

@@ -20,7 +20,7 @@ from ...core.memory import Memory
 from ...core.tensor_header import told
 from ...core.tensors import DTYPES, open_tensors
 from ..bounded import bounded
-from ..language_model import LATER, LanguageModel
+from ..language_model import LanguageModel
 from ..stack import Stack
 from .families import FAMILIES
 from .tables import Family, Row, blocks_of, tied
@@ -111,7 +111,7 @@ def to_huggingface(network: Memory[Any], **settings: Any) -> transformers.PreTra
     )
     wanted = family.arguments(configuration)
     for name in ("embedding_scale", "softcap"):
-        own, theirs = (given.get(name, LATER[name]) for given in (network.config, wanted))
+        own, theirs = (given.get(name, LanguageModel.added[name]) for given in (network.config, wanted))
         if own != theirs:
             raise ValueError(f"{family.architecture} has {name}={theirs}, and this network {own}; build it with theirs")
     held = network.state_dict()
