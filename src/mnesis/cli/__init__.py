@@ -26,6 +26,7 @@ COMMANDS = {
     "train": "train a memory on a task, into a run folder; stop and resume at will",
     "evaluate": "accuracy and bits of a run, far beyond the lengths that it was trained on",
     "stream": "read any text through a trained reader in constant memory, and ask it",
+    "export": "write a run as a folder for other tools: a model of Hugging Face",
     "generate": "draw pictures after exemplars, by a run or the model that ships",
     "compare": "memories side by side on a task, with equal budgets",
     "claim": "run a paper's claim as an experiment",

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from ..core.amounts import parse_amount
 from ..core.catalog import card, catalog_alone
-from ..core.files import atomic_path, read_json
+from ..core.files import atomic_path
 from ..core.machine import fast_products, prepare, width
-from ..core.run_files import CONFIG
+from ..core.run_files import CONFIG, read_config
 from ..core.shipped import find
 from ..core.specification import TaskSpecification, task_in
 from ..measure.lengths import format_length, parse_lengths
@@ -251,7 +251,7 @@ def _task(folder: Path, named: str, pairs: tuple[str, ...]) -> TaskSpecification
     """
     if named:
         return TaskSpecification(named, options_of("tasks", named, pairs) or dict(card("tasks", named).example))
-    config = read_json(folder / CONFIG, dict[str, Any], mend="train the run anew")
+    config = read_config(folder, mend="train the run anew")
     if is_of_pictures(config):
         raise ValueError(
             f"{folder} is a model of pictures, which answers no questions; mnesis generate {folder} says what a "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..core.domain import shown_text
 from ..core.files import read_json
-from ..core.run_files import WEIGHTS
+from ..core.run_files import WEIGHTS, read_config
 from ..core.shipped import find
 from ..core.specification import task_in
 from .options import Size
@@ -98,7 +98,7 @@ def kept_threads(folder: Path) -> int | None:
 
 def background_of(folder: Path) -> str:
     """The background that a run was trained on; "" where it does not say."""
-    config = read_json(folder / "config.json", dict[str, Any], mend="train the run anew")
+    config = read_config(folder, mend="train the run anew")
     inner = config.get("config", config)
     source = inner.get("source") if isinstance(inner, dict) else None
     return str(source.get("background", "")) if isinstance(source, dict) else ""
@@ -141,7 +141,7 @@ def is_reader(folder: Path) -> bool:
     """Whether a folder holds a reader: its tokens stand beside its weights, or its data are told to be BABILong's."""
     if (folder / TOKENIZER).is_file() or (folder / SOURCE).is_file():
         return True
-    return "source" in _inner(read_json(folder / "config.json", dict[str, Any], mend="train the run anew"))
+    return "source" in _inner(read_config(folder, mend="train the run anew"))
 
 
 def is_of_pictures(config: dict[str, Any]) -> bool:
@@ -179,16 +179,15 @@ def open_run(model: str, *, trust: bool = False) -> OpenRun:
         ValueError: a file that is broken, code that is not trusted, or a tokenizer of another network.
     """
     from ..nets import load
-    from ..nets.files import CONFIG
     from ..tasks.language.tokenizer import load_tokenizer
 
     folder = find(model)
     if (folder / WEIGHTS).is_file() and not (folder / TOKENIZER).is_file():
-        found = task_in(read_json(folder / "config.json", dict[str, Any], mend="train the run anew"))
+        found = task_in(read_config(folder, mend="train the run anew"))
         trained = f"was trained on {found.name} and" if found else "is a network that"
         raise ValueError(f"{folder} {trained} has no tokenizer; give a reader of text, such as --model reader")
     network = cast("Memory[Any]", load(folder, trust=trust))
-    config = read_json(folder / CONFIG, dict[str, Any], mend="train it anew")
+    config = read_config(folder, mend="train it anew")
     tokenizer = load_tokenizer(folder)
     vocabulary = getattr(network, "vocabulary", None)
     if vocabulary is not None and tokenizer.vocabulary > vocabulary:

@@ -25,7 +25,8 @@ from ..core.card import Card
 from ..core.catalog import SINGULAR, cards, papers
 from ..core.domain import nearest, shown_text
 from ..core.expressions import evaluate
-from ..core.files import parse_json, read_json
+from ..core.files import parse_json
+from ..core.run_files import read_config
 from ..core.shipped import KINDS as SHIPPED
 from ..core.shipped import shipped, shipped_folder
 from ..core.source import Described, described
@@ -197,8 +198,9 @@ def _network(what: str) -> Facts | None:
     if folder is None or not (folder / "config.json").is_file():
         return None
     config = _config(folder)
-    named = "network" in config or isinstance(config.get("memory"), str)
-    return {"path": str(folder), **_network_of(config), **_weights(folder)} if named else None
+    model = config.get("model", config)
+    named = isinstance(model, dict) and ("network" in model or isinstance(model.get("memory"), str))
+    return {"path": str(folder), **_network_of(model), **_weights(folder)} if named else None
 
 
 def _pretrained(what: str) -> Facts | None:
@@ -239,7 +241,7 @@ def _folder(what: str) -> Path | None:
 
 
 def _config(folder: Path) -> Facts:
-    return read_json(folder / "config.json", dict[str, Any], mend="save the network or train the run anew")
+    return read_config(folder, mend="save the network or train the run anew")
 
 
 def _network_of(description: Any) -> Facts:

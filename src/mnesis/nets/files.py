@@ -22,11 +22,14 @@ from ..core.domain import Size, argument_domains, fault, nearest
 from ..core.files import parse_json, read_json, write_json
 from ..core.made_by import told
 from ..core.memory import Memory
+from ..core.run_files import is_exported, of_run
 from ..core.specification import NETWORKS, specification
 from ..core.tensors import DTYPES, TensorFile, open_tensors, write_tensors
 from .bounded import bounded
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+PREFIX = "network."
+"""Of the weights' names in a folder for transformers, whose model has the network inside."""
 _MEND = "save it anew with mnesis.nets.save(network, folder)"
 _TIED = "tied"
 """Of the weights' file: names that share a tensor with another, and that one's name."""
@@ -53,17 +56,26 @@ class _Trained(TypedDict):
     arguments: str
 
 
-def build(description: dict[str, Any], *, trust: bool = False) -> Memory:
+def build(
+    description: dict[str, Any],
+    *,
+    trust: bool = False,
+    revisions: dict[str, int] | None = None,
+    source: str = "the specification",
+) -> Memory:
     """The network or memory that a specification names, with fresh weights.
 
     Args:
         description: as :func:`specification` gives it.
         trust: let it name classes outside the catalog, ``file.py:Class`` or ``module:Class``, whose code then runs.
+        revisions: of its memories, where they are to compute as an earlier version of them did.
+        source: where the specification stands, for sentences.
 
     Raises:
         ValueError: it names what there is not, or what must be trusted, or arguments that are none.
     """
-    return _build(description, "the specification", trust)
+    revisions = _revisions({"revisions": revisions or {}}, source)
+    return _build(_as_saved(description, revisions, source), source, trust)
 
 
 def save(
@@ -121,7 +133,7 @@ def load(folder: str | os.PathLike[str], *, trust: bool = False, allow_nan: bool
     """The network or memory of a folder, in evaluation mode.
 
     Args:
-        folder: that :func:`save` or a training wrote.
+        folder: that :func:`save` or a training wrote, or ``mnesis export``.
         trust: let it name classes outside the catalog, whose code then runs.
         allow_nan: open weights that are not finite too, to look at them.
 
@@ -130,22 +142,41 @@ def load(folder: str | os.PathLike[str], *, trust: bool = False, allow_nan: bool
         ValueError: a file that is broken, code that is not trusted, weights that do not fit the configuration or are
             not finite; one sentence.
     """
-    folder = Path(folder)
+    with _opened(Path(folder), trust) as (network, file):
+        _fill(network, file, allow_nan)
+    return network.eval()
+
+
+def examine(folder: str | os.PathLike[str], *, trust: bool = False) -> None:
+    """Compare the configuration of a folder with its weights, as :func:`load` does, and read nothing of these.
+
+    Raises:
+        FileNotFoundError: no such folder, or a half-written one.
+        ValueError: a file that is broken, code that is not trusted, or weights that do not fit the configuration.
+    """
+    with torch.device("meta"), _opened(Path(folder), trust) as (network, file):
+        _examine(network, file)
+
+
+@contextlib.contextmanager
+def _opened(folder: Path, trust: bool) -> Iterator[tuple[Memory, TensorFile]]:
+    """The network that a folder describes, with fresh weights, and the file of its own."""
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).exists():
             raise FileNotFoundError(f"{folder} has no {name}; it is no saved network, or a run that has not finished")
-    config = folder / CONFIG
-    content = read_json(config, dict[str, Any], mend=_MEND)
+    source, written = str(folder / CONFIG), read_json(folder / CONFIG, dict[str, Any], mend=_MEND)
+    content = of_run(written, source, mend=_MEND)
     own = {key: value for key, value in content.items() if key != "revisions"}
     described = own if "network" in own or isinstance(own.get("memory"), str) else _inside(own)
     if not isinstance(described, dict):
-        raise ValueError(f"{config} names no network, as 'network', 'memory' or config.model; {_MEND}")
+        raise ValueError(f"{source} names no network, as 'network', 'memory' or config.model; {_MEND}")
     with open_tensors(folder / WEIGHTS, mend=_MEND) as file:
+        if is_exported(written):
+            file.promises = {name.removeprefix(PREFIX): promise for name, promise in file.promises.items()}
         sizes = [promise.nbytes // DTYPES[promise.dtype].itemsize for promise in file.promises.values()]
         with bounded(max(sizes, default=0), len(sizes)) if not trust else contextlib.nullcontext():
-            network = _build(_as_saved(described, _revisions(content, config), config), str(config), trust)
-        _fill(network, file, allow_nan)
-    return network.eval()
+            network = _build(_as_saved(described, _revisions(content, source), source), source, trust)
+        yield network, file
 
 
 def load_weights(network: Memory, path: str | os.PathLike[str], *, allow_nan: bool = False) -> None:
@@ -159,7 +190,7 @@ def load_weights(network: Memory, path: str | os.PathLike[str], *, allow_nan: bo
         _fill(network, file, allow_nan)
 
 
-def _revisions(content: dict[str, Any], config: Path) -> dict[str, int]:
+def _revisions(content: dict[str, Any], config: str) -> dict[str, int]:
     """Those of the memories of a folder that are not the first; files of earlier versions name none."""
     found = content.get("revisions", {})
     if wrong := fault(found, dict[str, Size], "revisions"):
@@ -174,7 +205,7 @@ def _revisions(content: dict[str, Any], config: Path) -> dict[str, int]:
     return found
 
 
-def _as_saved(described: dict[str, Any], revisions: dict[str, int], config: Path) -> dict[str, Any]:
+def _as_saved(described: dict[str, Any], revisions: dict[str, int], config: str) -> dict[str, Any]:
     """A specification by which the memories of a folder compute as when it was written."""
     try:
         return as_of(described, revisions)
@@ -185,7 +216,7 @@ def _as_saved(described: dict[str, Any], revisions: dict[str, int], config: Path
 def _inside(content: dict[str, Any]) -> Any:
     """The specification in a run's configuration: its ``model``, or what was trained says itself."""
     config, trained = content.get("config"), content.get("memory")
-    for described in (config, content):
+    for described in (content, config):
         if isinstance(described, dict) and "model" in described:
             return described["model"]
     if fault(trained, _Trained):
@@ -242,8 +273,13 @@ def _known(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-def _fill(network: Memory, file: TensorFile, allow_nan: bool) -> None:
-    held, tensors = network.state_dict(), {}
+def _examine(network: Memory, file: TensorFile) -> None:
+    """Compare what a file promises with a network, which may stand on the meta device; nothing is read.
+
+    Raises:
+        ValueError: they do not fit.
+    """
+    held = network.state_dict()
     for name, promise in file.promises.items():
         dtype = DTYPES[promise.dtype]
         if name in held and held[name].dtype.is_floating_point != dtype.is_floating_point:
@@ -251,6 +287,11 @@ def _fill(network: Memory, file: TensorFile, allow_nan: bool) -> None:
     for name, promise in file.promises.items():
         if name in held and promise.shape != tuple(held[name].shape):
             raise _unfit(file, f"{name} has the shape {list(promise.shape)}, and there {list(held[name].shape)}")
+
+
+def _fill(network: Memory, file: TensorFile, allow_nan: bool) -> None:
+    _examine(network, file)
+    held, tensors = network.state_dict(), {}
     for name in file.promises:
         tensors[name] = tensor = file.read(name)
         if not allow_nan and tensor.is_floating_point() and not bool(tensor.isfinite().all()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -70,6 +70,11 @@ class LanguageModel(Generating):
                     f"tie=True needs an embedding as wide as the head, not {body.dim} and {dim}; untie them"
                 )
             embedding.weight = self.head.weight
+
+    def count_tokens(self) -> None:
+        """Take the vocabulary from the embedding, whose rows somebody has made more or fewer."""
+        self.vocabulary = self.reader.vocabulary = cast(nn.Embedding, self.reader.embedding).num_embeddings
+        self.__dict__["_arguments"]["vocabulary"] = self.vocabulary
 
     def read_out(self, y: Float[Tensor, "... D"]) -> Float[Tensor, "... V"]:
         """Logits of hidden vectors."""

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 
 from ...core.domain import Size, require
 from ...core.files import parse_json, read_json, read_lines
-from ...core.run_files import CONFIG, METRICS, WEIGHTS, Line
+from ...core.run_files import CONFIG, METRICS, WEIGHTS, Line, of_run
 from ...core.specification import task_in
 from ...core.tensor_header import read_header
 from ..lengths import format_length
@@ -148,6 +148,7 @@ def load_run(folder: str | Path, label: str | None = None) -> Run:
     run = Run(label or folder.resolve().name, folder)
     run.config = _object(folder / CONFIG, dict[str, Any], run.problems)
     try:
+        run.config = of_run(run.config, str(folder / CONFIG), mend=_MEND)
         _check_config(run)
     except ValueError as error:
         run.problems.append(f"{error}.")

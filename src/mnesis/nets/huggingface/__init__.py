@@ -1,4 +1,4 @@
-"""Models of transformers as hosts of memories, and as networks. All that imports transformers stands in this folder."""
+"""Models of transformers as hosts and networks of mnesis, and the other way; all that imports transformers is here."""
 
 from __future__ import annotations
 
@@ -21,14 +21,27 @@ def _require_transformers() -> None:
 
 _require_transformers()
 
-from .host import HuggingFaceHost  # noqa: E402 - the version is looked at first
+from transformers import AutoConfig, AutoModelForCausalLM  # noqa: E402 - the version is looked at first
+
+from .cache import MnesisCache  # noqa: E402
+from .configuration import MnesisConfig  # noqa: E402
+from .host import HuggingFaceHost  # noqa: E402
 from .hosted import HostedLanguageModel  # noqa: E402
+from .model import MnesisForCausalLM  # noqa: E402
 from .opening import open_model, open_tokenizer  # noqa: E402
+from .tokenizer import fast_tokenizer  # noqa: E402
 from .weights import from_pretrained, to_huggingface  # noqa: E402
+
+AutoConfig.register(MnesisConfig.model_type, MnesisConfig, exist_ok=True)
+AutoModelForCausalLM.register(MnesisConfig, MnesisForCausalLM, exist_ok=True)
 
 __all__ = [
     "HostedLanguageModel",
     "HuggingFaceHost",
+    "MnesisCache",
+    "MnesisConfig",
+    "MnesisForCausalLM",
+    "fast_tokenizer",
     "from_pretrained",
     "open_model",
     "open_tokenizer",

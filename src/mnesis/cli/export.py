@@ -1,0 +1,57 @@
+"""Write a run as a folder for other tools: a model of Hugging Face.
+
+    mnesis export runs/reader exported/reader --to huggingface
+    mnesis export reader exported/reader
+
+transformers opens the folder (AutoModelForCausalLM, AutoTokenizer; generate, Trainer, peft), and so does what is built on
+it. A tool that knows nothing of mnesis is told to trust remote code: the folder's file of code only imports mnesis, which
+must be installed there. mnesis stream, evaluate and show open the folder like the run itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from ..core.shipped import find
+from .arguments import Named
+
+KEPT = "nothing is written"
+
+
+def run(
+    model: Annotated[str, Named("RUN")],
+    folder: Annotated[Path, Named("FOLDER")],
+    /,
+    to: Literal["huggingface"] = "huggingface",
+    trust: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Export, and print how the folder is opened.
+
+    Args:
+        model: a run's folder, or the name of a reader that ships with mnesis.
+        folder: a new one.
+        to: whose model it becomes.
+        trust: let the run's files name classes outside the catalog, whose code then runs.
+        overwrite: replace an earlier export.
+    """
+    opened = find(model)
+    if folder.resolve() == opened.resolve():
+        raise ValueError(f"{folder} is the run itself; choose another folder")
+
+    from ..core.run_files import read_config
+    from ..nets.huggingface.folder import export
+    from .runs import TOKENIZER, open_network, open_run
+
+    if (opened / TOKENIZER).is_file():
+        read = open_run(model, trust=trust)
+        network, tokenizer = read.network, read.tokenizer
+    else:
+        network, tokenizer = open_network(opened, trust=trust).network, None
+    told = read_config(opened, mend="train the run anew")
+    about = {key: value for key, value in told.items() if key not in ("model", "network", "arguments", "revisions")}
+    export(network, folder, tokenizer=tokenizer, run=about or None, overwrite=overwrite)  # type: ignore[arg-type]
+    print(folder)
+    print(f'open it with AutoModelForCausalLM.from_pretrained("{folder}") after import mnesis.nets.huggingface,')
+    print("or in a tool that knows nothing of mnesis with trust_remote_code=True")

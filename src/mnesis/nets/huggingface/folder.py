@@ -1,0 +1,76 @@
+"""A run as a folder that transformers opens: model, tokenizer, model card, and the file that imports mnesis."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ...core.files import read_json, told
+from ...core.run_files import CONFIG, is_exported
+from ...tasks.language.tokenizer import Tokenizer
+from ..language_model import LanguageModel
+from .model import MnesisForCausalLM
+from .tokenizer import fast_tokenizer
+
+
+def export(
+    network: LanguageModel,
+    folder: str | os.PathLike[str],
+    *,
+    tokenizer: Tokenizer | None = None,
+    run: dict[str, Any] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write a folder that ``AutoModelForCausalLM`` and ``AutoTokenizer`` open, and :func:`mnesis.nets.load` too.
+
+    A new folder appears whole or not at all.
+
+    Args:
+        network: with its weights, which are written as they are.
+        folder: a new one, or an empty one.
+        tokenizer: of the run; None = it has none.
+        run: config.json of the run, so that ``mnesis evaluate`` knows its task.
+        overwrite: replace an earlier export there.
+
+    Raises:
+        ValueError: no language model, a folder that holds something, or a place that cannot be written.
+    """
+    folder = Path(folder)
+    _require_room(folder, overwrite)
+    model = MnesisForCausalLM.from_network(network, run=run)
+    if tokenizer is not None:
+        for told_to in (model.config, model.generation_config):
+            told_to.eos_token_id = told_to.pad_token_id = tokenizer.end
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise ValueError(f"cannot write {folder}: {error.strerror}; choose a folder that you may write to") from None
+    made = beside / folder.name
+    try:
+        with told(folder):
+            model.save_pretrained(made)
+            if tokenizer is not None:
+                fast_tokenizer(tokenizer).save_pretrained(made)
+            if folder.is_dir() and any(folder.iterdir()):
+                for file in sorted(made.iterdir(), key=lambda each: each.name == CONFIG):
+                    file.replace(folder / file.name)
+            else:
+                made.replace(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _require_room(folder: Path, overwrite: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; choose another folder")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    config = folder / CONFIG
+    if not config.is_file() or not is_exported(read_json(config, dict[str, Any], mend="choose another folder")):
+        raise ValueError(f"{folder} holds something that was not exported; choose another folder")
+    if not overwrite:
+        raise ValueError(f"{folder} holds an earlier export; choose another folder or pass overwrite=True")
