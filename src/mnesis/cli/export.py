@@ -40,6 +40,8 @@ def run(
     if folder.resolve() == opened.resolve():
         raise ValueError(f"{folder} is the run itself; choose another folder")
 
+    from transformers.utils.logging import disable_progress_bar
+
     from ..core.run_files import read_config
     from ..nets.huggingface.folder import export
     from .runs import TOKENIZER, open_network, open_run
@@ -49,6 +51,7 @@ def run(
         network, tokenizer = read.network, read.tokenizer
     else:
         network, tokenizer = open_network(opened, trust=trust).network, None
+    disable_progress_bar()
     told = read_config(opened, mend="train the run anew")
     about = {key: value for key, value in told.items() if key not in ("model", "network", "arguments", "revisions")}
     export(network, folder, tokenizer=tokenizer, run=about or None, overwrite=overwrite)  # type: ignore[arg-type]

@@ -198,6 +198,8 @@ def _network(what: str) -> Facts | None:
     if folder is None or not (folder / "config.json").is_file():
         return None
     config = _config(folder)
+    if "config" in config or "recipe" in config:
+        return None  # a run
     model = config.get("model", config)
     named = isinstance(model, dict) and ("network" in model or isinstance(model.get("memory"), str))
     return {"path": str(folder), **_network_of(model), **_weights(folder)} if named else None

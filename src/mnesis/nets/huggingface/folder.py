@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ...core.files import read_json, told
-from ...core.run_files import CONFIG, is_exported
-from ...tasks.language.tokenizer import Tokenizer
+from ...core.run_files import CONFIG, WEIGHTS, is_exported
+from ...tasks.language.tokenizer import BPETokenizer, Tokenizer
 from ..language_model import LanguageModel
 from .model import MnesisForCausalLM
 from .tokenizer import fast_tokenizer
@@ -53,8 +53,11 @@ def export(
     try:
         with told(folder):
             model.save_pretrained(made)
+            shutil.copymode(made / CONFIG, made / WEIGHTS)  # which safetensors gives to its owner alone
             if tokenizer is not None:
                 fast_tokenizer(tokenizer).save_pretrained(made)
+                if isinstance(tokenizer, BPETokenizer):
+                    tokenizer.save(made)  # as the run has it, so that it is the same tokenizer to mnesis
             if folder.is_dir() and any(folder.iterdir()):
                 for file in sorted(made.iterdir(), key=lambda each: each.name == CONFIG):
                     file.replace(folder / file.name)

@@ -216,7 +216,7 @@ class MnesisForCausalLM(PreTrainedModel, GenerationMixin):
                 return hidden[:, None], state
             return reader(given, state, reset=reset)
         # What is read moves to the front of its row; of left-padded rows that is what mnesis.align_left does.
-        order = mask.long().argsort(1, descending=True, stable=True)
+        order = torch.argsort(mask.long(), dim=1, descending=True, stable=True)
         reset = None if reset is None else reset.gather(1, order)
         hidden, state = reader(_at(given, order), state, length=mask.sum(1), reset=reset)
         return _at(hidden, order.argsort(1)), state
