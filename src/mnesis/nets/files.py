@@ -156,6 +156,9 @@ def examine(folder: str | os.PathLike[str], *, trust: bool = False) -> None:
     """
     with torch.device("meta"), _opened(Path(folder), trust) as (network, file):
         _examine(network, file)
+        held, shared = network.state_dict(), shared_parameters(network)
+        there = file.promises.keys() | {name for name, other in shared.items() if other in file.promises}
+        _require_all(file, [name for name in held if name not in there], [name for name in there if name not in held])
 
 
 @contextlib.contextmanager
@@ -307,12 +310,23 @@ def _fill(network: Memory, file: TensorFile, allow_nan: bool) -> None:
         missing, surplus = network.load_state_dict(tensors, strict=False)
     except RuntimeError as error:
         raise _unfit(file, str(error).strip().split("\n")[-1].strip()) from None
-    for names, what in ((missing, "lacks"), (surplus, "has beside it")):
-        if names:
-            raise _unfit(file, f"it {what} {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else ""))
+    _require_all(file, missing, surplus)
     for name, other in tied.items():
         if own.get(name) != other:
             _tie(network, name, other)
+
+
+def shared_parameters(network: Memory) -> dict[str, str]:
+    """Names of parameters that are the same as an earlier one, and the name of that; on the meta device too."""
+    first: dict[int, str] = {}
+    named = network.named_parameters(remove_duplicate=False)
+    return {name: first[id(part)] for name, part in named if first.setdefault(id(part), name) != name}
+
+
+def _require_all(file: TensorFile, missing: list[str], surplus: list[str]) -> None:
+    for names, what in ((missing, "lacks"), (surplus, "has beside it")):
+        if names:
+            raise _unfit(file, f"it {what} {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else ""))
 
 
 def _unfit(file: TensorFile, reason: str) -> ValueError:

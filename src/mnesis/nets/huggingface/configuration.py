@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,11 +17,6 @@ _IMPORTS = '''"""A network of mnesis (pip install 'mnesis[transformers]'), for t
 
 from mnesis.nets.huggingface import MnesisConfig, MnesisForCausalLM
 '''
-
-
-def _auto_map() -> dict[str, str]:
-    module = CODE.removesuffix(".py")
-    return {"AutoConfig": f"{module}.MnesisConfig", "AutoModelForCausalLM": f"{module}.MnesisForCausalLM"}
 
 
 class MnesisConfig(PreTrainedConfig):
@@ -40,22 +34,37 @@ class MnesisConfig(PreTrainedConfig):
         eos_token_id: what closes an answer.
         pad_token_id: what fills rows; the mask says where.
         auto_map: where transformers' auto classes find the code.
+        **kwargs: of every configuration; see transformers.
     """
 
     model_type = MODEL_TYPE
     keys_to_ignore_at_inference: ClassVar[list[str]] = ["cache"]
 
-    specification: dict[str, Any] | None = None
-    revisions: dict[str, int] | None = None
-    run: dict[str, Any] | None = None
-    vocab_size: int | None = None
-    hidden_size: int | None = None
-    use_cache: bool = True
-    tie_word_embeddings: bool = False
-    bos_token_id: int | None = None
-    eos_token_id: int | None = None
-    pad_token_id: int | None = None
-    auto_map: dict[str, str] = field(default_factory=_auto_map)
+    def __init__(
+        self,
+        specification: dict[str, Any] | None = None,
+        revisions: dict[str, int] | None = None,
+        run: dict[str, Any] | None = None,
+        vocab_size: int | None = None,
+        hidden_size: int | None = None,
+        use_cache: bool = True,
+        tie_word_embeddings: bool = False,
+        bos_token_id: int | None = None,
+        eos_token_id: int | None = None,
+        pad_token_id: int | None = None,
+        auto_map: dict[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.specification, self.revisions, self.run = specification, revisions, run
+        self.vocab_size, self.hidden_size = vocab_size, hidden_size
+        self.use_cache, self.tie_word_embeddings = use_cache, tie_word_embeddings
+        self.bos_token_id, self.eos_token_id, self.pad_token_id = bos_token_id, eos_token_id, pad_token_id
+        module = CODE.removesuffix(".py")
+        self.auto_map = auto_map or {
+            "AutoConfig": f"{module}.MnesisConfig",
+            "AutoModelForCausalLM": f"{module}.MnesisForCausalLM",
+        }
+        super().__init__(**kwargs)
 
     @classmethod
     def register_for_auto_class(cls, auto_class: str = "AutoConfig") -> None:

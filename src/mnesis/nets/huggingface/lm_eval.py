@@ -131,7 +131,7 @@ class MnesisLM(TemplateLM):
                 asked = [(row, index) for row, context in enumerate(some) for index in continuations[context]]
                 for part in _batches(asked, self.batch_size):
                     rows, indices = zip(*part, strict=True)
-                    scores = self._score(standing.fork(self._ids(rows)), [requests[index][2] for index in indices])
+                    scores = self._score(standing, self._ids(rows), [requests[index][2] for index in indices])
                     for index, score in zip(indices, scores, strict=True):
                         found[index] = score
                         self.cache_hook.add_partial("loglikelihood", requests[index][0], score)
@@ -145,7 +145,8 @@ class MnesisLM(TemplateLM):
         with tqdm(total=len(texts), desc="loglikelihood_rolling", disable=disable_tqdm) as bar:
             for some in _batches(texts, self.batch_size):
                 standing = self._read([(self.prefix_token_id,)] * len(some))
-                found += [score for score, _ in self._score(standing, [self.text.encode(text) for text in some])]
+                each = self._score(standing, self._ids(range(len(some))), [self.text.encode(text) for text in some])
+                found += [score for score, _ in each]
                 bar.update(len(some))
         for text, score in zip(texts, found, strict=True):
             self.cache_hook.add_partial("loglikelihood_rolling", (text,), score)
@@ -177,7 +178,9 @@ class MnesisLM(TemplateLM):
         tokens: list[list[int]] = [[] for _ in wanted]
         texts, going = ["" for _ in wanted], [each.tokens > 0 for each in wanted]
         while any(going):
-            chosen = [_choose(logits, each.temperature) for logits, each in zip(self._head(hidden), wanted, strict=True)]
+            chosen = [
+                _choose(logits, each.temperature) for logits, each in zip(self._head(hidden), wanted, strict=True)
+            ]
             for row, (token, each) in enumerate(zip(torch.stack(chosen).tolist(), wanted, strict=True)):
                 if not going[row]:
                     continue
@@ -202,32 +205,43 @@ class MnesisLM(TemplateLM):
             hidden = last if hidden is None else torch.where((length > 0)[:, None], last, hidden)
         return _Standing(state, cast(Tensor, hidden))
 
-    def _score(self, standing: _Standing, rows: list[list[int]]) -> list[tuple[float, bool]]:
-        """Log-probability of what rows go on with, and whether each of its tokens is the likeliest."""
-        state, hidden = standing
+    def _score(self, standing: _Standing, rows: Tensor, texts: list[list[int]]) -> list[tuple[float, bool]]:
+        """Log-probability of texts behind rows, and whether each of their tokens is the likeliest."""
+        hidden = standing.hidden.index_select(0, rows)
         score = torch.zeros(len(rows), dtype=torch.float64, device=self._device)
         greedy: Bool[Tensor, " B"] = torch.ones(len(rows), dtype=torch.bool, device=self._device)
-        for ids, length in self._pieces(rows):
-            y, state = self._reader(ids, state, length=length)
-            logits = self._head(torch.cat([hidden[:, None], y[:, :-1]], 1)).float()
-            real = torch.arange(ids.shape[1], device=ids.device)[None] < length[:, None]
+
+        def tell(hidden: Float[Tensor, "B T D"], place: int) -> None:
+            """Take in what is foretold of the tokens from a place on."""
+            nonlocal score, greedy
+            ids, length = self._side_by_side([text[place : place + hidden.shape[1]] for text in texts])
+            logits = self._head(hidden[:, : ids.shape[1]]).float()
+            foreign = torch.arange(ids.shape[1], device=ids.device)[None] >= length[:, None]
             each = logits.log_softmax(-1).gather(2, ids[..., None]).squeeze(2)
-            score += each.masked_fill(~real, 0).sum(1, dtype=torch.float64)
-            greedy &= ((logits.argmax(-1) == ids) | ~real).all(1)
-            hidden = y[:, -1]
+            score = score + each.masked_fill(foreign, 0).sum(1, dtype=torch.float64)
+            greedy = greedy & ((logits.argmax(-1) == ids) | foreign).all(1)
+
+        tell(hidden[:, None], 0)
+        before = [text[:-1] for text in texts]  # nothing is asked behind the last
+        if any(before):
+            state, place = take(standing.state, rows), 1
+            for ids, length in self._pieces(before):
+                y, state = self._reader(ids, state, length=length)
+                tell(y, place)
+                place += ids.shape[1]
         return list(zip(score.tolist(), greedy.tolist(), strict=True))
 
     def _pieces(self, rows: Sequence[Sequence[int]]) -> Iterator[tuple[Int[Tensor, "B T"], Int[Tensor, " B"]]]:
         """Rows side by side, some tokens at a time, and how many of these are each row's own."""
-        length, longest = self._ids([len(row) for row in rows]), max(map(len, rows))
-        for start in range(0, longest, CHUNK):
-            width = min(CHUNK, longest - start)
-            piece = [list(row[start : start + width]) for row in rows]
-            ids = self._ids([row + [0] * (width - len(row)) for row in piece])
-            yield ids, (length - start).clamp(0, width)
+        for start in range(0, max(map(len, rows)), CHUNK):
+            yield self._side_by_side([row[start : start + CHUNK] for row in rows])
+
+    def _side_by_side(self, rows: Sequence[Sequence[int]]) -> tuple[Int[Tensor, "B T"], Int[Tensor, " B"]]:
+        longest = max(map(len, rows))
+        return self._ids([[*row, *[0] * (longest - len(row))] for row in rows]), self._ids([len(row) for row in rows])
 
     def _ids(self, values: Any) -> Tensor:
-        return torch.tensor(values, dtype=torch.long, device=self._device)
+        return torch.tensor(list(values), dtype=torch.long, device=self._device)
 
 
 def _choose(logits: Float[Tensor, " V"], temperature: float) -> Int[Tensor, ""]:

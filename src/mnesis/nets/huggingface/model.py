@@ -20,7 +20,7 @@ from ...core.files import read_json
 from ...core.made_by import told
 from ...core.run_files import CONFIG, WEIGHTS, is_exported
 from ...core.specification import specification
-from ..files import build, examine
+from ..files import PREFIX, build, examine, shared_parameters
 from ..language_model import LanguageModel
 from .cache import MnesisCache
 from .configuration import MnesisConfig
@@ -57,12 +57,7 @@ class MnesisForCausalLM(PreTrainedModel, GenerationMixin):
         self.network = _built(config, trust) if network is None else network
         config.vocab_size = self.network.vocabulary
         config.hidden_size = cast(nn.Linear, self.network.head).in_features
-        first: dict[int, str] = {}
-        tied = {
-            f"network.{name}": f"network.{first[id(parameter)]}"
-            for name, parameter in self.network.named_parameters(remove_duplicate=False)
-            if first.setdefault(id(parameter), name) != name
-        }
+        tied = {f"{PREFIX}{name}": f"{PREFIX}{other}" for name, other in shared_parameters(self.network).items()}
         self._tied_weights_keys, config.tie_word_embeddings = tied, bool(tied)
         self.post_init()
 

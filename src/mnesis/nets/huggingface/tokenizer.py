@@ -11,8 +11,8 @@ from transformers import PreTrainedTokenizerFast
 
 from ...tasks.language.tokenizer import END, ByteTokenizer, Tokenizer
 
-_ENDLESS = 10**30
-"""What transformers takes for no longest text."""
+_ENDLESS = 10**9
+"""Tokens that no text has. What transformers writes where there is no longest text is 2,048 to other tools."""
 
 
 def fast_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
