@@ -11,9 +11,9 @@ import torch
 
 pytest.importorskip("transformers", minversion="5.24")
 
-from mnesis.cli import main  # noqa: E402
-from mnesis.nets import LanguageModel, load, save  # noqa: E402
-from mnesis.tasks.language.tokenizer import ByteTokenizer  # noqa: E402
+from mnesis.cli import main
+from mnesis.nets import LanguageModel, load, save
+from mnesis.tasks.language.tokenizer import ByteTokenizer
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
@@ -78,12 +78,11 @@ def test_a_run_on_a_task_is_exported_without_tokens(tmp_path, capsys) -> None:
     code, _, error = run(capsys, "train", "copy", "--memory", "gru", *sizes, "--folder", tmp_path / "run")
     assert code == 0, error
     assert run(capsys, "export", tmp_path / "run", tmp_path / "made")[0] == 0
-    found = [
-        json.loads(
-            run(capsys, "evaluate", tmp_path / name, "--lengths", "3", "--sequences", "4", "--quiet", "--json")[1]
-        )
-        for name in ("run", "made")
-    ]
+    asked, found = ["--lengths", "3", "--sequences", "4", "--overwrite", "--quiet", "--json"], []
+    for name in ("run", "made"):
+        code, out, error = run(capsys, "evaluate", tmp_path / name, *asked)
+        assert code == 0, error
+        found.append(json.loads(out))
     for each in found:
         each.pop("folder")
         each["lengths"][0].pop("seconds")

@@ -3,9 +3,9 @@
     mnesis export runs/reader exported/reader --to huggingface
     mnesis export reader exported/reader
 
-transformers opens the folder (AutoModelForCausalLM, AutoTokenizer; generate, Trainer, peft), and so does what is built on
-it. A tool that knows nothing of mnesis is told to trust remote code: the folder's file of code only imports mnesis, which
-must be installed there. mnesis stream, evaluate and show open the folder like the run itself.
+transformers opens the folder (AutoModelForCausalLM, AutoTokenizer; generate, Trainer, peft), and so does what is built
+on it. A tool that knows nothing of mnesis is told to trust remote code: the folder's file of code only imports mnesis,
+which must be installed there. mnesis stream, evaluate and show open the folder like the run itself.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def run(
     disable_progress_bar()
     told = read_config(opened, mend="train the run anew")
     about = {key: value for key, value in told.items() if key not in ("model", "network", "arguments", "revisions")}
-    export(network, folder, tokenizer=tokenizer, run=about or None, overwrite=overwrite)  # type: ignore[arg-type]
+    export(network, folder, tokenizer=tokenizer, run=about or None, overwrite=overwrite)
     print(folder)
     print(f'open it with AutoModelForCausalLM.from_pretrained("{folder}") after import mnesis.nets.huggingface,')
     print("or in a tool that knows nothing of mnesis with trust_remote_code=True")

@@ -411,7 +411,7 @@ def test_a_folder_that_does_not_fit_is_refused(tmp_path) -> None:
     with pytest.raises(ValueError, match=r"make a folder that it does with mnesis export .* --to huggingface"):
         MnesisForCausalLM.from_pretrained(tmp_path / "own")
     with pytest.raises(ValueError, match=r"Classifier is no language model"):
-        MnesisForCausalLM.from_network(Classifier(5, vocabulary=9, dim=8, memory="gru"))  # type: ignore[arg-type]
+        MnesisForCausalLM.from_network(Classifier(4, 5, dim=8))
     with pytest.raises(ValueError, match=r"the configuration has no specification of a network"):
         MnesisForCausalLM(MnesisConfig())
 

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from ...core.files import read_json, told
+from ...core.memory import Memory
 from ...core.run_files import CONFIG, WEIGHTS, is_exported
 from ...tasks.language.tokenizer import BPETokenizer, Tokenizer
-from ..language_model import LanguageModel
 from .model import MnesisForCausalLM
 from .tokenizer import fast_tokenizer
 
 
 def export(
-    network: LanguageModel,
+    network: Memory[Any],
     folder: str | os.PathLike[str],
     *,
     tokenizer: Tokenizer | None = None,
@@ -29,7 +29,7 @@ def export(
     A new folder appears whole or not at all.
 
     Args:
-        network: with its weights, which are written as they are.
+        network: a language model with its weights, which are written as they are.
         folder: a new one, or an empty one.
         tokenizer: of the run; None = it has none.
         run: config.json of the run, so that ``mnesis evaluate`` knows its task.

@@ -12,9 +12,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 try:
-    import lm_eval.models  # noqa: F401 - names the harness's own, which it does only while nobody else is named
-    from lm_eval.api.model import TemplateLM
-    from lm_eval.api.registry import register_model
+    import lm_eval.models  # noqa: F401 # pyright: ignore[reportMissingImports] - it names its own first, or never
+    from lm_eval.api.model import TemplateLM  # pyright: ignore[reportMissingImports]
+    from lm_eval.api.registry import register_model  # pyright: ignore[reportMissingImports]
     from tqdm import tqdm
 except ImportError as error:
     raise ImportError(f"the harness is not installed ({error}); pip install lm-eval") from error

@@ -18,6 +18,7 @@ from transformers.utils.generic import can_return_tuple
 
 from ...core.files import read_json
 from ...core.made_by import told
+from ...core.memory import Memory
 from ...core.run_files import CONFIG, WEIGHTS, is_exported
 from ...core.specification import specification
 from ..files import PREFIX, build, examine, shared_parameters
@@ -48,6 +49,7 @@ class MnesisForCausalLM(PreTrainedModel, GenerationMixin):
     """
 
     config_class = MnesisConfig
+    config: MnesisConfig
     base_model_prefix = "network"
     _is_stateful = True
     _no_split_modules = ["Reader"]  # noqa: RUF012 - transformers reads it off the class
@@ -62,7 +64,7 @@ class MnesisForCausalLM(PreTrainedModel, GenerationMixin):
         self.post_init()
 
     @classmethod
-    def from_network(cls, network: LanguageModel, *, run: dict[str, Any] | None = None) -> MnesisForCausalLM:
+    def from_network(cls, network: Memory[Any], *, run: dict[str, Any] | None = None) -> MnesisForCausalLM:
         """A model around a network, whose parameters it shares.
 
         Args:
@@ -101,7 +103,7 @@ class MnesisForCausalLM(PreTrainedModel, GenerationMixin):
                 )
             examine(folder, trust=trust)
         kwargs |= {"use_safetensors": True, "output_loading_info": True, "trust": trust}
-        model, info = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+        model, info = cast(Any, super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs))
         for key, what in (("missing_keys", "lack"), ("unexpected_keys", "have beside it")):
             if names := sorted(info[key]):
                 more = f" and {len(names) - 1} more" if len(names) > 1 else ""
@@ -249,24 +251,37 @@ class MnesisForCausalLM(PreTrainedModel, GenerationMixin):
                     "give the whole text, or new tokens alone with "
                     f"attention_mask=torch.ones({len(ids)}, {cache.seen + ids.shape[1]})"
                 )
-        return super().generate(inputs, *args, **kwargs)
+        return _generation(super()).generate(inputs, *args, **kwargs)
 
     @classmethod
     def _supports_default_dynamic_cache(cls) -> bool:
         return False
 
-    def _prepare_cache_for_generation(self, generation_config: Any, model_kwargs: dict[str, Any], *args: Any) -> None:
-        super()._prepare_cache_for_generation(generation_config, model_kwargs, *args)
+    def _prepare_cache_for_generation(
+        self,
+        generation_config: Any,
+        model_kwargs: dict[str, Any],
+        generation_mode: GenerationMode,
+        batch_size: int,
+        max_cache_length: int,
+    ) -> Any:
+        _generation(super())._prepare_cache_for_generation(
+            generation_config, model_kwargs, generation_mode, batch_size, max_cache_length
+        )
         if generation_config.use_cache is not False and model_kwargs.get("cache") is None:
             model_kwargs["cache"] = MnesisCache()
 
-    def _get_deprecated_gen_repo(self, generation_mode: GenerationMode, *args: Any) -> str | None:
+    def _get_deprecated_gen_repo(
+        self, generation_mode: GenerationMode, trust_remote_code: Any = None, custom_generate: str | None = None
+    ) -> str | None:
         _require_mode(generation_mode)  # before transformers asks for somebody's code
-        return super()._get_deprecated_gen_repo(generation_mode, *args)
+        return _generation(super())._get_deprecated_gen_repo(generation_mode, trust_remote_code, custom_generate)
 
-    def _validate_generation_mode(self, generation_mode: GenerationMode, *args: Any) -> None:
+    def _validate_generation_mode(
+        self, generation_mode: Any, generation_config: Any, generation_mode_kwargs: Any
+    ) -> None:
         _require_mode(generation_mode)
-        super()._validate_generation_mode(generation_mode, *args)
+        _generation(super())._validate_generation_mode(generation_mode, generation_config, generation_mode_kwargs)
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
         """Write config.json, model.safetensors, a model card and the file that imports mnesis; see transformers.
@@ -295,6 +310,11 @@ def _built(config: MnesisConfig, trust: bool) -> LanguageModel:
     if not isinstance(network, LanguageModel):
         raise ValueError(f"{source} describes a {type(network).__name__}, which is no language model; give one of text")
     return network
+
+
+def _generation(parent: Any) -> Any:
+    """What transformers generates by, whose types are those of a protocol of its own."""
+    return parent
 
 
 def _mask(attention_mask: Tensor | None, given: Tensor) -> Tensor | None:

@@ -70,8 +70,8 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 ```
 
 `folder` is where this file stands, or the repository's name. A tool that knows nothing of mnesis opens it with
-`trust_remote_code=True`: the code is an import of the package. `mnesis stream book.txt --model FOLDER` reads a text of any
-length with it.
+`trust_remote_code=True`: the code is an import of the package. `mnesis stream book.txt --model FOLDER` reads a text of
+any length with it.
 {
         f'''
 ## Papers
