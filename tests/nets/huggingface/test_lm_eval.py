@@ -57,11 +57,12 @@ def test_scores_are_those_of_the_network(network, monkeypatch) -> None:
     monkeypatch.setattr(adapter, "CHUNK", 7)
     reader = adapter.MnesisLM(network, ByteTokenizer(), batch_size=3)
     read: list[int] = []
-    network.reader.register_forward_hook(
+    hook = network.reader.register_forward_hook(
         lambda module, args, kwargs, out: read.append(int(kwargs["length"].sum())), with_kwargs=True
     )
     pairs = [(context, answer) for answer in ANSWERS for context in CONTEXTS]
     found = reader.loglikelihood([asked(*pair) for pair in pairs], disable_tqdm=True)
+    hook.remove()
     once = sum(max(1, len(context.rstrip())) for context in CONTEXTS)
     assert once < sum(read) < once + 2 * sum(len(answer) for _, answer in pairs)
     for (context, answer), (score, greedy) in zip(pairs, found, strict=True):
