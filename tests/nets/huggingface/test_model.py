@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -343,6 +344,42 @@ def test_a_loss_over_parts_of_a_batch_is_that_of_the_whole() -> None:
         model(ids[rows], labels=labels[rows], num_items_in_batch=count).loss.backward()
     for part, grad in zip(model.parameters(), expected, strict=True):
         torch.testing.assert_close(part.grad, grad, rtol=0, atol=1e-6)
+
+
+def counted(run: Any, kept: dict[int, int], reader: Any, piece: Tensor, state: Any, **told: Any) -> Any:
+    """What is handed to a piece is kept for the way back."""
+    kept[-len(kept) - 1] = 0 if state is None else mnesis.nbytes(state)
+    return run(reader, piece, state, **told)
+
+
+def test_gradient_checkpointing_keeps_less_and_changes_nothing(name) -> None:
+    model = MnesisForCausalLM.from_network(network(name)).train()
+    ids, mask, positions = tokens(3, 50), torch.ones(3, 50), torch.arange(50).repeat(3, 1)
+    mask[0, :13], positions[1, 30:] = 0, torch.arange(20)
+    found = []
+    for told in ({}, {"attention_mask": mask}, {"position_ids": positions}):
+        for on in (False, True):
+            kept: dict[int, int] = {}
+            if on:
+                model.activation_checkpointing_enable()
+                model._gradient_checkpointing_func = partial(counted, model._gradient_checkpointing_func, kept)
+            else:
+                model.activation_checkpointing_disable()
+            model.zero_grad()
+
+            def keep(tensor: Tensor, kept: dict[int, int] = kept) -> Tensor:
+                kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+                return tensor
+
+            with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+                loss = model(ids, labels=ids, **told).loss
+            held = sum(kept.values())
+            loss.backward()
+            found.append((held, [part.grad.clone() for part in model.parameters()]))
+        (whole, expected), (less, grads) = found[-2:]
+        assert less < 0.3 * whole
+        for grad, other in zip(grads, expected, strict=True):
+            torch.testing.assert_close(grad, other, rtol=0, atol=1e-6)
 
 
 def test_adapters_of_peft_train() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,7 +39,7 @@ class MnesisForCausalLM(PreTrainedModel, GenerationMixin):
     The state of the memory is the cache (:class:`~mnesis.nets.huggingface.MnesisCache`): it is as large after a million
     tokens as after one. What ``attention_mask`` leaves out is not read, wherever it stands in a row, and its logits are
     those of a hidden vector of zeros. Where ``position_ids`` are given, each 0 among them is a fresh start, so that
-    documents may be packed into a row.
+    documents may be packed into a row. Gradient checkpointing keeps a state for every sqrt(T) tokens of T.
 
     Args:
         config: says what the network is.
@@ -52,6 +54,8 @@ class MnesisForCausalLM(PreTrainedModel, GenerationMixin):
     config: MnesisConfig
     base_model_prefix = "network"
     _is_stateful = True
+    supports_gradient_checkpointing = True
+    _gradient_checkpointing_func: Callable[..., Any]
     _no_split_modules = ["Reader"]  # noqa: RUF012 - transformers reads it off the class
 
     def __init__(self, config: MnesisConfig, *, network: LanguageModel | None = None, trust: bool = False) -> None:
@@ -60,6 +64,7 @@ class MnesisForCausalLM(PreTrainedModel, GenerationMixin):
         config.vocab_size = self.network.vocabulary
         config.hidden_size = cast(nn.Linear, self.network.head).in_features
         tied = {f"{PREFIX}{name}": f"{PREFIX}{other}" for name, other in shared_parameters(self.network).items()}
+        self.gradient_checkpointing = False
         self._tied_weights_keys, config.tie_word_embeddings = tied, bool(tied)
         self.post_init()
 
@@ -211,12 +216,32 @@ class MnesisForCausalLM(PreTrainedModel, GenerationMixin):
             if given.shape[1] == 1 and reset is None:
                 hidden, state = reader(given[:, 0], state, step=True)
                 return hidden[:, None], state
-            return reader(given, state, reset=reset)
+            return self._along(reader, given, state, None, reset)
         # What is read moves to the front of its row; of left-padded rows that is what mnesis.align_left does.
         order = torch.argsort(mask.long(), dim=1, descending=True, stable=True)
         reset = None if reset is None else reset.gather(1, order)
-        hidden, state = reader(_at(given, order), state, length=mask.sum(1), reset=reset)
+        hidden, state = self._along(reader, _at(given, order), state, mask.sum(1), reset)
         return _at(hidden, order.argsort(1)), state
+
+    def _along(
+        self, reader: Memory[Any], given: Tensor, state: Any, length: Tensor | None, reset: Tensor | None
+    ) -> tuple[Float[Tensor, "B T D"], Any]:
+        """Rows from their first token on; under gradient checkpointing piece by piece, each computed anew on the way
+        back: a cut changes nothing, and what is kept is a state a piece."""
+        if not (self.gradient_checkpointing and self.training):
+            return reader(given, state, length=length, reset=reset)
+        outputs, size = [], math.isqrt(given.shape[1] - 1) + 1
+        for start in range(0, given.shape[1], size):
+            piece = given[:, start : start + size]
+            hidden, state = self._gradient_checkpointing_func(
+                reader,
+                piece,
+                state,
+                length=None if length is None else (length - start).clamp(0, piece.shape[1]),
+                reset=None if reset is None else reset[:, start : start + size],
+            )
+            outputs.append(hidden)
+        return torch.cat(outputs, 1), state
 
     def _check_cache(self, cache: Any, rows: int) -> None:
         if cache is None:
