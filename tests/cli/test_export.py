@@ -12,6 +12,8 @@ import torch
 pytest.importorskip("transformers", minversion="5.24")
 
 from mnesis.cli import main
+from mnesis.core.catalog import create_task
+from mnesis.measure.metering.scores import examine_lengths
 from mnesis.nets import LanguageModel, load, save
 from mnesis.tasks.language.tokenizer import ByteTokenizer
 
@@ -78,15 +80,16 @@ def test_a_run_on_a_task_is_exported_without_tokens(tmp_path, capsys) -> None:
     code, _, error = run(capsys, "train", "copy", "--memory", "gru", *sizes, "--folder", tmp_path / "run")
     assert code == 0, error
     assert run(capsys, "export", tmp_path / "run", tmp_path / "made")[0] == 0
-    asked, found = ["--lengths", "3", "--sequences", "4", "--overwrite", "--quiet", "--json"], []
-    for name in ("run", "made"):
-        code, out, error = run(capsys, "evaluate", tmp_path / name, *asked)
-        assert code == 0, error
-        found.append(json.loads(out))
-    for each in found:
-        each.pop("folder")
-        each["lengths"][0].pop("seconds")
-    assert found[0] == found[1]
+    asked = ["--lengths", "3", "--sequences", "4", "--quiet", "--json"]
+    code, out, error = run(capsys, "evaluate", tmp_path / "made", *asked)
+    assert code == 0, error
+    found = json.loads(out)
+    assert found["task"]["name"] == "copy"
+    assert found["task"]["options"]["symbols"] == 4
+    task = create_task("copy", symbols=4).unseen("test")
+    (own,) = examine_lengths(load(tmp_path / "run"), task, [3], sequences=4, progress=False)
+    kept = ("accuracy", "bits", "answers", "control", "state_bytes")
+    assert [found["lengths"][0][key] for key in kept] == [own.score.as_json()[key] for key in kept]
     code, out, _ = run(capsys, "show", tmp_path / "made")
     assert "task: copy" in out
     assert out.count(str(tmp_path / "made")) == 1
