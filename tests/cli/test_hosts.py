@@ -69,6 +69,14 @@ def test_a_model_is_shown_as_the_host_that_it_is(host, run, tmp_path, capsys) ->
     assert "host: no: OPTForCausalLM cannot be a host: it computes otherwise before the first layer" in out
 
 
+def test_a_file_that_is_no_model_is_not_exported(tmp_path, capsys) -> None:
+    (tmp_path / "made-up.gguf").write_bytes(b"GGUF" + bytes(200))
+    code, _, told = command(capsys, "export", str(tmp_path / "made-up.gguf"), str(tmp_path / "out"))
+    assert code == 2
+    assert "holds no language model that can be read" in told
+    assert [path.name for path in tmp_path.iterdir()] == ["made-up.gguf"]
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

@@ -1,7 +1,8 @@
-"""Write a run as a folder for other tools: a model of Hugging Face.
+"""Write a run as a folder for other tools: a model of Hugging Face. Or a GGUF file, as a folder that opens in a second.
 
     mnesis export runs/reader exported/reader --to huggingface
     mnesis export reader exported/reader
+    mnesis export SmolLM2-135M-Instruct.Q4_1.gguf hosts/smollm2
 
 transformers opens the folder (AutoModelForCausalLM, AutoTokenizer; generate, Trainer, peft), and so does what is built
 on it. A tool that knows nothing of mnesis is told to trust remote code: the folder's file of code only imports mnesis,
@@ -16,6 +17,7 @@ from typing import Annotated, Literal
 from ..core.shipped import find
 from .arguments import Named
 
+GGUF = ".gguf"
 KEPT = "nothing is written"
 
 
@@ -30,12 +32,20 @@ def run(
     """Export, and print how the folder is opened.
 
     Args:
-        model: a run's folder, or the name of a reader that ships with mnesis.
+        model: a run's folder, or the name of a reader that ships with mnesis; or the GGUF file of a pretrained model,
+            whose weights are spread out to float32.
         folder: a new one.
         to: whose model it becomes.
         trust: let the run's files name classes outside the catalog, whose code then runs.
         overwrite: replace an earlier export.
     """
+    if Path(model).suffix == GGUF and Path(model).is_file():
+        from ..nets.huggingface.folder import unpack
+
+        unpack(model, folder)
+        print(folder)
+        print(f"mnesis show {folder} says what it is as a host of memories")
+        return
     opened = find(model)
     if folder.resolve() == opened.resolve():
         raise ValueError(f"{folder} is the run itself; choose another folder")

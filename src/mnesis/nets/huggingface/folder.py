@@ -1,10 +1,12 @@
-"""A run as a folder that transformers opens: model, tokenizer, model card, and the file that imports mnesis."""
+"""Runs and GGUF files as folders that transformers opens; a run's holds a model card, and a file that imports mnesis."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from ...core.memory import Memory
 from ...core.run_files import CONFIG, WEIGHTS, is_exported
 from ...tasks.language.tokenizer import BPETokenizer, Tokenizer
 from .model import MnesisForCausalLM
+from .opening import open_model, open_theirs, quiet
 from .tokenizer import fast_tokenizer
 
 
@@ -44,6 +47,44 @@ def export(
     if tokenizer is not None:
         for told_to in (model.config, model.generation_config):
             told_to.eos_token_id = told_to.pad_token_id = tokenizer.end
+    with _beside(folder) as made:
+        model.save_pretrained(made)
+        shutil.copymode(made / CONFIG, made / WEIGHTS)  # which safetensors gives to its owner alone
+        if tokenizer is not None:
+            fast_tokenizer(tokenizer).save_pretrained(made)
+            if isinstance(tokenizer, BPETokenizer):
+                tokenizer.save(made)  # as the run has it, so that it is the same tokenizer to mnesis
+
+
+def unpack(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> None:
+    """Write a pretrained model with its tokenizer as a folder of safetensors, which opens in a second.
+
+    A new folder appears whole or not at all.
+
+    Args:
+        path: a GGUF file, whose weights are spread out to float32, or a folder.
+        folder: a new one, or an empty one.
+
+    Raises:
+        FileNotFoundError, ValueError: what cannot be read, or a folder that holds something or cannot be written.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise ValueError(f"{folder} holds something; choose another folder")
+    model, tokenizer = open_model(path), open_theirs(path)
+    with _beside(folder) as made, quiet():
+        model.save_pretrained(made)
+        shutil.copymode(made / CONFIG, made / WEIGHTS)
+        tokenizer.save_pretrained(made)
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """A folder beside another, which it becomes once all stands in it.
+
+    Raises:
+        ValueError: a place that cannot be written.
+    """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -52,12 +93,7 @@ def export(
     made = beside / folder.name
     try:
         with told(folder):
-            model.save_pretrained(made)
-            shutil.copymode(made / CONFIG, made / WEIGHTS)  # which safetensors gives to its owner alone
-            if tokenizer is not None:
-                fast_tokenizer(tokenizer).save_pretrained(made)
-                if isinstance(tokenizer, BPETokenizer):
-                    tokenizer.save(made)  # as the run has it, so that it is the same tokenizer to mnesis
+            yield made
             if folder.is_dir() and any(folder.iterdir()):
                 for file in sorted(made.iterdir(), key=lambda each: each.name == CONFIG):
                     file.replace(folder / file.name)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from ...core.domain import shown_text
@@ -35,7 +35,7 @@ def open_model(path: str | os.PathLike[str], *, dtype: torch.dtype = torch.float
     """
     path = Path(path)
     options: dict[str, Any] = {"dtype": dtype, "local_files_only": True, "trust_remote_code": False, **_place(path)}
-    with _quiet():
+    with quiet():
         try:
             model, told = cast(
                 Any, AutoModelForCausalLM.from_pretrained(**options, use_safetensors=True, output_loading_info=True)
@@ -53,6 +53,21 @@ def open_model(path: str | os.PathLike[str], *, dtype: torch.dtype = torch.float
     return model.eval()
 
 
+def open_theirs(path: str | os.PathLike[str]) -> PreTrainedTokenizerBase:
+    """The tokenizer beside a model, as transformers has it.
+
+    Raises:
+        FileNotFoundError: no such file or folder.
+        ValueError: there is none.
+    """
+    place = _place(path := Path(path))
+    with quiet():
+        try:
+            return AutoTokenizer.from_pretrained(**place, local_files_only=True, trust_remote_code=False)
+        except Exception as error:  # of whatever stands in somebody's files
+            raise ValueError(f"{_shown(path)} holds no tokenizer that can be read ({reason_for(error)})") from error
+
+
 def open_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
     """The tokenizer beside a model, its end-of-text token the one that closes an answer.
 
@@ -60,20 +75,14 @@ def open_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
         FileNotFoundError: no such file or folder.
         ValueError: there is none, or one that is not byte-level byte-pair encoding.
     """
-    path = Path(path)
-    place = _place(path)
-    with _quiet():
-        try:
-            theirs = AutoTokenizer.from_pretrained(**place, local_files_only=True, trust_remote_code=False)
-            serialized, end = theirs.backend_tokenizer.to_str(), theirs.eos_token
-        except Exception as error:  # of whatever stands in somebody's files
-            raise ValueError(f"{_shown(path)} holds no tokenizer that can be read ({reason_for(error)})") from error
-    if json.loads(serialized)["model"]["type"] != "BPE" or end is None:
+    theirs = cast(Any, open_theirs(path))
+    serialized = theirs.backend_tokenizer.to_str() if theirs.is_fast else "{}"
+    if json.loads(serialized).get("model", {}).get("type") != "BPE" or theirs.eos_token is None:
         raise ValueError(
-            f"the tokenizer of {_shown(path)} is not byte-level byte-pair encoding with an end of text; give a model "
-            "that has such, as those after GPT-2 and Llama 3 do"
+            f"the tokenizer of {_shown(Path(path))} is not byte-level byte-pair encoding with an end of text; give a "
+            "model that has such, as those after GPT-2 and Llama 3 do"
         )
-    return BPETokenizer(serialized, end=end)
+    return BPETokenizer(serialized, end=theirs.eos_token)
 
 
 def _place(path: Path) -> dict[str, Any]:
@@ -93,7 +102,7 @@ def _shown(path: Path) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without bars for files that open within a second."""
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
