@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from ..core.run_files import is_exported
+
 if TYPE_CHECKING:
     from ..layers.heads import Attention
     from ..nets.huggingface import HuggingFaceHost
@@ -20,7 +22,7 @@ def is_pretrained(path: Path) -> bool:
         config = json.loads((path / "config.json").read_bytes())
     except (OSError, ValueError, RecursionError):
         return False
-    return isinstance(config, dict) and isinstance(config.get("model_type"), str)
+    return isinstance(config, dict) and isinstance(config.get("model_type"), str) and not is_exported(config)
 
 
 def host_facts(path: Path) -> dict[str, Any]:

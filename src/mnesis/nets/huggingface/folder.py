@@ -1,4 +1,4 @@
-"""Runs and GGUF files as folders that transformers opens; a run's holds a model card, and a file that imports mnesis."""
+"""Runs and GGUF files as folders that transformers opens; of a run with a card, and the file that imports mnesis."""
 
 from __future__ import annotations
 

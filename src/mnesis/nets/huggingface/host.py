@@ -363,14 +363,15 @@ def _text_config(causal: Any) -> Any:
 
 def _decoder(causal: Any, config: Any) -> tuple[nn.Module, nn.ModuleList]:
     """The module that has the layers, and these."""
+    count = getattr(config, "num_hidden_layers", None)
     for module in causal.modules():
         for name in LAYERS:
             layers = getattr(module, name, None)
-            if isinstance(layers, nn.ModuleList) and len(layers) == config.num_hidden_layers:
+            if isinstance(layers, nn.ModuleList) and len(layers) == count:
                 return module, layers
     raise ValueError(
-        f"{type(causal).__name__} cannot be a host: it has no list of its {config.num_hidden_layers} layers called "
-        f"{' or '.join(LAYERS)}"
+        f"{type(causal).__name__} cannot be a host: it has no list of its layers called {' or '.join(LAYERS)}, as many as "
+        "its configuration says"
     )
 
 
