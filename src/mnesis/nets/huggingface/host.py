@@ -370,8 +370,8 @@ def _decoder(causal: Any, config: Any) -> tuple[nn.Module, nn.ModuleList]:
             if isinstance(layers, nn.ModuleList) and len(layers) == count:
                 return module, layers
     raise ValueError(
-        f"{type(causal).__name__} cannot be a host: it has no list of its layers called {' or '.join(LAYERS)}, as many as "
-        "its configuration says"
+        f"{type(causal).__name__} cannot be a host: it has no list of its layers called {' or '.join(LAYERS)}, "
+        "as many as its configuration says"
     )
 
 
