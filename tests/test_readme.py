@@ -25,10 +25,19 @@ HOST = "hosts/smollm2"
 """A pretrained model that guides speak of."""
 
 
+def _small_host(text: str, folder: Path) -> None:
+    if HOST in text:
+        pytest.importorskip("transformers", minversion="5.24")
+        from .nets.huggingface.models import folder_of
+
+        folder_of("llama", folder / HOST, max_position_embeddings=512)
+
+
 @pytest.mark.parametrize("code", DOORS, ids=range(len(DOORS)))
 def test_a_door_opens(code: str, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs").mkdir()
+    _small_host(code, tmp_path)
     assert len(code.splitlines()) <= 20
     exec(compile(code, "README.md", "exec"), {})
 
@@ -37,11 +46,7 @@ def test_a_door_opens(code: str, tmp_path, monkeypatch) -> None:
 def test_a_guide_can_be_followed(guide: Path, tmp_path, monkeypatch) -> None:
     """Its pieces of code, one after the other, with shorter trainings, and a small model for a large one."""
     monkeypatch.chdir(tmp_path)
-    if HOST in guide.read_text(encoding="utf-8"):
-        pytest.importorskip("transformers", minversion="5.24")
-        from .nets.huggingface.models import folder_of
-
-        folder_of("llama", tmp_path / HOST, max_position_embeddings=512)
+    _small_host(guide.read_text(encoding="utf-8"), tmp_path)
     code = "\n".join(CODE.findall(guide.read_text(encoding="utf-8")))
     for long, short in SHORTER.items():
         code = code.replace(long, short)
