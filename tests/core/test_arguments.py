@@ -108,8 +108,8 @@ SIZE = "is not a whole number of at least 1"
         (lambda: mnesis.create_memory("gru", dim=8.0), f"GRU: dim=8.0 {SIZE}; give a size such as 64"),
         (lambda: mnesis.create_memory("gru", dim=None), f"GRU: dim=None {SIZE}; give a size such as 64"),
         (lambda: mnesis.create_memory("gru", dim=True), f"GRU: dim=True {SIZE}; give a size such as 64"),
-        (lambda: mnesis.create_memory("rmt", dim=8, host=3), "RMT: host=3 is not a Host or None; give host=None, the "
-         "default, or another"),
+        (lambda: mnesis.create_memory("rmt", dim=8, host=3), "RMT: host=3 is not a Host or a OffersHost or None; give "
+         "host=None, the default, or another"),
         (lambda: mnesis.create_memory("GRU", dim=8), "no memory is called 'GRU'; did you mean 'gru'?"),
         (lambda: mnesis.create_task("Copy"), "no task is called 'Copy'; did you mean 'copy'?"),
         (lambda: mnesis.create_memory("gru", dim=8, Hidden=3), "gru has no option 'Hidden'; did you mean 'hidden'?"),

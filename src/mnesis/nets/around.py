@@ -48,7 +48,7 @@ class Headed(Around):
     head: nn.Module
 
     def parts(self) -> tuple[Memory[Any], Callable[[Any], Any]]:
-        return self.reader, self.read_out
+        return self.reader, self.head
 
     def read_out(self, y: Float[Tensor, "... D"]) -> Float[Tensor, "... O"]:
         """What is asked for, of hidden vectors."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..core.domain import Epsilon, Positive
+from ..core.memory import Memory
 from .around import Reader
 from .generating import Generating
 from .stack import network
@@ -75,6 +76,9 @@ class LanguageModel(Generating):
         """Take the vocabulary from the embedding, whose rows somebody has made more or fewer."""
         self.vocabulary = self.reader.vocabulary = cast(nn.Embedding, self.reader.embedding).num_embeddings
         self.__dict__["_arguments"]["vocabulary"] = self.vocabulary
+
+    def parts(self) -> tuple[Memory[Any], Callable[[Any], Any]]:
+        return self.reader, self.head if self.softcap is None else self.read_out
 
     def read_out(self, y: Float[Tensor, "... D"]) -> Float[Tensor, "... V"]:
         """Logits of hidden vectors."""

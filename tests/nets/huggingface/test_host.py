@@ -249,3 +249,18 @@ def test_segments_stay_within_what_the_model_was_trained_on() -> None:
     host = HuggingFaceHost(model("llama"))
     with pytest.raises(ValueError, match="are 129 units, and HuggingFaceHost was trained on at most 128"):
         RMT(32, segment=125, memory_tokens=2, host=host)
+
+
+def test_transformers_that_is_missing_or_too_old_is_told_with_the_command(monkeypatch) -> None:
+    from mnesis.nets import huggingface
+
+    monkeypatch.setattr(huggingface, "version", lambda name: "4.57.1")
+    with pytest.raises(
+        ImportError, match=r"transformers 4\.57\.1 is too old, 5\.24 or later is needed; pip install 'mnesis"
+    ):
+        huggingface._require_transformers()
+    monkeypatch.setattr(huggingface.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(
+        ImportError, match=r"need transformers, and it is not installed; pip install 'mnesis\[transformers\]'"
+    ):
+        huggingface._require_transformers()
