@@ -41,10 +41,14 @@ def test_the_run_is_a_reader_with_the_hosts_tokens(run, host) -> None:
     assert (run / "model.safetensors").stat().st_size < (host / "model.safetensors").stat().st_size
 
 
-def test_it_is_examined_and_streamed_as_any_reader(run, tmp_path, capsys) -> None:
+@pytest.mark.slow
+def test_it_is_examined_as_any_reader(run, capsys) -> None:
     code, out, err = command(capsys, "evaluate", str(run), "--lengths", "300", "--questions", "2", "--json")
     assert code == 0, err
     assert json.loads(out)
+
+
+def test_it_reads_a_text_as_any_reader(run, tmp_path, capsys) -> None:
     book = tmp_path / "book.txt"
     book.write_text("Mary went to the kitchen. " * 20)
     code, out, err = command(capsys, "stream", str(book), "--model", str(run), "--ask", "Where is Mary?", "--json")

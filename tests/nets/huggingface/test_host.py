@@ -81,10 +81,10 @@ def test_queries_and_keys_come_before_any_position(name) -> None:
 @pytest.mark.parametrize(
     "laws",
     [
-        ["padding", "forms", "host"],
+        ["padding", "host"],
         pytest.param([law for law in LAWS if law != "compiles"], marks=pytest.mark.slow),
     ],
-    ids=["three laws", "every law"],
+    ids=["two laws", "every law"],
 )
 def test_memories_on_a_host_obey_the_laws(memory, laws) -> None:
     """On grouped heads in float64; whether steps compile is measured elsewhere."""
