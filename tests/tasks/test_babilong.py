@@ -113,6 +113,17 @@ def test_place_restricts_the_facts():
         babilong.sample(30, 0)
 
 
+def test_facts_stand_within_the_first_tokens_whatever_the_length():
+    story = Story(("aaaa.", "bbbb."), (StoryQuestion(2, "Who?", "me"),))
+    babilong = BABILong(1, tokenizer=BYTES, background=plain(), stories=[story], within=50)
+    for length in (40, 50, 200, 5000):
+        starts = [int(start) for seed in range(50) for start in babilong.sample(length, seed).starts]
+        assert max(starts) + 6 <= min(50, length)
+        assert len(set(starts)) > 4
+    with pytest.raises(ValueError, match="both say where facts stand"):
+        BABILong(1, tokenizer=BYTES, background=plain(), stories=[story], within=50, place=(0.0, 0.5))
+
+
 @pytest.mark.parametrize("chunk", [1, 77, 512, 100_000])
 def test_stream_and_episode_of_a_seed_are_the_same_tokens(chunk: int, tokenizer: BPETokenizer, prose: Background):
     babilong = BABILong(2, tokenizer=tokenizer, background=prose, maximum_facts=20, questions_between=0.3)

@@ -75,6 +75,7 @@ def run(
     background: str | None = None,
     files: tuple[str, ...] = (),
     maximum_facts: Count | None = None,
+    within: Size | None = None,
     output: Path | None = None,
     csv: Path | None = None,
     threads: Threads | None = None,
@@ -105,6 +106,7 @@ def run(
         background: of readers alone: folder of .txt files, or "prose"; as in training if not given.
         files: of readers alone: those of that folder that are read; the run's held-out files if not given.
         maximum_facts: of readers alone: stories of more facts are left out, so that short samples hold them.
+        within: of readers alone: facts stand among the first so many tokens of a stream; anywhere if not given.
         output: folder for what is found and report.html; if not given, the run's own, or runs/NAME for a reader that
             ships with mnesis.
         csv: file for the figures as a table, one line a length.
@@ -120,6 +122,7 @@ def run(
     reading = {
         "streams": streams, "long_streams": long_streams, "questions": questions, "batch": batch, "chunk": chunk,
         "stories": stories, "background": background, "files": files, "maximum_facts": maximum_facts,
+        "within": within,
     }  # fmt: skip
     reader = is_reader(folder) and not task
     _refuse_foreign(model, {"sequences": sequences, "task_options": task_options} if reader else reading, reader=reader)
@@ -279,6 +282,7 @@ def measure(
     background: str | None = None,
     files: tuple[str, ...] = (),
     maximum_facts: int | None = None,
+    within: int | None = None,
     output: Path,
     progress: bool,
 ) -> Evaluation:
@@ -292,10 +296,10 @@ def measure(
         source = dataclasses.replace(source, background=background, held_out=kept, from_file=False)
     source = dataclasses.replace(source, stories=stories or source.stories, held_out=files or source.held_out)
     asked = questions if source.stories == "simulated" else 1
-    task = source.open(opened.tokenizer, split="test", questions=asked, maximum_facts=maximum_facts)
+    limits = {"maximum_facts": maximum_facts, "within": within}
+    task = source.open(opened.tokenizer, split="test", questions=asked, **limits)
     about = {"model": str(opened.folder.name), "source": source.as_json()}
-    if maximum_facts is not None:
-        about["maximum_facts"] = maximum_facts
+    about |= {name: limit for name, limit in limits.items() if limit is not None}
     with fast_products(width(opened.network)):
         return evaluate(
             opened.network,

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int32, Int64
 
-from ....core.domain import Count, Share
+from ....core.domain import Count, Share, Size
 from ....core.task import Episode, Question, Stream, Task
 from ...language.background import Background
 from ...language.tokenizer import Tokenizer
@@ -52,6 +52,7 @@ class BABILong(Task):
         maximum_facts: longer stories are not drawn; None = all. (The official ``max_n_facts`` counts the question as
             one more: its n is n - 1 here.)
         place: where the facts may stand, as two parts of the length; None = anywhere.
+        within: the facts stand among the first so many tokens, whatever the length; None = anywhere.
         questions: how many different questions are asked at the end of a stream, fewer where the story has no more to
             ask; with more than one, about anything told, however long ago (simulated stories only). Episodes ask one.
         questions_between: probability that each fact is followed by a question inside the sample, before the next fact
@@ -73,6 +74,7 @@ class BABILong(Task):
         stories: str | Sequence[Story] = "simulated",
         maximum_facts: Count | None = None,
         place: tuple[float, float] | None = None,
+        within: Size | None = None,
         questions: int = 1,
         questions_between: Share = 0.0,
         show_answers: Share = 0.1,
@@ -83,7 +85,7 @@ class BABILong(Task):
         self.tokenizer = tokenizer
         self.background = background
         self.maximum_facts = maximum_facts
-        self.place = place
+        self.place, self.within = place, within
         self.questions = questions
         self.questions_between = questions_between
         self.show_answers = show_answers
@@ -167,7 +169,10 @@ class BABILong(Task):
         ]
         # the sort is stable: a question stands behind its fact
         pieces = [piece for _, piece in sorted([*facts, *asked], key=lambda item: item[0])]
-        return lay_out(pieces, final, length, self.background, self.place, numbers)
+        place = self.place
+        if self.within is not None and self.within < length:
+            place = (0.0, self.within / length)
+        return lay_out(pieces, final, length, self.background, place, numbers)
 
     def _row(
         self, sample: Sample
@@ -231,6 +236,10 @@ class BABILong(Task):
             raise ValueError("the background was tokenised by another tokenizer; make both with the same one")
         if self.place is not None and not 0 <= self.place[0] < self.place[1] <= 1:
             raise ValueError(f"place={self.place} must be two parts of the length, 0 <= first < second <= 1")
+        if self.place is not None and self.within is not None:
+            raise ValueError(
+                f"place={self.place} and within={self.within} both say where facts stand; give one of them"
+            )
         if not isinstance(stories, str) and self.questions > 1:
             raise ValueError(
                 f"questions={self.questions}: a story from files has one question at its end; give 1, or simulate"
