@@ -154,6 +154,33 @@ def test_hooks_fire_and_dropout_drops_in_training_alone() -> None:
     assert len(seen) == 4
 
 
+def test_what_was_read_in_inference_mode_does_not_hinder_training() -> None:
+    host, ids = HuggingFaceHost(model("llama")), torch.randint(VOCABULARY, (1, 9))
+    with torch.inference_mode():
+        expected = host(ids)
+    found = host(ids)
+    found.sum().backward()
+    assert torch.equal(found, expected)
+
+
+def test_several_hosts_of_one_model_leave_one_hook() -> None:
+    own = model("llama")
+    for _ in range(3):
+        HuggingFaceHost(own)
+    assert len(own.model.layers[0].self_attn._forward_pre_hooks) == 1
+
+
+def test_dropout_drops_alike_when_a_layer_is_told_to_attend_as_it_does() -> None:
+    host = HuggingFaceHost(model("gpt2", attn_pdrop=0.5, resid_pdrop=0.0, embd_pdrop=0.0))
+    host.train()
+    layer, h = host.layers[0], torch.randn(1, 9, 32, dtype=torch.float64)
+    found = []
+    for attend in (None, layer.attend):
+        torch.manual_seed(0)
+        found.append(layer(h, attend=attend)[0])
+    assert torch.equal(*found)
+
+
 def test_low_rank_adapters_learn_through_a_memory() -> None:
     peft = pytest.importorskip("peft")
     adapted = peft.get_peft_model(model("llama"), peft.LoraConfig(r=2, target_modules=["q_proj", "v_proj"]))

@@ -139,6 +139,7 @@ def told_how(
 
     def read(call: Call, module: nn.Module, q: Tensor, k: Tensor, v: Tensor, facts: Facts) -> Tensor:
         heads = Heads(q, k, v, call.inputs)  # type: ignore[arg-type]
+        layer.attention_dropout = facts.dropout
         context, call.cache = attend(layer, heads, call.cache, position, both_ways, length)
         return context
 

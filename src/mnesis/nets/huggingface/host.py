@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ...core.digest import digest_tensors
 from ...layers.heads import Attention, Heads
 from ...layers.segment_attention import SegmentCache, attend_in_segment, empty_cache, positions
+from ...ops.transforms import readable
 from .attention import ARGUMENT, Call, Facts, Projected, identity, leave, look, note_inputs, open_door, reader, told_how
 
 TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-5, torch.bfloat16: 3e-2, torch.float16: 3e-2}
@@ -43,16 +44,19 @@ class Rotary:
         self.module = (module,)
         """Not a child: the model has it."""
         self.by_type = "layer_type" in inspect.signature(module.forward).parameters
-        self._last: tuple[Any, ...] = ()
+        self._last: tuple[tuple[Any, ...], Any] = ((), None)
 
     def angles(self, x: Tensor, position: int | Int[Tensor, " B"], layer_type: str | None) -> Any:
         """Of T units from a position on; those of the last call are kept, since all layers ask for the same."""
-        asked = (position, x.shape[1], x.dtype, x.device, layer_type if self.by_type else None)
-        if self._last and _same(asked, self._last[0]):
-            return self._last[1]
+        inference = torch.is_inference_mode_enabled()  # what was made in it is of no use to a backward pass
+        asked = (position, x.shape[1], x.dtype, x.device, layer_type if self.by_type else None, inference)
+        before, last = self._last
+        if _same(asked, before) and readable(x):
+            return last
         at = positions(position, x.shape[1], x.device)
         found = self.at(x, at if at.ndim == 2 else at[None], layer_type)
-        self._last = (asked, found)
+        if readable(x):
+            self._last = asked, found
         return found
 
     def at(self, x: Tensor, units: Int[Tensor, "#B T"], layer_type: str | None) -> Any:
@@ -62,8 +66,8 @@ class Rotary:
 
 def _same(asked: tuple[Any, ...], before: tuple[Any, ...]) -> bool:
     """Whether the same is asked again; tensors, whose numbers nobody looks at, by identity."""
-    pairs = zip(asked, before, strict=True)
-    return all(a is b if isinstance(a, Tensor) or isinstance(b, Tensor) else a == b for a, b in pairs)
+    pairs = list(zip(asked, before, strict=False))
+    return bool(pairs) and all(a is b if isinstance(a, Tensor) or isinstance(b, Tensor) else a == b for a, b in pairs)
 
 
 class HuggingFaceLayer(nn.Module):
@@ -82,6 +86,7 @@ class HuggingFaceLayer(nn.Module):
         self.rotary, self.layer_type = rotary, layer_type
         self.attention: Attention | None = None
         self.attention_dropout = 0.0
+        """As the layer last told its attention."""
         self._turn: Callable[..., Any] | None = None
 
     attend = staticmethod(attend_in_segment)
@@ -99,7 +104,8 @@ class HuggingFaceLayer(nn.Module):
             raise ValueError(f"{self._name()} has no attention that transformers calls through its AttentionInterface")
         module, facts = cast(tuple[nn.Module, Facts], plain.seen)
         self.attention = facts.attention
-        module.register_forward_pre_hook(note_inputs, with_kwargs=True)
+        if note_inputs not in module._forward_pre_hooks.values():  # of an earlier host of the same model
+            module.register_forward_pre_hook(note_inputs, with_kwargs=True)
         if self.rotary is None:
             return
         self._through(h, 1, turned, turned=True)
