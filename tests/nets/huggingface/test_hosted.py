@@ -155,6 +155,26 @@ def test_a_hosted_model_obeys_the_laws(hosted) -> None:
     assert not [gap for gap in gaps if gap.holds is not True]
 
 
+@pytest.mark.parametrize("memory", ["armt", "rmt"])
+def test_a_host_in_bfloat16_has_a_memory_in_float32(folder, memory) -> None:
+    torch.manual_seed(0)
+    options = {"segment": 16, "lora": 2, "options": {"memory_tokens": 2}}
+    whole, half = (
+        HostedLanguageModel(folder, memory=memory, dtype=name, **options) for name in ("float32", "bfloat16")
+    )
+    assert half.reader.memory.dtype == torch.float32
+    assert half.host.model.get_base_model().model.embed_tokens.weight.dtype == torch.bfloat16
+    ids = torch.randint(whole.vocabulary, (2, 40))
+    half.load_state_dict(whole.state_dict())
+    (a, _), (b, state) = whole(ids), half(ids)
+    with torch.no_grad():
+        assert float((a - b)[:, :16].abs().max() / a.abs().max()) < 0.1
+        stepped, again = half(ids[:, 0], state, step=True)[0], half(ids[:, :1], state)[0][:, 0]
+        assert float((stepped - again).abs().max() / a.abs().max()) < 0.03
+    b.float().square().mean().backward()
+    assert half.reader.memory.grad is not None
+
+
 def test_a_model_may_be_given_itself_and_has_no_name_then(tmp_path) -> None:
     hosted = HostedLanguageModel(model("gpt2").float(), memory="rmt", segment=16, options={"memory_tokens": 2})
     hosted(torch.randint(hosted.vocabulary, (1, 20)))

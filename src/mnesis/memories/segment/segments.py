@@ -206,7 +206,7 @@ class SegmentMemory(Memory[SegmentState]):
         h = self.host.embed(x.unsqueeze(1))
         carried, caches, position = state
         position = position % self.segment
-        opening = self.opening(carried)
+        opening = self._opening(carried)
         if opening is not None and _happens(opens := position == 0):
             _, opened = self._layers(opening, carried, caches, 0, opening=True)
             caches = choose(opens, opened, caches)
@@ -234,6 +234,18 @@ class SegmentMemory(Memory[SegmentState]):
             h, cache = self._layer(index, h, carried, cache, position, block, length)
             kept.append(cache)
         return h, tuple(kept)
+
+    def _opening(self, carried: Any) -> Tensor | None:
+        opening = self.opening(carried)
+        return None if opening is None else opening.to(self._dtype(opening))
+
+    def _closing(self, carried: Any) -> Tensor:
+        closing = self.closing(carried)
+        return closing.to(self._dtype(closing))
+
+    def _dtype(self, tokens: Tensor) -> torch.dtype:
+        """That of memory tokens among units: as the host's weights, where it says that these are others than ours."""
+        return getattr(self.host, "dtype", None) or tokens.dtype
 
     def _placed(self, h: Tensor, position: int | Tensor) -> Tensor:
         """With learned positions, if the host has such."""
@@ -266,7 +278,7 @@ class SegmentMemory(Memory[SegmentState]):
         length: Int[Tensor, " B"] | None = None,
     ) -> tuple[Tensor, tuple[Any, ...]]:
         """Some units of a segment, from its start (phase 0) or in the middle."""
-        opening = self.opening(carried) if phase == 0 else None
+        opening = self._opening(carried) if phase == 0 else None
         if opening is None:
             position = self.read_tokens + phase if phase else 0
             h, caches = self._layers(h, carried, caches, position, length=length)
@@ -278,7 +290,7 @@ class SegmentMemory(Memory[SegmentState]):
 
     def _close(self, carried: Any, caches: tuple[Any, ...]) -> Any:
         """Run the closing tokens behind a full cache and write."""
-        h, full = self.closing(carried), self.read_tokens + self.segment
+        h, full = self._closing(carried), self.read_tokens + self.segment
         block, outputs = (0, h.shape[1] if self.both_ways else 0), []
         h = self._placed(h, full)
         for index, cache in enumerate(caches):
@@ -288,7 +300,7 @@ class SegmentMemory(Memory[SegmentState]):
 
     def _segment(self, h: Tensor, carried: Any) -> tuple[Tensor, Any]:
         """A whole segment in one pass."""
-        opening, closing = self.opening(carried), self.closing(carried)
+        opening, closing = self._opening(carried), self._closing(carried)
         units, tokens = h.shape[1], closing.shape[1]
         h = torch.cat([h, closing] if opening is None else [opening, h, closing], 1)
         block, outputs = (self.read_tokens, tokens) if self.both_ways else (0, 0), []

@@ -241,6 +241,11 @@ class HuggingFaceHost(nn.Module):
             )
 
     @property
+    def dtype(self) -> torch.dtype:
+        """Of what is embedded; memory tokens, which may learn in another, are read in it."""
+        return cast(Tensor, self._parts.embedding.weight).dtype
+
+    @property
     def _device(self) -> torch.device:
         """Where token ids go: the CPU, of weights that accelerate has offloaded and brings when they are needed."""
         device = cast(Tensor, self._parts.embedding.weight).device
