@@ -130,6 +130,18 @@ def test_renamed_stories_keep_their_form_and_meet_every_name(tokenizer) -> None:
     assert tuple(lives(tokenizer, 2)._rename(told, numbers)) == told
 
 
+def test_a_share_of_the_text_is_asked_for_what_follows(tokenizer) -> None:
+    plain, asked = (draw(lives(tokenizer, language=share), windows=48) for share in (0.0, 0.25))
+    assert torch.equal(plain.inputs, asked.inputs)
+    added = (asked.weight > 0) & (plain.weight == 0)
+    assert torch.equal(asked.weight[~added], plain.weight[~added])
+    assert set(asked.weight[added].tolist()) == {torch.tensor(0.1).item()}
+    assert 0.2 < added.float().mean() / (plain.weight == 0).float().mean() < 0.3
+    rows, times = added[:, :-1].nonzero(as_tuple=True)
+    assert torch.equal(asked.targets[rows, times], asked.inputs[rows, times + 1])
+    assert not asked.reset[rows, times + 1].any()
+
+
 def test_bad_numbers_are_refused(tokenizer) -> None:
     with pytest.raises(ValueError, match="forks=-1"):
         lives(tokenizer, forks=-1)

@@ -108,10 +108,11 @@ time."""
 
 
 _HOSTED = [
-    _Plan(128, 4, 300, 64, 64, 1e-3, {"questions": 2.0, "forks": 2, "facts": 4}),
-    _Plan(1024, 2, 200, 256, 256, 5e-4, {"questions": 1.0, "forks": 4}),
+    _Plan(128, 4, 400, 64, 64, 1e-3, {"questions": 2.0, "forks": 2, "facts": 4, "language": 0.1}),
+    _Plan(8192, 2, 400, 256, 256, 5e-4, {"questions": 0.5, "language": 0.1}, penalty=0.003),
 ]
-"""Of a pretrained host, which knows English and costs a thousand times as much a token: short lives alone."""
+"""Of a pretrained host, which knows English and costs a thousand times as much a token. Both ask it to go on with the
+text, too, or it forgets how; lives of 32 segments, which cost no more than short ones, keep its state from drifting."""
 
 
 def phases(name: str, *, number: int = 1, memory: str, seed: int = 0) -> list[Phase]:

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ....core.domain import Count
+from ....core.domain import Count, Share
 from ....core.task import Episode, Forks, Task
 from ..babi.moving import OBJECTS, PEOPLE, QUESTION_KINDS, ROOMS, oracle, simulate
 from ..story import Story, StoryQuestion
@@ -33,6 +33,9 @@ from .sample import lay_out
 
 END_WEIGHT = 0.1
 """Of the end behind a fork's answer, which is soon learned and would only dilute what the answer teaches."""
+
+LANGUAGE_WEIGHT = 0.1
+"""Of a unit that is asked for the next, of which there are many."""
 
 
 class BABILongLives(Task):
@@ -51,6 +54,8 @@ class BABILongLives(Task):
         renamed: exchange people, rooms and objects of every story at random, so that stories from files, of which there
             are few, cannot be learned by heart.
         facts: the longest story told in a life; None = as bAbI's, up to half of the life.
+        language: share of the other units that are asked for the token that follows, at a tenth of an answer's weight,
+            so that a pretrained model goes on speaking its language.
 
     Raises:
         ValueError: a task that cannot be told, or numbers out of range.
@@ -68,13 +73,14 @@ class BABILongLives(Task):
         easier: bool = False,
         renamed: bool = False,
         facts: int | None = None,
+        language: Share = 0.0,
     ) -> None:
         if task.task not in (1, 2, 3):
             raise ValueError(f"bAbI task {task.task} has no oracle to ask all the while; train on tasks 1, 2 or 3")
         period = window if period is None else period
         self.babilong, self.window, self.period, self.shortest = task, window, period, shortest
         self.forks, self.questions, self.facts = forks, questions, facts
-        self.renamed = renamed
+        self.renamed, self.language = renamed, language
         self.vocabulary, self.chance = task.vocabulary, task.chance
         asked = range(1 if easier else task.task, task.task + 1)
         self.wordings = [[text for kind in QUESTION_KINDS[number] for text in kind.texts()] for number in asked]
@@ -115,6 +121,9 @@ class BABILongLives(Task):
                 begin += len(piece.tokens)
                 if begin >= length:
                     break
+        if self.language:
+            goes_on = np.append(~reset[1:], True)  # what begins a life follows from nothing
+            weight[:-1][(weight[:-1] == 0) & goes_on & (numbers.random(length) < self.language)] = LANGUAGE_WEIGHT
         targets = np.where(said[:-1] >= 0, said[:-1], tokens[1:])
         return _Row(tokens[:-1], targets, weight[:-1], reset, known)
 
