@@ -18,6 +18,8 @@ from mnesis.nets.huggingface import HuggingFaceHost  # noqa: E402
 
 from .models import MODELS, VOCABULARY, built, model  # noqa: E402
 
+COUSINS = ("phi", "cohere", "granite", "gemma", "starcoder2", "qwen2")
+"""Models much like others here."""
 SINGLE = {"gemma2": 1e-5}
 """Models that attend in float32 whatever the dtype of their weights: transformers' eager softmax."""
 
@@ -40,7 +42,9 @@ def read(host: HuggingFaceHost, ids: torch.Tensor, sizes: list[int], **how) -> t
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in COUSINS else name for name in MODELS]
+)
 def test_a_host_gives_the_models_own_logits(name) -> None:
     """At once, unit by unit and cut, and when it is told to attend as it does."""
     own = model(name)
