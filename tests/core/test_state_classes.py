@@ -236,4 +236,4 @@ class Turner(Memory):
 def test_a_strangers_memory_passes_the_law_of_saving_without_registration(memory) -> None:
     gaps = list(check(memory(), laws=["saved"], dtypes=[torch.float64]))
     assert len(gaps) == 1
-    assert [gap for gap in gaps if gap.holds is False] == []
+    assert [gap for gap in gaps if not gap.holds] == []

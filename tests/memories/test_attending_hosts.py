@@ -73,7 +73,7 @@ def test_a_memory_that_reaches_into_its_host_obeys_the_laws(memory) -> None:
     torch.manual_seed(0)
     laws = ["cuts", *PROVED] if memory is reaching else PROVED
     gaps = list(check(memory(), dtypes=[torch.float64], laws=laws))
-    assert not [gap for gap in gaps if gap.holds is False]
+    assert not [gap for gap in gaps if not gap.holds]
 
 
 def test_what_is_reached_for_arrives() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mnesis.core.laws import LAWS, check
+from mnesis.core.laws import check, laws_for
 from mnesis.core.state import nbytes
 from mnesis.memories.linear.bilinear import TRANSITIONS, Bilinear, BilinearState
 
@@ -82,7 +82,7 @@ def test_blocks_too_large_for_products_obey_the_laws(kind) -> None:
     """Their chunks are read step by step, and those of matrices made anew in the backward pass."""
     torch.manual_seed(0)
     memory = Bilinear(4, hidden=18, transition=kind, block=18, chunk=7)
-    laws = [law for law in LAWS if law != "compiles"]  # run-time type checks do not compile
+    laws = [law for law in laws_for(memory) if law != "compiles"]  # run-time type checks do not compile
     for gap in check(memory, dtypes=[torch.float64], forms=["chunk"], laws=laws):
         assert gap.holds, gap
 

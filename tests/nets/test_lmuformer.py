@@ -121,7 +121,7 @@ def test_spikes_obey_the_laws_in_float64() -> None:
     laws = ("cuts", "remembers", "causality", "resets", "rows", "forms", "saved", "dtypes")
     gaps = [*check(make(spiking=True), laws=laws, forms=("chunk",), dtypes=(torch.float64,))]
     assert len(gaps) == len(laws)
-    assert not [gap for gap in gaps if gap.holds is False]
+    assert not [gap for gap in gaps if not gap.holds]
 
 
 def test_neurons() -> None:

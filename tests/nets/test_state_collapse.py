@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mnesis import create_memory
-from mnesis.core.laws import LAWS, check
+from mnesis.core.laws import check, laws_for
 from mnesis.memories.linear.linear_attention import LinearAttention
 from mnesis.nets import LanguageModel, Stack
 from mnesis.nets.state_collapse import REMEDIED, Clipped, Remedied, Scaled, Windowed, remedy_states
@@ -98,10 +98,9 @@ CASES = [
 @pytest.mark.parametrize(("name", "remedy"), CASES, ids=str)
 def test_laws(name, remedy) -> None:
     """A remedied memory is a memory."""
-    laws = [law for law in LAWS if law != "compiles"]
-    assert not [
-        gap for gap in check(Remedied(memory(name), remedy), laws=laws, dtypes=[torch.float64]) if gap.holds is False
-    ]
+    remedied = Remedied(memory(name), remedy)
+    laws = [law for law in laws_for(remedied) if law != "compiles"]
+    assert not [gap for gap in check(remedied, laws=laws, dtypes=[torch.float64]) if not gap.holds]
 
 
 class Example(Remedied):

@@ -95,7 +95,7 @@ def check(
         ValueError: an unknown law or form, or a memory that does not say what it reads.
     """
     name = name or type(memory).__name__
-    chosen = [law for law, spec in LAWS.items() if spec.applies(memory)] if laws is None else list(laws)
+    chosen = laws_for(memory) if laws is None else list(laws)
     if unknown := [law for law in chosen if law not in LAWS]:
         raise ValueError(f"no law is called {unknown[0]!r}; the laws are {', '.join(LAWS)}")
     check_drawable(memory)
@@ -109,6 +109,11 @@ def check(
                     gap, reason = _measured(law, variant, dtype, seed)
                     tolerance = TOLERANCE[dtype] if spec.numeric else 0.0
                     yield Gap(name, law, form, str(dtype).removeprefix("torch."), gap, tolerance, reason)
+
+
+def laws_for(memory: Memory) -> list[str]:
+    """Names of the laws that have something to ask of a memory."""
+    return [law for law, spec in LAWS.items() if spec.applies(memory)]
 
 
 def _measured(law: str, memory: Memory, dtype: torch.dtype, seed: int) -> tuple[float, str]:
