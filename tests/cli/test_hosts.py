@@ -45,7 +45,9 @@ def test_the_run_is_a_reader_with_the_hosts_tokens(run, host) -> None:
 def test_it_is_examined_as_any_reader(run, capsys) -> None:
     code, out, err = command(capsys, "evaluate", str(run), "--lengths", "300", "--questions", "2", "--json")
     assert code == 0, err
-    assert json.loads(out)
+    told = json.loads(out)
+    assert told["about"]["model"] == "hosted"
+    assert told["settings"]["task"]["vocabulary"] == load(run).vocabulary
 
 
 def test_it_reads_a_text_as_any_reader(run, tmp_path, capsys) -> None:
@@ -53,7 +55,8 @@ def test_it_reads_a_text_as_any_reader(run, tmp_path, capsys) -> None:
     book.write_text("Mary went to the kitchen. " * 20)
     code, out, err = command(capsys, "stream", str(book), "--model", str(run), "--ask", "Where is Mary?", "--json")
     assert code == 0, err
-    assert json.loads(out)
+    (answer,) = json.loads(out)["answers"]
+    assert answer["question"] == "Where is Mary?"
 
 
 def test_a_model_is_shown_as_the_host_that_it_is(host, run, tmp_path, capsys) -> None:

@@ -14,10 +14,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
+from ..core.run_files import is_gguf, read_config
 from ..core.shipped import find
 from .arguments import Named
 
-GGUF = ".gguf"
 KEPT = "nothing is written"
 
 
@@ -39,7 +39,7 @@ def run(
         trust: let the run's files name classes outside the catalog, whose code then runs.
         overwrite: replace an earlier export.
     """
-    if Path(model).suffix == GGUF and Path(model).is_file():
+    if is_gguf(Path(model)):
         from ..nets.huggingface.folder import unpack
 
         unpack(model, folder)
@@ -52,7 +52,6 @@ def run(
 
     from transformers.utils.logging import disable_progress_bar
 
-    from ..core.run_files import read_config
     from ..nets.huggingface.folder import export
     from .runs import TOKENIZER, open_network, open_run
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from ..core.run_files import is_exported
+from ..core.run_files import is_exported, is_gguf
 
 if TYPE_CHECKING:
     from ..layers.heads import Attention
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def is_pretrained(path: Path) -> bool:
     """Whether a path is a model of transformers: a folder whose configuration names its type, or a GGUF file."""
-    if path.suffix == ".gguf":
-        return path.is_file()
+    if is_gguf(path):
+        return True
     try:
         config = json.loads((path / "config.json").read_bytes())
     except (OSError, ValueError, RecursionError):

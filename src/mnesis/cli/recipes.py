@@ -130,10 +130,9 @@ def phases(name: str, *, number: int = 1, memory: str, seed: int = 0) -> list[Ph
     """
     if name not in (*LONG, "hosted"):
         raise ValueError(f"no recipe is called {name!r}; there are {', '.join(LONG)} and hosted")
+    told = {} if number == 1 else {"easier": True, "renamed": True}
     if name == "hosted":
-        plans, told = _HOSTED, {}
-    elif number == 1:
-        plans, told = [*_ONE_FACT, *LONG[name]], {}
+        plans = _HOSTED
     else:
-        plans, told = [*_JOINED_FACTS, LONG[name][-1]], {"easier": True, "renamed": True}
+        plans = [*_ONE_FACT, *LONG[name]] if number == 1 else [*_JOINED_FACTS, LONG[name][-1]]
     return [plan.phase(memory, seed + index, told) for index, plan in enumerate(plans)]

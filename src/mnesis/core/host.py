@@ -133,7 +133,7 @@ class Attend(Protocol[C]):
 
 
 @runtime_checkable
-class AttendingLayer(Protocol[C]):
+class AttendingLayer(HostLayer[C], Protocol[C]):
     """A :class:`HostLayer` whose attention can be reached into."""
 
     attend: Attend[C]
@@ -143,8 +143,6 @@ class AttendingLayer(Protocol[C]):
     def attention(self) -> Attention | None:
         """None for a recurrence, which then refuses ``attend``."""
         ...
-
-    def initial_cache(self, batch: int, capacity: int, *, device: torch.device, dtype: torch.dtype) -> C: ...
 
     def rotate(self, x: Float[Tensor, "B T H K"], position: Int[Tensor, "*B T"]) -> Float[Tensor, "B T H K"]:
         """Queries or keys turned by the positions of their units; the identity without rotary positions."""

@@ -65,6 +65,11 @@ def of_run(content: dict[str, Any], source: str, *, mend: str) -> dict[str, Any]
     return {**told.get("run", {}), "model": told["specification"], "revisions": told.get("revisions", {})}
 
 
+def is_gguf(path: Path) -> bool:
+    """Whether a path is a GGUF file: a pretrained model as llama.cpp has it."""
+    return path.suffix == ".gguf" and path.is_file()
+
+
 def is_exported(content: Mapping[str, Any]) -> bool:
     """Whether a config.json is that of a folder which transformers opens."""
     return content.get("model_type") == MODEL_TYPE

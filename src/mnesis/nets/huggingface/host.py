@@ -28,7 +28,8 @@ TOKENS = 24
 """Of the examination."""
 SAMPLE = 4096
 """Token ids whose embeddings are looked at."""
-CUTS = (1, 6, 17)
+PIECES = (1, 6, 15, 1, 1)
+"""Of the examination; the last two as rows say where they are."""
 LAYERS = ("layers", "h", "blocks")
 NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f")
 PLACES = ("wpe",)
@@ -287,15 +288,15 @@ class HuggingFaceHost(nn.Module):
 
     def forward(self, x: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
         """Logits of a segment without a memory."""
-        return self._read(x, None)[0]
+        return self._read(x, None, told=False)[0]
 
-    def _read(self, x: Tensor, caches: Any, position: Any = 0, **how: Any) -> tuple[Tensor, list[Any], list[Tensor]]:
+    def _read(self, x: Tensor, caches: Any, position: Any = 0, *, told: bool) -> tuple[Tensor, list[Any], list[Tensor]]:
         """Logits, caches and what every layer gives, from the embedding on."""
         h, kept = self.place(self.embed(x), position), []
         seen = [h]
         for index, layer in enumerate(self.layers):
-            told = {"attend": cast(Any, layer).attend} if how.get("told") else {}
-            h, cache = layer(h, None if caches is None else caches[index], position, **told)
+            attend = cast(Any, layer).attend if told else None
+            h, cache = layer(h, None if caches is None else caches[index], position, attend=attend)
             kept.append(cache)
             seen.append(h)
         return self.readout(self.norm(h)), kept, seen
@@ -347,8 +348,7 @@ class HuggingFaceHost(nn.Module):
             for layer in self.layers
         ]
         outputs, position = [], 0
-        pieces = [*ids.split([*CUTS[:2], TOKENS - sum(CUTS[:2])], 1)]
-        for piece in [*pieces[:-1], *pieces[-1].split([TOKENS - sum(CUTS[:2]) - 2, 1, 1], 1)]:
+        for piece in ids.split(PIECES, 1):
             by_rows = torch.full((len(ids),), position, device=ids.device) if position >= TOKENS - 2 else position
             logits, caches, seen = self._read(piece, caches, by_rows, told=told)
             outputs.append((logits, seen))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from ...core.card import Card
 from ...core.catalog import card, cards
 from ...core.domain import Size
 from ...tasks.language.tokenizer import Tokenizer
@@ -120,15 +121,13 @@ class _Readout(nn.Module):
         return self.host[0].readout(h)
 
 
-def memories_with_hosts() -> list[str]:
-    """Names of the memories of the catalog that take a host."""
-    return [each.name for each in cards("memories") if "host" in inspect.signature(each.load().__init__).parameters]
+def _takes_host(memory: Card) -> bool:
+    return "host" in inspect.signature(memory.load().__init__).parameters
 
 
 def _check_takes_host(memory: str) -> None:
-    takes = memories_with_hosts()
-    if memory not in takes:
-        card("memories", memory)
+    if not _takes_host(card("memories", memory)):
+        takes = [each.name for each in cards("memories") if _takes_host(each)]
         raise ValueError(f"{memory} wraps no host; give one of {', '.join(takes)}")
 
 

@@ -15,9 +15,8 @@ from transformers.utils import logging
 
 from ...core.domain import shown_text
 from ...core.reason import reason_for
+from ...core.run_files import is_gguf
 from ...tasks.language.tokenizer import BPETokenizer, Tokenizer
-
-GGUF = ".gguf"
 
 
 def open_model(path: str | os.PathLike[str], *, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
@@ -47,7 +46,7 @@ def open_model(path: str | os.PathLike[str], *, dtype: torch.dtype = torch.float
     if missing := sorted(told["missing_keys"]):
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise ValueError(f"{_shown(path)} lacks the weights {missing[0]}{more}; save the model again")
-    if path.suffix == GGUF:  # its weights are plain numbers now, and can be saved as such
+    if is_gguf(path):  # its weights are plain numbers now, and can be saved as such
         vars(model.config).pop("quantization_config", None)
         vars(model).update(is_quantized=False, hf_quantizer=None)
     return model.eval()
@@ -87,11 +86,11 @@ def open_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
 
 def _place(path: Path) -> dict[str, Any]:
     """Where transformers looks, once something it may read stands there."""
-    if path.suffix == GGUF and path.is_file():
+    if is_gguf(path):
         return {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
     if not (path / "config.json").is_file():
         raise FileNotFoundError(
-            f"{_shown(path)} is neither a folder with a config.json nor a {GGUF} file; give the folder of a model that "
+            f"{_shown(path)} is neither a folder with a config.json nor a .gguf file; give the folder of a model that "
             "save_pretrained wrote (nothing is downloaded here)"
         )
     return {"pretrained_model_name_or_path": str(path)}
