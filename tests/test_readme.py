@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,12 @@ SHORTER = {"steps=3000": "steps=4", "every=250": "every=2", "steps=300": "steps=
 """What guides take minutes for."""
 HOST = "hosts/smollm2"
 """A pretrained model that guides speak of."""
+
+
+@pytest.fixture(autouse=True)
+def _commands_are_found(monkeypatch) -> None:
+    """A reader has installed mnesis, whose commands stand where those of the Python that runs this are installed."""
+    monkeypatch.setenv("PATH", os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]]))
 
 
 def _small_host(text: str, folder: Path) -> None:
