@@ -1,10 +1,11 @@
-"""Segment memories: activation checkpointing."""
+"""Segment memories: what the engine does for all of them."""
 
 import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
 from mnesis.core.catalog import create_memory
+from mnesis.core.laws import check
 from mnesis.core.record import recording
 
 SIZES = {"dim": 16, "segment": 16, "memory_tokens": 2, "heads": 2}
@@ -69,3 +70,14 @@ def test_losses_of_pieces_that_read_unlike_many_segments_are_weighted_by_units()
         memory(x, reset=reset)
     assert len(in_pieces["loss/write_gate"]) <= len(whole["loss/write_gate"])
     torch.testing.assert_close(in_pieces["loss/write_gate"][0], whole["loss/write_gate"][0])
+
+
+@pytest.mark.usefixtures("without_type_checks")
+def test_rmt_without_memory_tokens_is_its_host_cut_at_segments() -> None:
+    memory = create_memory("rmt", dim=16, segment=8, memory_tokens=0, heads=2, hidden=24).double()
+    x = torch.randn(2, 20, 16, dtype=torch.float64)
+    alone = torch.cat([memory(piece)[0] for piece in x.split(8, 1)], 1)
+    torch.testing.assert_close(memory(x)[0], alone, rtol=0, atol=1e-12)
+    laws = ["cuts", "remembers", "padding"]
+    broken = [gap.law for gap in check(memory, dtypes=[torch.float64], laws=laws) if not gap.holds]
+    assert broken == ["remembers"]  # the baseline that it is meant to be

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, cast
@@ -36,7 +37,7 @@ class Subject:
             for parameter in self.memory.parameters():
                 noise = torch.randn(parameter.shape, generator=self.generator, dtype=torch.float64)
                 if parameter.ndim > 1:
-                    parameter.copy_(noise * parameter[0].numel() ** -0.5)
+                    parameter.copy_(noise * math.prod(parameter.shape[1:]) ** -0.5)
                 else:
                     parameter.copy_(parameter.double() + noise + shift * noise.sign())
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ...core.domain import Count
 from ...core.host import Host, OffersHost
 from .segments import SegmentMemory
 
@@ -31,7 +32,7 @@ class RMT(SegmentMemory):
     Args:
         dim: width.
         segment: units in a segment.
-        memory_tokens: m.
+        memory_tokens: m; 0 = nothing is carried, a baseline: the host, cut at every segment.
         memory_mask: "bidirectional" as in the paper, "causal" as in the authors' code.
         layers, heads, hidden, convolution, rotary, output_norm: of the native Transformer; without effect on a host
             that is handed in.
@@ -48,7 +49,7 @@ class RMT(SegmentMemory):
         dim: int,
         *,
         segment: int = 512,
-        memory_tokens: int = 10,
+        memory_tokens: Count = 10,
         memory_mask: Literal["bidirectional", "causal"] = "bidirectional",
         layers: int = 2,
         heads: int = 4,
@@ -90,11 +91,13 @@ class RMT(SegmentMemory):
     def read(self, layer: int, h: Tensor, carried: RMTCarried) -> Tensor:
         return h
 
-    def opening(self, carried: RMTCarried) -> Tensor:
-        return carried.memory.to(self.memory.dtype)
+    def opening(self, carried: RMTCarried) -> Tensor | None:
+        return carried.memory.to(self.memory.dtype) if self.read_tokens else None
 
-    def closing(self, carried: RMTCarried) -> Tensor:
-        return carried.memory.to(self.memory.dtype)
+    def closing(self, carried: RMTCarried) -> Tensor | None:
+        return self.opening(carried)
 
     def write(self, outputs: list[Tensor], carried: RMTCarried) -> RMTCarried:
+        if not outputs:
+            return carried
         return RMTCarried(self.host.norm(outputs[-1]).to(carried.memory.dtype))

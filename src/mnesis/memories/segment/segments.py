@@ -127,12 +127,12 @@ class SegmentMemory(Memory[SegmentState]):
         """The memory tokens that stand before the units."""
 
     @abstractmethod
-    def closing(self, carried: Any) -> Float[Tensor, "B M D"]:
+    def closing(self, carried: Any) -> Float[Tensor, "B M D"] | None:
         """The memory tokens that stand after the units."""
 
     @abstractmethod
     def write(self, outputs: list[Float[Tensor, "B M D"]], carried: Any) -> Any:
-        """The new carried state, from what every layer made of the closing tokens."""
+        """The new carried state, from what every layer made of the closing tokens; of none, from an empty list."""
 
     @property
     def both_ways(self) -> bool:
@@ -236,16 +236,14 @@ class SegmentMemory(Memory[SegmentState]):
         return h, tuple(kept)
 
     def _opening(self, carried: Any) -> Tensor | None:
-        opening = self.opening(carried)
-        return None if opening is None else opening.to(self._dtype(opening))
+        return self._among_units(self.opening(carried))
 
-    def _closing(self, carried: Any) -> Tensor:
-        closing = self.closing(carried)
-        return closing.to(self._dtype(closing))
+    def _closing(self, carried: Any) -> Tensor | None:
+        return self._among_units(self.closing(carried))
 
-    def _dtype(self, tokens: Tensor) -> torch.dtype:
-        """That of memory tokens among units: as the host's weights, where it says that these are others than ours."""
-        return getattr(self.host, "dtype", None) or tokens.dtype
+    def _among_units(self, tokens: Tensor | None) -> Tensor | None:
+        """As the host's weights are, where it says that these are of another dtype than ours."""
+        return None if tokens is None else tokens.to(getattr(self.host, "dtype", None) or tokens.dtype)
 
     def _placed(self, h: Tensor, position: int | Tensor) -> Tensor:
         """With learned positions, if the host has such."""
@@ -291,6 +289,8 @@ class SegmentMemory(Memory[SegmentState]):
     def _close(self, carried: Any, caches: tuple[Any, ...]) -> Any:
         """Run the closing tokens behind a full cache and write."""
         h, full = self._closing(carried), self.read_tokens + self.segment
+        if h is None:
+            return self.write([], carried)
         block, outputs = (0, h.shape[1] if self.both_ways else 0), []
         h = self._placed(h, full)
         for index, cache in enumerate(caches):
@@ -301,13 +301,14 @@ class SegmentMemory(Memory[SegmentState]):
     def _segment(self, h: Tensor, carried: Any) -> tuple[Tensor, Any]:
         """A whole segment in one pass."""
         opening, closing = self._opening(carried), self._closing(carried)
-        units, tokens = h.shape[1], closing.shape[1]
-        h = torch.cat([h, closing] if opening is None else [opening, h, closing], 1)
+        units, tokens = h.shape[1], 0 if closing is None else closing.shape[1]
+        h = torch.cat([part for part in (opening, h, closing) if part is not None], 1)
         block, outputs = (self.read_tokens, tokens) if self.both_ways else (0, 0), []
         h = self._placed(h, 0)
         for index in range(len(self.host.layers)):
             h, _ = self._layer(index, h, carried, None, 0, block)
-            outputs.append(h[:, -tokens:])
+            if tokens:
+                outputs.append(h[:, -tokens:])
         y = self.host.norm(h[:, self.read_tokens : self.read_tokens + units])
         return y, self.write(outputs, carried)
 
