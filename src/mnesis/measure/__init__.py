@@ -8,15 +8,22 @@ from .lengths import format_length, parse_lengths
 if TYPE_CHECKING:
     from .pages.report import write_report
     from .streaming.stream import Evaluation, evaluate
+    from .streaming.text_loss import text_loss
 
-__all__ = ["Evaluation", "evaluate", "format_length", "parse_lengths", "write_report"]
+__all__ = ["Evaluation", "evaluate", "format_length", "parse_lengths", "text_loss", "write_report"]
+
+_MODULES = {
+    "Evaluation": "streaming.stream",
+    "evaluate": "streaming.stream",
+    "text_loss": "streaming.text_loss",
+    "write_report": "pages.report",
+}
 
 
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
         """The others at their first use: lengths are parsed without torch."""
-        if name not in __all__:
+        if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        module = "pages.report" if name == "write_report" else "streaming.stream"
-        return getattr(import_module(f"{__name__}.{module}"), name)
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
