@@ -108,6 +108,17 @@ def test_a_model_of_transformers_gives_the_same_logits_as_a_network(name) -> Non
 
 
 @torch.no_grad()
+def test_an_xlstm_that_counts_its_blocks_has_as_many(tmp_path) -> None:
+    """Its num_hidden_layers stays at the default of 32 then, and transformers builds by num_blocks."""
+    sizes = {key: value for key, value in XLSTM.items() if key != "num_hidden_layers"}
+    torch.manual_seed(0)
+    own = transformers.xLSTMForCausalLM(transformers.xLSTMConfig(**sizes, num_blocks=2)).eval()
+    own.save_pretrained(tmp_path)
+    network = from_pretrained(tmp_path)
+    assert relative(network(tokens())[0], own(tokens(), **CALL).logits) < 1e-5
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("name", ["mamba, other options", "mamba2, groups", "recurrent_gemma", "xlstm"])
 def test_in_float64_nothing_is_left_but_the_norms_that_theirs_has_in_float32(name) -> None:
     own = model(name, torch.float64)

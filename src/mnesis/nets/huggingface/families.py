@@ -270,6 +270,7 @@ def _xlstm(configuration: Any) -> dict[str, Any]:
     }
     return common(
         configuration,
+        depth=configuration.num_blocks,  # where both are said, transformers builds as many and not num_hidden_layers
         memory="mlstm",
         mlp="swiglu",
         hidden=wide,
