@@ -94,6 +94,14 @@ def test_a_file_that_is_no_model_is_not_exported(tmp_path, capsys) -> None:
         (["--host", "HOST", "--dim", "64"], "--dim is a size of the network, and --host has its own; leave it out"),
         (["--host", "HOST", "--vocabulary", "500"], "--vocabulary is of a tokenizer that is trained"),
         (["--host", "HOST", "--memory", "gru"], "gru wraps no host; give one of rmt, armt"),
+        (
+            ["--host", "HOST", "--memory", "rmt", "--options", "memory_tokens=0", "segment=64"],
+            "rmt with these options has no weights, and the host rests, so that nothing would learn; give --lora 8",
+        ),
+        (
+            ["--host", "HOST", "--memory", "rmt", "--options", "memory_tokens=4"],
+            "was trained on at most 128; give segment=120 or less",
+        ),
     ],
 )
 def test_what_a_host_cannot_have_is_refused(host, tmp_path, capsys, options, sentence) -> None:

@@ -128,6 +128,9 @@ def test_a_frozen_memory(tmp_path):
     memory.requires_grad_(False)
     with pytest.raises(ValueError, match="no parameter that takes a gradient"):
         fit(memory, Echo(), recipe(), tmp_path)
+    memory.register_parameter("tokens", torch.nn.Parameter(torch.empty(0, 4)))
+    with pytest.raises(ValueError, match="no parameter that takes a gradient"):
+        fit(memory, Echo(), recipe(), tmp_path)
 
 
 def test_an_unknown_tracker(tmp_path):

@@ -89,4 +89,9 @@ class HostedDesign:
         network = HostedLanguageModel(
             self.host, memory=self.memory, segment=options.pop("segment", segment), lora=self.lora, options=options
         )
+        if not any(parameter.numel() for parameter in network.parameters() if parameter.requires_grad):
+            raise ValueError(
+                f"{self.memory} with these options has no weights, and the host rests, so that nothing would learn; "
+                "give --lora 8 too"
+            )
         return cast("Generating", network)

@@ -213,7 +213,7 @@ def _trainer(
 ) -> Trainer:
     autocast = torch.bfloat16 if recipe.precision == "bfloat16" else None
     trained = [parameter for parameter in memory.parameters() if parameter.requires_grad]
-    if not trained:
+    if not any(parameter.numel() for parameter in trained):
         raise ValueError(
             f"{type(memory).__name__} has no parameter that takes a gradient; give one that can be trained"
         )

@@ -76,7 +76,7 @@ class SegmentMemory(Memory[SegmentState]):
     ) -> None:
         super().__init__()
         host = host.as_host() if isinstance(host, OffersHost) else host
-        self._check_host(dim, host, read_tokens + segment + write_tokens)
+        self._check_host(dim, host, segment, read_tokens + write_tokens)
         self.host = cast(Any, Transformer(dim, **native) if host is None else host)
         self.spread: float = getattr(self.host, "spread", SPREAD)
         """Deviation of memory tokens at the start: as that of what stands beside them."""
@@ -87,17 +87,18 @@ class SegmentMemory(Memory[SegmentState]):
         self.period = self.segment = segment
         self.checkpoint, self.read_tokens = checkpoint, read_tokens
 
-    def _check_host(self, dim: int, host: Host | None, units: int) -> None:
+    def _check_host(self, dim: int, host: Host | None, segment: int, tokens: int) -> None:
         name, of_host = type(self).__name__, type(host).__name__
         if host is None:
             return
         if host.dim != dim:
             raise ValueError(f"dim={dim} is not the width of {of_host}, {host.dim}; give {name} dim={host.dim}")
         longest = getattr(host, "longest", None)
-        if longest is not None and units > longest:
+        if longest is not None and segment + tokens > longest:
+            fits = longest - tokens
             raise ValueError(
-                f"a segment and its memory tokens are {units} units, and {of_host} was trained on at most {longest}; "
-                f"make the segment shorter by {units - longest} or more"
+                f"a segment and its memory tokens are {segment + tokens} units, and {of_host} was trained on at most "
+                f"{longest}; give {f'segment={fits} or less' if fits > 0 else 'fewer memory tokens'}"
             )
         reaches = type(self).attend is not SegmentMemory.attend
         if reaches and not (isinstance(host, AttendingHost) and all(layer.attention for layer in host.layers)):
