@@ -26,7 +26,7 @@ from ..core.catalog import SINGULAR, cards, papers
 from ..core.domain import nearest, shown_text
 from ..core.expressions import evaluate
 from ..core.files import parse_json
-from ..core.run_files import read_config
+from ..core.run_files import begun_phases, read_config
 from ..core.shipped import KINDS as SHIPPED
 from ..core.shipped import shipped, shipped_folder
 from ..core.source import Described, described
@@ -174,8 +174,10 @@ def _shell(kind: str, card: Card) -> list[str]:
 def _run(what: str) -> Facts | None:
     """A folder that a training wrote."""
     folder = _folder(what)
-    if folder is None or not (folder / "config.json").is_file():
+    if folder is None:
         return None
+    if not (folder / "config.json").is_file():
+        return _begun(folder)
     config = _config(folder)
     if "config" not in config and "recipe" not in config:
         return None
@@ -190,6 +192,16 @@ def _run(what: str) -> Facts | None:
     if "network" not in facts and "arguments" not in facts and isinstance(config.get("memory"), dict):
         facts |= {"class": config["memory"].get("memory"), "arguments": config["memory"].get("arguments")}
     return facts | _weights(folder)
+
+
+def _begun(folder: Path) -> Facts | None:
+    """A folder whose training in phases has not ended: what the latest of them says."""
+    phases = begun_phases(folder)
+    facts = _run(str(phases[-1])) if phases else None
+    if facts is None:
+        return None
+    so_far = {"finished": False, "phases": [path.name for path in phases]}
+    return {**facts, "path": str(folder), "trained": {**facts["trained"], **so_far}}
 
 
 def _network(what: str) -> Facts | None:

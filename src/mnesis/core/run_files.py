@@ -65,6 +65,17 @@ def of_run(content: dict[str, Any], source: str, *, mend: str) -> dict[str, Any]
     return {**told.get("run", {}), "model": told["specification"], "revisions": told.get("revisions", {})}
 
 
+def begun_phases(folder: Path) -> list[Path]:
+    """Folders of the phases of a training that have begun, in their order; none of a training in one piece."""
+    begun = (path for path in folder.glob("phase-*") if (path / CONFIG).is_file())
+    return sorted(begun, key=lambda path: (len(path.name), path.name))
+
+
+def is_under_way(folder: Path) -> bool:
+    """Whether a training began in a folder and has not ended: there are checkpoints or phases, and no weights."""
+    return not (folder / WEIGHTS).exists() and bool(begun_phases(folder) or any(folder.glob("checkpoint-*")))
+
+
 def is_gguf(path: Path) -> bool:
     """Whether a path is a GGUF file: a pretrained model as llama.cpp has it."""
     return path.suffix == ".gguf" and path.is_file()

@@ -22,7 +22,7 @@ from ..core.domain import Size, argument_domains, fault, nearest
 from ..core.files import parse_json, read_json, write_json
 from ..core.made_by import told
 from ..core.memory import Memory
-from ..core.run_files import is_exported, of_run
+from ..core.run_files import is_exported, is_under_way, of_run
 from ..core.specification import NETWORKS, specification
 from ..core.tensors import DTYPES, TensorFile, open_tensors, write_tensors
 from .bounded import bounded
@@ -166,6 +166,11 @@ def _opened(folder: Path, trust: bool) -> Iterator[tuple[Memory, TensorFile]]:
     """The network that a folder describes, with fresh weights, and the file of its own."""
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).exists():
+            if is_under_way(folder):
+                raise FileNotFoundError(
+                    f"{folder} has no {name} yet: its training has not ended; the command that began it goes on where "
+                    "it stopped"
+                )
             raise FileNotFoundError(f"{folder} has no {name}; it is no saved network, or a run that has not finished")
     source, written = str(folder / CONFIG), read_json(folder / CONFIG, dict[str, Any], mend=_MEND)
     content = of_run(written, source, mend=_MEND)

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 
 from ...core.domain import Size, require
 from ...core.files import parse_json, read_json, read_lines
-from ...core.run_files import CONFIG, METRICS, WEIGHTS, Line, of_run
+from ...core.run_files import CONFIG, METRICS, WEIGHTS, Line, begun_phases, of_run
 from ...core.specification import task_in
 from ...core.tensor_header import read_header
 from ..lengths import format_length
@@ -144,6 +144,11 @@ def load_run(folder: str | Path, label: str | None = None) -> Run:
     folder = Path(folder)
     names = (CONFIG, METRICS, RESULTS, FILE, SCORES)
     if not any((folder / name).is_file() for name in names):
+        if phases := begun_phases(folder):
+            raise ValueError(
+                f"the training in {folder} has not ended, and each of its phases has a page of its own; give "
+                f"{phases[-1]}"
+            )
         raise ValueError(f"{folder} holds no run (none of {', '.join(names)}); give a folder that training wrote")
     run = Run(label or folder.resolve().name, folder)
     run.config = _object(folder / CONFIG, dict[str, Any], run.problems)
