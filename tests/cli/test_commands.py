@@ -19,6 +19,7 @@ from mnesis.cli.recipes import Phase, phases
 from mnesis.cli.training import train_reader
 from mnesis.core.shipped import find as shipped_folder
 from mnesis.learn import Recipe, Stage
+from mnesis.learn.signals import StopSignals
 from mnesis.tasks.stories.babilong.source import BABILongSource
 
 SOURCE = BABILongSource(vocabulary=600)
@@ -253,6 +254,45 @@ def test_data_and_places_that_cannot_be_used(capsys, reader, tmp_path, monkeypat
     assert code == 2, error
     assert sentence in error
     assert error.count("\n") == 1
+
+
+def test_a_reader_whose_training_stopped_says_how_far_it_came(capsys, reader, tmp_path) -> None:
+    """And what has to be done, whatever command looks at it."""
+    folder = tmp_path / "stopped"
+    shutil.copytree(reader, folder)
+    for name in ("config.json", "model.safetensors", "metrics.jsonl", "phase-2/model.safetensors"):
+        (folder / name).unlink()
+    code, out, error = run(capsys, "show", str(folder), "--json")
+    assert code == 0, error
+    (facts,) = json.loads(out)
+    assert (facts["kind"], facts["path"], facts["memory"]) == ("run", str(folder), "armt")
+    assert facts["trained"]["finished"] is False
+    assert facts["trained"]["phases"] == ["phase-1", "phase-2"]
+    text = tmp_path / "text.txt"
+    text.write_text("Mary went to the kitchen.")
+    for command in (["evaluate", folder], ["stream", text, "--model", folder], ["export", folder, tmp_path / "made"]):
+        code, out, error = run(capsys, *map(str, command))
+        assert (code, out) == (2, "")
+        assert "its training has not ended; the command that began it goes on where it stopped" in error
+    code, _, error = run(capsys, "report", str(folder))
+    assert code == 2
+    assert f"has not ended, and each of its phases has a page of its own; give {folder / 'phase-2'}" in error
+
+
+def test_phases_are_counted_and_a_stop_leaves_standard_output_alone(capsys, tmp_path, monkeypatch) -> None:
+    arguments = ["train", "babilong", "--folder", str(tmp_path / "run"), "--dim", "16", "--depth", "1", "--json"]
+    arguments += ["--options", "memory_tokens=2", "memory_dim=4", "heads=2", "--vocabulary", "600", "--threads", "1"]
+
+    def stopped(signals: StopSignals) -> StopSignals:
+        signals.received = signal.SIGINT
+        return signals
+
+    monkeypatch.setattr(StopSignals, "__enter__", stopped)
+    monkeypatch.setattr("mnesis.cli.recipes.phases", lambda *_, **__: short_phases())
+    code, out, error = run(capsys, *arguments)
+    assert (code, out) == (130, "")
+    assert "stopped; the same command goes on from update 1 of phase-1" in error
+    assert "phase 1 of 2: up to 2 updates, on texts of up to 64 tokens" in error
 
 
 def test_recipes_are_plain_values() -> None:

@@ -12,6 +12,7 @@ fresh before every question. Five to eight minutes on two cores; --full trains f
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -144,7 +145,7 @@ def run(
             trackers=[] if curve is None else [curve],
         )
     if not result.finished:
-        print(f"stopped; {KEPT}")
+        print(f"stopped; {KEPT}", file=sys.stderr)
         return 128 + (result.signal or 0)
     _tell(3, f"what it remembers of {lengths or plan.lengths} tokens", plan.minutes[2])
     show(

@@ -385,7 +385,7 @@ def _on_task(
 
 
 def _stopped(result: Training) -> int:
-    print(f"stopped; the same command goes on from update {result.updates} of {result.folder.name}")
+    print(f"stopped; the same command goes on from update {result.updates} of {result.folder.name}", file=sys.stderr)
     return 128 + (result.signal or 0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -108,11 +109,14 @@ def _train(
         network = design.build(tokenizer.vocabulary, phase.segment, phase.options)
         if weights is not None:
             network.load_state_dict(weights)
+        place = folder / f"phase-{index + 1}"
+        if progress and os.environ.get("RANK", "0") == "0" and not (place / WEIGHTS).exists():
+            print(f"phase {index + 1} of {len(phases)}: {_told(phase)}", file=sys.stderr)
         result = fit(
             network,
             _lives(task, network, phase),
             phase.recipe,
-            folder / f"phase-{index + 1}",
+            place,
             config={**config, "model": specification(network), "phase": phase.as_json()},
             progress=progress,
             trackers=trackers,
@@ -122,6 +126,11 @@ def _train(
     assert network is not None, "there is a phase"
     assert result is not None, "there is a phase"
     return network, result
+
+
+def _told(phase: Phase) -> str:
+    longest = max(stage.length if isinstance(stage.length, int) else stage.length[1] for stage in phase.recipe.stages)
+    return f"up to {phase.recipe.steps:,} updates, on texts of up to {longest:,} tokens"
 
 
 def _lives(task: BABILong, network: Generating, phase: Phase) -> BABILongLives:
