@@ -161,6 +161,15 @@ def test_another_source_is_refused(reader) -> None:
         train_reader(reader, SOURCE, design, short_phases(3), progress=False)
 
 
+def test_a_state_of_another_reader_is_told_by_the_option_that_mends_it(capsys, reader, tmp_path) -> None:
+    text, saved = tmp_path / "text.txt", tmp_path / "state.safetensors"
+    text.write_text("Mary moved to the office.")
+    assert run(capsys, "stream", str(text), "--model", str(reader), "--save", str(saved))[0] == 0
+    code, out, error = run(capsys, "stream", str(text), "--resume", str(saved))  # by the reader that ships
+    assert (code, out) == (2, "")
+    assert "was made by another reader; give --model the folder of the one that made it" in error
+
+
 def test_a_stream_is_resumed_from_its_file(capsys, reader, tmp_path) -> None:
     text = " ".join(f"Mary moved to the {room}. The tide turned slowly." for room in ("office", "garden") * 40)
     halves = text[: text.index(" ", len(text) // 2)], text[text.index(" ", len(text) // 2) :]

@@ -59,6 +59,9 @@ class Reading:
 
         self._network, self._tokenizer, self._save, self._overwrite = network, tokenizer, save, overwrite
         self._about = {"reader": _fingerprint(network, tokenizer)}
+        own = self._about["reader"]
+        if resume is not None and resume.is_file() and description(resume).get("reader", own) != own:
+            raise ValueError(f"{resume} was made by another reader; give --model the folder of the one that made it")
         self.state = None if resume is None else load_state(resume, about=self._about)
         """After what was read so far."""
         self.speed: float | None = None
