@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import warnings
 
 import pytest
 import torch
@@ -104,8 +105,22 @@ def test_another_host_is_refused(folder, hosted, tmp_path) -> None:
     ):
         load(tmp_path / "run")
     config.write_text(config.read_text().replace(str(other), str(tmp_path / "nowhere")))
-    with pytest.raises(ValueError, match=r"is neither a folder with a config.json nor"):
+    with pytest.raises(ValueError, match=r"its host .*nowhere is not there; write where it stands now as 'host'"):
         load(tmp_path / "run")
+    config.write_text(config.read_text().replace(str(tmp_path / "nowhere"), "nowhere"))
+    with pytest.raises(ValueError, match=r"its host nowhere is not there, seen from /.*; write where it stands now"):
+        load(tmp_path / "run")
+    config.write_text(config.read_text().replace('"nowhere"', f'"{folder}"'))
+    assert isinstance(load(tmp_path / "run"), HostedLanguageModel)
+
+
+def test_adapters_on_the_maps_of_gpt2_warn_of_nothing(tmp_path) -> None:
+    """They lie transposed there, which peft sees and mends."""
+    place = folder_of("gpt2", tmp_path / "gpt2")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        network = HostedLanguageModel(place, memory="armt", lora=2, **SMALL)
+    assert any("c_attn" in name for name, weight in network.named_parameters() if weight.requires_grad)
 
 
 def test_states_belong_to_a_host_wherever_it_stands(folder, hosted, tmp_path) -> None:

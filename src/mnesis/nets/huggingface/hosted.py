@@ -64,6 +64,11 @@ class HostedLanguageModel(Generating):
         super().__init__()
         _check_takes_host(memory)
         self.path = os.fspath(host) if isinstance(host, (str, os.PathLike)) else None
+        if digest is not None and self.path is not None and not os.path.exists(self.path):
+            seen = "" if os.path.isabs(self.path) else f", seen from {os.getcwd()}"
+            raise ValueError(
+                f"its host {self.path} is not there{seen}; write where it stands now as 'host' (the digest is compared)"
+            )
         with unbounded():  # what the host weighs stands in its own files
             model = open_model(self.path, dtype=getattr(torch, dtype)) if self.path is not None else host
             served = HuggingFaceHost(cast(nn.Module, model).requires_grad_(False), with_head=False)
@@ -141,6 +146,7 @@ def _adapted(model: nn.Module, rank: int) -> nn.Module:
     config = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of what peft asks transformers for
+        warnings.filterwarnings("ignore", "fan_in_fan_out is set to")  # it sees itself how GPT-2's maps lie
         return peft.get_peft_model(cast(Any, model), config)
 
 
