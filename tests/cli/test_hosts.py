@@ -84,6 +84,14 @@ def test_a_file_that_is_no_model_is_not_exported(tmp_path, capsys) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["made-up.gguf"]
 
 
+def test_what_is_a_model_of_transformers_or_rests_on_one_is_not_exported(host, run, tmp_path, capsys) -> None:
+    for what, sentence in ((host, "is a model of transformers already"), (run, "a memory on a pretrained host is no")):
+        code, _, told = command(capsys, "export", str(what), str(tmp_path / "out"))
+        assert code == 2
+        assert sentence in told
+        assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 from ..core.run_files import is_gguf, read_config
 from ..core.shipped import find
 from .arguments import Named
+from .pretrained import is_pretrained
 
 KEPT = "nothing is written"
 
@@ -46,6 +47,11 @@ def run(
         print(folder)
         print(f"mnesis show {folder} says what it is as a host of memories")
         return
+    if is_pretrained(Path(model)):
+        raise ValueError(
+            f"{model} is a model of transformers already; as a network of mnesis it goes out by from_pretrained and "
+            "to_huggingface of mnesis.nets.huggingface"
+        )
     opened = find(model)
     if folder.resolve() == opened.resolve():
         raise ValueError(f"{folder} is the run itself; choose another folder")

@@ -27,6 +27,7 @@ from ..files import PREFIX, build, examine, shared_parameters
 from ..language_model import LanguageModel
 from .cache import MnesisCache
 from .configuration import MnesisConfig
+from .hosted import HostedLanguageModel
 from .model_card import is_written_by_hand, write_model_card
 
 MODES = (GenerationMode.GREEDY_SEARCH, GenerationMode.SAMPLE, GenerationMode.BEAM_SEARCH, GenerationMode.BEAM_SAMPLE)
@@ -79,6 +80,11 @@ class MnesisForCausalLM(PreTrainedModel, GenerationMixin):
         Raises:
             ValueError: no language model, or one that was built from objects.
         """
+        if isinstance(network, HostedLanguageModel):
+            raise ValueError(
+                "a memory on a pretrained host is no model of transformers: its weights are kept without the host's; "
+                "mnesis.nets.load opens its folder where the host stands"
+            )
         if not isinstance(network, LanguageModel):
             raise ValueError(f"{type(network).__name__} is no language model; give a mnesis.nets.LanguageModel")
         described = specification(network)
