@@ -35,6 +35,7 @@ def test_a_reader_is_exported_and_reads_on_like_before(tmp_path, capsys) -> None
         "tokenizer.json", "tokenizer_config.json",
     }  # fmt: skip
     assert not list(folder.parent.glob(".*"))
+    assert "\ntokenizer = AutoTokenizer.from_pretrained(folder)\n```" in (folder / "README.md").read_text()
     text.write_text("Mary moved to the office. John went to the garden.")
     asked = ["--ask", "Where is Mary?", "--json"]
     answers = [json.loads(run(capsys, "stream", text, "--model", model, *asked)[1]) for model in ("reader", folder)]
@@ -80,6 +81,8 @@ def test_a_run_on_a_task_is_exported_without_tokens(tmp_path, capsys) -> None:
     code, _, error = run(capsys, "train", "copy", "--memory", "gru", *sizes, "--folder", tmp_path / "run")
     assert code == 0, error
     assert run(capsys, "export", tmp_path / "run", tmp_path / "made")[0] == 0
+    assert "It reads numbers" in (card := (tmp_path / "made" / "README.md").read_text())
+    assert "AutoTokenizer" not in card
     asked = ["--lengths", "3", "--sequences", "4", "--quiet", "--json"]
     code, out, error = run(capsys, "evaluate", tmp_path / "made", *asked)
     assert code == 0, error

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _TEMPLATE = "This model card has been automatically generated."
 """In the card that transformers makes where a repository has none."""
 
+AS_TEXT = "\ntokenizer = AutoTokenizer.from_pretrained(folder)"
+STREAMED = "`mnesis stream book.txt --model FOLDER` reads a text of\nany length with it."
+NO_TEXT = "It reads numbers, and has\nno tokenizer."
+
 
 def is_written_by_hand(path: Path) -> bool:
     """Whether a README.md stands there that neither we nor transformers have made."""
@@ -40,6 +44,7 @@ def model_card(network: LanguageModel, config: MnesisConfig) -> str:
     trained = "babilong" if isinstance(source, dict) else task.label if task else None
     tags = "\n".join(f"- {tag}" for tag in ["mnesis", *names])
     told = "\n".join(_of(each) for each in inside)
+    text = config.eos_token_id is not None  # of a tokenizer that is saved beside it
     references = "\n\n".join(bibtex(inside))
     return f"""---
 library_name: transformers
@@ -61,17 +66,15 @@ pip install 'mnesis[transformers]'
 ```
 
 ```python
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM{", AutoTokenizer" if text else ""}
 
 import mnesis.nets.huggingface
 
-model = AutoModelForCausalLM.from_pretrained(folder)
-tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForCausalLM.from_pretrained(folder){AS_TEXT if text else ""}
 ```
 
 `folder` is where this file stands, or the repository's name. A tool that knows nothing of mnesis opens it with
-`trust_remote_code=True`: the code is an import of the package. `mnesis stream book.txt --model FOLDER` reads a text of
-any length with it.
+`trust_remote_code=True`: the code is an import of the package. {STREAMED if text else NO_TEXT}
 {
         f'''
 ## Papers
