@@ -48,10 +48,7 @@ def run(
         print(f"mnesis show {folder} says what it is as a host of memories")
         return
     if is_pretrained(Path(model)):
-        raise ValueError(
-            f"{model} is a model of transformers already; as a network of mnesis it goes out by from_pretrained and "
-            "to_huggingface of mnesis.nets.huggingface"
-        )
+        raise ValueError(f"{model} is a model of transformers already; give a run's folder, or a reader that ships")
     opened = find(model)
     if folder.resolve() == opened.resolve():
         raise ValueError(f"{folder} is the run itself; choose another folder")
