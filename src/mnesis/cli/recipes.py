@@ -108,11 +108,12 @@ time."""
 
 
 _HOSTED = [
-    _Plan(128, 4, 400, 64, 64, 1e-3, {"questions": 2.0, "forks": 2, "facts": 4, "language": 0.1}),
-    _Plan(8192, 2, 400, 256, 256, 5e-4, {"questions": 0.5, "language": 0.1}, penalty=0.003),
+    _Plan(256, 2, 150, 256, 64, 5e-4, {"questions": 2.0, "facts": 4, "language": 0.2}),
+    _Plan(8192, 2, 110, 512, 256, 3e-4, {"questions": 2.0, "language": 0.2}, penalty=0.003),
 ]
 """Of a pretrained host, which knows English and costs a thousand times as much a token. Both ask it to go on with the
-text, too, or it forgets how; lives of 32 segments, which cost no more than short ones, keep its state from drifting."""
+text, too, or it forgets how. Windows are several segments: where gradients end with each, nothing tells a layer that
+what it reads is written anew, larger, by the layers above, and within ten segments the state drowns the model."""
 
 
 def phases(name: str, *, number: int = 1, memory: str, seed: int = 0) -> list[Phase]:

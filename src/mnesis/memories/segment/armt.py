@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -35,11 +37,21 @@ class AssociativeLayer(nn.Module):
         gate_bias: start of the write gates' bias; negative starts with closed gates.
         correction: the gamma correction.
         penalty: weight of the recorded loss ``loss/write_gate``.
+        features: "plain" or "unit" (see :class:`ARMT`).
     """
 
-    def __init__(self, dim: int, *, memory_dim: int, gate_bias: float, correction: bool, penalty: float) -> None:
+    def __init__(
+        self,
+        dim: int,
+        *,
+        memory_dim: int,
+        gate_bias: float,
+        correction: bool,
+        penalty: float,
+        features: Literal["plain", "unit"],
+    ) -> None:
         super().__init__()
-        self.correction, self.penalty = correction, penalty
+        self.correction, self.penalty, self.unit = correction, penalty, features == "unit"
         self.query, self.key = WideLinear(dim, memory_dim, bias=False), WideLinear(dim, memory_dim, bias=False)
         self.value, self.gate = WideLinear(dim, dim, bias=False), WideLinear(dim, 1)
         nn.init.zeros_(self.value.weight)  # a new memory adds nothing: training starts from the plain host
@@ -54,15 +66,18 @@ class AssociativeLayer(nn.Module):
             return self._write(h, stored) if write else self._read(h, stored)
 
     def _read(self, h: Float[Tensor, "B T D"], stored: Associations) -> Float[Tensor, "B T D"]:
-        query = dpfp(self.query(h.to(stored.matrix.dtype)))
+        query = self._features(self.query(h.to(stored.matrix.dtype)))
         return h + associative_read(query, *stored).to(h.dtype)
 
     def _write(self, h: Float[Tensor, "B M D"], stored: Associations) -> Associations:
         wide = h.to(stored.matrix.dtype)
-        key, value, gate = dpfp(self.key(wide)), self.value(wide), self.gate(wide).squeeze(-1)
+        key, value, gate = self._features(self.key(wide)), self.value(wide), self.gate(wide).squeeze(-1)
         if self.penalty:
             record("loss/write_gate", self.penalty * (gate + CLOSED).relu().mean())
         return Associations(*associative_write(key, value, gate.sigmoid(), *stored, correction=self.correction))
+
+    def _features(self, x: Tensor) -> Tensor:
+        return F.normalize(dpfp(x), dim=-1) if self.unit else dpfp(x)
 
 
 class ARMT(SegmentMemory):
@@ -82,11 +97,15 @@ class ARMT(SegmentMemory):
         gate_bias: start of the write gates' bias (0 in the paper).
         gate_penalty: weight of the recorded loss ``loss/write_gate``, the mean of relu(logit + 8) over all writes:
             gates that have nothing to write learn to close (not in the paper).
+        features: "plain" as in the paper: phi grows with the square of what it is given. "unit" makes its length one,
+            as the authors' later code for pretrained hosts does, whose hidden states are of any size.
         layers, heads, hidden, convolution, rotary, output_norm: of the native Transformer; without effect on a host
             that is handed in.
         host: any causal stack of layers instead: a host of your own, a :class:`mnesis.nets.Stack` of recurrent blocks.
         checkpoint: recompute activations in the backward pass (see :class:`SegmentMemory`).
     """
+
+    added: ClassVar[Mapping[str, Any]] = {"features": "plain"}
 
     def __init__(
         self,
@@ -98,6 +117,7 @@ class ARMT(SegmentMemory):
         correction: bool = True,
         gate_bias: float = 0.0,
         gate_penalty: float = 0.0,
+        features: Literal["plain", "unit"] = "plain",
         layers: int = 2,
         heads: int = 4,
         hidden: int | None = None,
@@ -114,7 +134,12 @@ class ARMT(SegmentMemory):
         self.memory = nn.Parameter(torch.randn(memory_tokens, dim) * self.spread)
         self.associative = nn.ModuleList(
             AssociativeLayer(
-                dim, memory_dim=memory_dim, gate_bias=gate_bias, correction=correction, penalty=gate_penalty
+                dim,
+                memory_dim=memory_dim,
+                gate_bias=gate_bias,
+                correction=correction,
+                penalty=gate_penalty,
+                features=features,
             )
             for _ in self.host.layers
         )
