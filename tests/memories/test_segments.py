@@ -7,6 +7,8 @@ from torch.profiler import ProfilerActivity, profile
 from mnesis.core.catalog import create_memory
 from mnesis.core.laws import check
 from mnesis.core.record import recording
+from mnesis.memories.segment.armt import Associations, AssociativeLayer
+from mnesis.ops.associative import dpfp
 
 SIZES = {"dim": 16, "segment": 16, "memory_tokens": 2, "heads": 2}
 OPTIONS = {"rmt": {}, "armt": {"memory_dim": 4, "gate_penalty": 0.1}}
@@ -81,3 +83,20 @@ def test_rmt_without_memory_tokens_is_its_host_cut_at_segments() -> None:
     laws = ["cuts", "remembers", "padding"]
     broken = [gap.law for gap in check(memory, dtypes=[torch.float64], laws=laws) if not gap.holds]
     assert broken == ["remembers"]  # the baseline that it is meant to be
+
+
+@pytest.mark.usefixtures("without_type_checks")
+def test_associations_with_features_of_length_one() -> None:
+    """What is read does not depend on the size of what it is asked by; the laws hold."""
+    layer = AssociativeLayer(8, memory_dim=4, gate_bias=0.0, correction=True, penalty=0.0, features="unit").double()
+    torch.nn.init.normal_(layer.value.weight)
+    zero = Associations(torch.zeros(1, 24, 8).double(), torch.zeros(1, 24).double())
+    h = torch.randn(1, 3, 8, dtype=torch.float64)
+    stored = layer(h, zero, write=True)
+    read = layer(h, stored) - h
+    torch.testing.assert_close(layer(1000 * h, stored) - 1000 * h, read, rtol=1e-9, atol=1e-9)
+    key = torch.nn.functional.normalize(dpfp(layer.key(h)), dim=-1)
+    torch.testing.assert_close(stored.normaliser, key.sum(1))
+    memory = create_memory("armt", dim=16, segment=8, memory_tokens=3, memory_dim=4, heads=2, features="unit")
+    gaps = check(memory, dtypes=[torch.float64], laws=["cuts", "remembers", "forms"])
+    assert all(gap.holds for gap in gaps)
