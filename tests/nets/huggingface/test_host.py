@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import pickle
+import subprocess
+import sys
 
 import accelerate
 import pytest
@@ -295,3 +298,53 @@ def test_transformers_that_is_missing_or_too_old_is_told_with_the_command(monkey
         ImportError, match=r"need transformers, and it is not installed; pip install 'mnesis\[transformers\]'"
     ):
         huggingface._require_transformers()
+
+
+@torch.no_grad()
+def test_a_model_that_is_told_another_attention_later_is_read_as_before() -> None:
+    own, ids = model("llama"), torch.randint(VOCABULARY, (2, 20), generator=torch.Generator().manual_seed(1))
+    host = HuggingFaceHost(own)
+    expected = host(ids)
+    own.set_attn_implementation("eager")
+    assert torch.allclose(read(host, ids, [7, 13]), expected, atol=1e-9)
+    assert torch.allclose(own(ids).logits, expected, atol=1e-4)  # whose softmax is in float32
+
+
+@torch.no_grad()
+def test_an_attention_that_takes_no_call_is_no_attention_in_a_segment() -> None:
+    own = model("llama")
+    host = HuggingFaceHost(own)
+    own.model.layers[1].self_attn.forward = lambda hidden_states, **told: (hidden_states, None)
+    with pytest.raises(ValueError, match="LlamaDecoderLayer has no attention that transformers calls"):
+        host(torch.zeros(1, 5, dtype=torch.long))
+
+
+def test_a_pickled_host_reads_in_another_process(tmp_path) -> None:
+    host = HuggingFaceHost(model("llama"))
+    ids = torch.arange(9)[None]
+    (tmp_path / "host.pickle").write_bytes(pickle.dumps(host))
+    script = (
+        "import pickle, sys, torch; host = pickle.load(open(sys.argv[1], 'rb')); ids = torch.arange(9)[None]; "
+        "print(float((host.model(ids).logits - host(ids)).abs().max()), float(host(ids).abs().sum()))"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "host.pickle")]
+    gap, total = map(float, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    assert gap < 1e-9
+    assert total == pytest.approx(float(host(ids).detach().abs().sum()), rel=1e-12)
+
+
+def test_recomputation_gives_the_gradients_of_a_cut_segment_or_is_refused() -> None:
+    own, ids = model("llama").train(), torch.randint(VOCABULARY, (2, 20), generator=torch.Generator().manual_seed(1))
+    host = HuggingFaceHost(own)
+
+    def gradient() -> torch.Tensor:
+        own.zero_grad()
+        read(host, ids, [7, 13])[:, 10:].square().sum().backward()
+        return own.model.layers[0].self_attn.k_proj.weight.grad.clone()
+
+    expected = gradient()
+    own.activation_checkpointing_enable({"use_reentrant": False})
+    assert torch.allclose(gradient(), expected, rtol=1e-9)
+    own.activation_checkpointing_enable({"use_reentrant": True})
+    with pytest.raises(ValueError, match="reentrant gradient checkpointing loses"):
+        gradient()

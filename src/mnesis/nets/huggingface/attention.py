@@ -44,6 +44,8 @@ class Call:
 
     def __init__(self, read: Callable[..., Tensor], cache: SegmentCache | None = None) -> None:
         self.read, self.cache = read, cache
+        self.met, self.learns = False, torch.is_grad_enabled()
+        """Whether an attention took the call, and whether gradients were wanted when it was made."""
         self.inputs: Tensor | None = None
         """What the attention was given."""
         self.heads: Heads | None = None
@@ -52,10 +54,11 @@ class Call:
 
 
 def open_door(config: Any) -> None:
-    """Let calls travel through the attention of a model; whatever comes without one is read as before."""
-    own = config._attn_implementation or "eager"
-    if own.startswith(PREFIX):
-        return
+    """Let calls travel through the attention of a model; whatever comes without one is read as before.
+
+    A model may be told another attention at any time, or come from another process: then this is called again.
+    """
+    own = (config._attn_implementation or "eager").removeprefix(PREFIX)
     name = PREFIX + own
     if name not in ALL_ATTENTION_FUNCTIONS:
         AttentionInterface.register(name, _attention(own))
@@ -75,6 +78,12 @@ def _attention(own: str) -> Callable[..., Any]:
             return ALL_ATTENTION_FUNCTIONS.get_interface(own, cast(Any, eager))(
                 module, query, key, value, mask, *args, **told
             )
+        if call.learns and not torch.is_grad_enabled():
+            raise ValueError(
+                "reentrant gradient checkpointing loses the gradients of what a segment's cache keeps; switch it on "
+                "with use_reentrant=False"
+            )
+        call.met = True
         q, k, v = (t.transpose(1, 2) for t in (query, key, value))
         return call.read(call, module, q, k, v, _facts(q, k, v, told)), None
 

@@ -78,11 +78,12 @@ class HuggingFaceLayer(nn.Module):
         layer: of the model, which keeps it.
         rotary: of the model; None = it has no rotary positions.
         layer_type: which of a model's rotations is the layer's.
+        config: of the model, which says how it attends.
     """
 
-    def __init__(self, layer: nn.Module, rotary: Rotary | None, layer_type: str | None) -> None:
+    def __init__(self, layer: nn.Module, rotary: Rotary | None, layer_type: str | None, config: Any) -> None:
         super().__init__()
-        self.layer = (layer,)
+        self.layer, self.config = (layer,), config
         """Not a child: the model has it."""
         self.rotary, self.layer_type = rotary, layer_type
         self.attention: Attention | None = None
@@ -101,8 +102,6 @@ class HuggingFaceLayer(nn.Module):
         """
         plain, turned = Call(look), Call(look)
         self._through(h, 1, plain, turned=False)
-        if plain.heads is None:
-            raise ValueError(f"{self._name()} has no attention that transformers calls through its AttentionInterface")
         module, facts = cast(tuple[nn.Module, Facts], plain.seen)
         self.attention = facts.attention
         if note_inputs not in module._forward_pre_hooks.values():  # of an earlier host of the same model
@@ -162,7 +161,12 @@ class HuggingFaceLayer(nn.Module):
     def _through(
         self, h: Tensor, position: int | Int[Tensor, " B"], call: Call, *, turned: bool, whole: bool = True
     ) -> Tensor:
-        """The layer's own code, which the call travels through."""
+        """The layer's own code, which the call travels through.
+
+        Raises:
+            ValueError: no attention took the call: what came out knows nothing of the segment.
+        """
+        open_door(self.config)
         at = positions(position, h.shape[1], h.device)
         options = {"attention_mask": None, "position_ids": at if at.ndim == 2 else at[None], ARGUMENT: call}
         if self.rotary is not None:
@@ -171,6 +175,8 @@ class HuggingFaceLayer(nn.Module):
         # What leaves a layer in the middle must not do so within transformers' recomputation, which would do it again.
         run = self.layer[0] if whole else lambda *given, **named: nn.Module.__call__(self.layer[0], *given, **named)
         y = run(h, **options)
+        if not call.met:
+            raise ValueError(f"{self._name()} has no attention that transformers calls through its AttentionInterface")
         return y[0] if isinstance(y, tuple) else y
 
 
@@ -224,7 +230,7 @@ class HuggingFaceHost(nn.Module):
         turning = None if rotary is None else Rotary(rotary)
         types = getattr(self.config, "layer_types", None) or [None] * len(layers)
         self.layers = nn.ModuleList(
-            HuggingFaceLayer(layer, turning, kind) for layer, kind in zip(layers, types, strict=True)
+            HuggingFaceLayer(layer, turning, kind, self.config) for layer, kind in zip(layers, types, strict=True)
         )
         self.gap: float | None = None
         """From the model's own logits, relative to the largest; None = it was not compared."""
@@ -232,6 +238,10 @@ class HuggingFaceHost(nn.Module):
             self._examine_layers()
             if check:
                 self.gap = self._compare(causal, layers)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        open_door(self.config)  # which another process does not know yet
 
     @property
     def spread(self) -> float:
