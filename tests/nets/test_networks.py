@@ -91,6 +91,8 @@ def test_sampling_is_reproducible_and_obeys_top_k() -> None:
     assert torch.equal(draw(1), draw(1))
     assert not torch.equal(draw(1), draw(2))
     assert torch.equal(draw(1, top_k=1), model.generate(prompt, tokens=20)[0])
+    coldest = model.generate(prompt, tokens=20, temperature=1e-310)[0]
+    assert torch.equal(coldest, model.generate(prompt, tokens=20)[0])
 
 
 def test_generation_stops_at_the_end_token() -> None:

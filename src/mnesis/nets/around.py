@@ -89,10 +89,11 @@ class Reader(Around):
         return self.body
 
     def scan(self, x: Tensor, state: Any, phase: int = 0, **ragged: Any) -> tuple[Float[Tensor, "B T D"], Any]:
-        return self.body(self._embedded(x), state, phase=phase, **ragged)
+        return self.body(self.scaled(self.embedding(x)), state, phase=phase, **ragged)
 
     def step(self, x: Tensor, state: Any) -> tuple[Float[Tensor, "B D"], Any]:
-        return self.body(self._embedded(x), state, step=True)
+        return self.body(self.scaled(self.embedding(x)), state, step=True)
 
-    def _embedded(self, x: Tensor) -> Float[Tensor, "... D"]:
-        return self.embedding(x) if self.scale == 1 else self.embedding(x) * self.scale
+    def scaled(self, embedded: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
+        """What the body reads of embedded units."""
+        return embedded if self.scale == 1 else embedded * self.scale

@@ -88,5 +88,6 @@ def _choose(
     if top_k is not None:
         least = logits.topk(min(top_k, logits.shape[-1])).values[:, -1:]
         logits = logits.masked_fill(logits < least, float("-inf"))
-    weights = (logits.double() / temperature).softmax(-1)
+    wide = logits.double()
+    weights = ((wide - wide.amax(-1, keepdim=True)) / temperature).softmax(-1)  # of temperatures near 0, too
     return torch.multinomial(weights, 1, generator=generator).squeeze(-1)

@@ -194,6 +194,14 @@ def test_vectors_may_stand_for_tokens(model) -> None:
 
 
 @torch.no_grad()
+def test_vectors_are_scaled_as_embeddings_are() -> None:
+    model = MnesisForCausalLM.from_network(LanguageModel(32, dim=16, memory="gru", embedding_scale=4.0)).double().eval()
+    ids = torch.arange(9)[None]
+    vectors = model.get_input_embeddings()(ids)
+    torch.testing.assert_close(model(inputs_embeds=vectors).logits, model(ids).logits, rtol=0, atol=TOLERANCE)
+
+
+@torch.no_grad()
 def test_only_wanted_logits_are_computed() -> None:
     model, shapes = MnesisForCausalLM.from_network(network("gru")), []
     model.network.head.register_forward_hook(lambda module, args, out: shapes.append(tuple(args[0].shape)))

@@ -217,7 +217,9 @@ class MnesisForCausalLM(PreTrainedModel, GenerationMixin):
         self, given: Tensor, state: Any, mask: Tensor | None, reset: Tensor | None
     ) -> tuple[Float[Tensor, "B T D"], Any]:
         """Hidden vectors, and where the rows stand then."""
-        reader = self.network.reader if given.ndim == 2 else self.network.reader.body
+        reader = self.network.reader
+        if given.ndim == 3:  # vectors, in place of embeddings
+            reader, given = reader.body, reader.scaled(given)
         if mask is None:
             if given.shape[1] == 1 and reset is None:
                 hidden, state = reader(given[:, 0], state, step=True)
