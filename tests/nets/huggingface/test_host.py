@@ -19,7 +19,7 @@ from mnesis.memories.segment.armt import ARMT  # noqa: E402
 from mnesis.memories.segment.rmt import RMT  # noqa: E402
 from mnesis.nets.huggingface import HuggingFaceHost  # noqa: E402
 
-from .models import MODELS, VOCABULARY, built, model  # noqa: E402
+from .models import GROUPED, MODELS, VOCABULARY, built, model  # noqa: E402
 
 COUSINS = ("phi", "cohere", "granite", "gemma", "starcoder2", "qwen2")
 """Models much like others here."""
@@ -283,6 +283,20 @@ def test_segments_stay_within_what_the_model_was_trained_on() -> None:
     host = HuggingFaceHost(model("llama"))
     with pytest.raises(ValueError, match="are 129 units, and HuggingFaceHost was trained on at most 128"):
         RMT(32, segment=125, memory_tokens=2, host=host)
+
+
+def test_segments_stay_within_a_window_of_which_layers_tell_nothing() -> None:
+    """The mask of PhiMoE has a window, its attention is told of none: no longer segment could be read right."""
+    experts = {"num_local_experts": 4, "num_experts_per_tok": 2}
+    own = built("Phimoe", {**GROUPED, **experts, "sliding_window": 30}).float()
+    assert HuggingFaceHost(own).longest == 30
+    full = built("SmolLM3", {**GROUPED, "sliding_window": 30, "layer_types": ["full_attention"] * 3})
+    assert HuggingFaceHost(full).longest == 128
+
+
+def test_models_may_name_the_mask_that_they_give_their_attention() -> None:
+    own = built("Afmoe", {**GROUPED, "sliding_window": 7, "num_dense_layers": 3})
+    assert {layer.attention.window for layer in HuggingFaceHost(own).layers} == {7}
 
 
 def test_transformers_that_is_missing_or_too_old_is_told_with_the_command(monkeypatch) -> None:

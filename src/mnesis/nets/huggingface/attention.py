@@ -70,13 +70,13 @@ def _attention(own: str) -> Callable[..., Any]:
     """The attention function that looks for a call, and without one is the model's own."""
 
     def attention(
-        module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Any, *args: Any, **told: Any
+        module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Any, *args: Any, **told: Any
     ) -> Any:
         call = told.pop(ARGUMENT, None)
         if call is None:
             eager = getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
             return ALL_ATTENTION_FUNCTIONS.get_interface(own, cast(Any, eager))(
-                module, query, key, value, mask, *args, **told
+                module, query, key, value, attention_mask, *args, **told
             )
         if call.learns and not torch.is_grad_enabled():
             raise ValueError(

@@ -236,6 +236,7 @@ class HuggingFaceHost(nn.Module):
         """From the model's own logits, relative to the largest; None = it was not compared."""
         with _at_rest(model):
             self._examine_layers()
+            self.longest = self._within_untold_window()
             if check:
                 self.gap = self._compare(causal, layers)
 
@@ -325,6 +326,14 @@ class HuggingFaceHost(nn.Module):
                 ) from error
             except ValueError as error:
                 raise ValueError(f"{name} cannot be a host: its layer {index}, {error}") from error
+
+    def _within_untold_window(self) -> int | None:
+        """The longest segment, where a model masks by a window of which its layers tell their attention nothing."""
+        window, types = getattr(self.config, "sliding_window", None), getattr(self.config, "layer_types", None) or ()
+        told = any(cast(Attention, layer.attention).window is not None for layer in self.layers)
+        if not window or told or set(types) == {"full_attention"}:
+            return self.longest
+        return window if self.longest is None else min(window, self.longest)
 
     @torch.no_grad()
     def _compare(self, causal: Any, layers: nn.ModuleList) -> float:
