@@ -71,6 +71,27 @@ def test_the_host_rests_and_memory_and_adapters_learn(hosted) -> None:
     assert all(weight.grad is None for name, weight in hosted.named_parameters() if name not in learning)
 
 
+def test_a_host_that_learns_is_not_lost_in_silence(hosted, tmp_path) -> None:
+    hosted.host.requires_grad_(True)
+    with pytest.raises(ValueError, match=r"of the host learns, and what is saved leaves the host out; write it with"):
+        save(hosted, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+    hosted.host.requires_grad_(False)
+    save(hosted, tmp_path / "model")
+
+
+def test_adapters_of_one_model_are_not_changed_by_another_on_its_host(folder) -> None:
+    host = open_model(folder)
+    first, ids = HostedLanguageModel(host, memory="armt", lora=2, **SMALL), torch.arange(40)[None]
+    expected = first(ids)[0]
+    for lora in (2, 4, None):
+        with pytest.raises(ValueError, match="the LlamaForCausalLM has low-rank adapters already") as caught:
+            HostedLanguageModel(host, memory="armt", lora=lora, **SMALL)
+        assert "\n" not in str(caught.value)
+    assert torch.equal(first(ids)[0], expected)
+    assert any("lora_" in name and weight.requires_grad for name, weight in first.named_parameters())
+
+
 @pytest.mark.parametrize("memory", ["armt", "rmt"])
 def test_a_folder_holds_the_memory_and_names_the_host(folder, tmp_path, memory) -> None:
     torch.manual_seed(0)

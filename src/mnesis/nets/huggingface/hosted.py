@@ -36,7 +36,7 @@ class HostedLanguageModel(Generating):
 
     Args:
         host: the folder or GGUF file of a model (:func:`~mnesis.nets.huggingface.opening.open_model`), or the model
-            itself, which then cannot be saved by name.
+            itself, which then cannot be saved by name; ``lora`` puts its adapters into that very model.
         memory: name in the catalog of a memory that takes a host: "rmt", "armt".
         segment: units in a segment; with its memory tokens no longer than what the host was trained on.
         lora: rank of the adapters; None = the memory learns alone.
@@ -47,7 +47,8 @@ class HostedLanguageModel(Generating):
 
     Raises:
         FileNotFoundError: no such host.
-        ValueError: a host that cannot be read or served, or has another digest; a memory that takes none.
+        ValueError: a host that cannot be read or served, has another digest, or has adapters that learn already; a
+            memory that takes none.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class HostedLanguageModel(Generating):
             )
         with unbounded():  # what the host weighs stands in its own files
             model = open_model(self.path, dtype=getattr(torch, dtype)) if self.path is not None else host
+            _check_adapters(cast(nn.Module, model), lora)
             served = HuggingFaceHost(cast(nn.Module, model).requires_grad_(False), with_head=False)
             self.described = served.describe()
             if digest is not None and self.described["digest"] != digest:
@@ -136,6 +138,16 @@ def _check_takes_host(memory: str) -> None:
         raise ValueError(f"{memory} wraps no host; give one of {', '.join(takes)}")
 
 
+def _check_adapters(model: nn.Module, lora: int | None) -> None:
+    """Adapters of another model around the same host would be put to rest, or overwritten by new ones."""
+    adapters = [weight.requires_grad for name, weight in model.named_parameters() if ADAPTERS in name]
+    if adapters and (lora is not None or any(adapters)):
+        raise ValueError(
+            f"the {type(model).__name__} has low-rank adapters already, perhaps of another model around it; give a "
+            "host of its own, open_model(path) anew, or one with its adapters merged"
+        )
+
+
 def _adapted(model: nn.Module, rank: int) -> nn.Module:
     try:
         import peft
@@ -156,6 +168,13 @@ def _of_host(name: str) -> bool:
 
 
 def _leave_host_out(network: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
+    learning = [name for name, weight in network.named_parameters() if _of_host(name) and weight.requires_grad]
+    if learning:
+        raise ValueError(
+            f"{learning[0].removeprefix(HOST)} of the host learns, and what is saved leaves the host out; write it "
+            "with model.host.model.save_pretrained(FOLDER), rest it with model.host.requires_grad_(False), and build "
+            "the model on that folder"
+        )
     for name in [name for name in state if name.startswith(prefix) and _of_host(name)]:
         del state[name]
 
