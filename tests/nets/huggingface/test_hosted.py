@@ -16,7 +16,8 @@ transformers = pytest.importorskip("transformers", minversion="5.24")
 
 from mnesis.core.catalog import create_task  # noqa: E402
 from mnesis.core.laws import check  # noqa: E402
-from mnesis.core.state import load_state, save_state  # noqa: E402
+from mnesis.core.prefix_store import PrefixStore  # noqa: E402
+from mnesis.core.state import leaves, load_state, save_state  # noqa: E402
 from mnesis.learn import Recipe, Stage, fit  # noqa: E402
 from mnesis.nets import HostedLanguageModel, load, save  # noqa: E402
 from mnesis.nets.huggingface import open_model, open_tokenizer  # noqa: E402
@@ -259,3 +260,65 @@ def test_files_that_are_no_model_are_refused(folder, tmp_path) -> None:
     opened(lacking, r"lacks the weights model.layers.1.mlp.up_proj.weight; save the model again")
     os.remove(lacking / "tokenizer.json")
     opened(lacking, "holds no tokenizer that can be read", open_tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ({"num_hidden_layers": 10**9}, r"says num_hidden_layers=1000000000, and beside it are 30 tensors"),
+        ({"num_hidden_layers": 2}, r"holds the weights model.layers.2\..*, and its config.json makes no such layer"),
+        ({"attn_implementation": "kernels-community/flash-attn"}, "whose code would be downloaded; take attn_impl"),
+        ({"_attn_implementation": "who/knows@main"}, "whose code would be downloaded; take _attn_implementation"),
+    ],
+)
+def test_a_configuration_that_does_not_belong_to_the_weights_is_refused(folder, tmp_path, said, sentence) -> None:
+    other = _edited(folder, tmp_path, said)
+    with pytest.raises(ValueError, match=sentence) as caught:
+        open_model(other)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_configuration_that_was_edited_after_the_training_is_told(folder, tmp_path, recwarn) -> None:
+    """Its weights are the same, and its numbers are not."""
+    other = _edited(folder, tmp_path, {})
+    save(HostedLanguageModel(other, memory="armt", **SMALL), tmp_path / "model")
+    load(tmp_path / "model")
+    assert not [each for each in recwarn if "reads otherwise" in str(each.message)]
+    shutil.rmtree(other)
+    _edited(folder, tmp_path, {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6}})
+    with pytest.warns(UserWarning, match=r"the configuration of .* reads otherwise .* if its config.json was edited"):
+        load(tmp_path / "model")
+
+
+def test_a_host_whose_weights_are_not_finite_is_refused(folder, tmp_path) -> None:
+    own = open_model(folder)
+    own.model.layers[1].mlp.up_proj.weight.data[0, 0] = torch.nan
+    own.save_pretrained(tmp_path / "nan")
+    with pytest.raises(ValueError, match="its own logits are not finite"):
+        HostedLanguageModel(tmp_path / "nan", memory="armt", **SMALL)
+
+
+def test_states_of_adapters_that_are_switched_off_are_others(hosted, tmp_path) -> None:
+    with torch.no_grad():
+        for name, weight in hosted.named_parameters():
+            if "lora_" in name:
+                weight.add_(torch.randn_like(weight), alpha=0.1)
+    usual, store, ids = hosted.eval().describe(), PrefixStore(tmp_path / "states", every=8), torch.arange(40)
+    store.read(hosted, ids)
+    hosted.host.model.disable_adapter_layers()
+    assert hosted.describe() != usual
+    with torch.no_grad():
+        _, expected = hosted(ids[None])
+    for found, own in zip(leaves(store.read(hosted, ids)), leaves(expected), strict=True):
+        torch.testing.assert_close(found, own, rtol=1e-4, atol=1e-4)
+    hosted.host.model.enable_adapter_layers()
+    assert hosted.describe() == usual
+
+
+def _edited(folder, place, said):
+    """A copy of a host whose configuration says something else."""
+    other = place / "edited"
+    shutil.copytree(folder, other)
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | said))
+    return other

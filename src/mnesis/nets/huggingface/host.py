@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -274,6 +275,7 @@ class HuggingFaceHost(nn.Module):
             "host": type(self.model).__name__,
             "configuration": configuration[:DIGITS],
             "digest": digest_tensors(sorted(frozen.items()))[:DIGITS],
+            **switched_adapters(self.model),
         }
 
     def embed(self, x: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
@@ -344,6 +346,11 @@ class HuggingFaceHost(nn.Module):
         """
         ids = torch.randint(self.vocabulary, (2, TOKENS), generator=torch.Generator().manual_seed(0)).to(self._device)
         own, expected = _own_logits(causal, layers, ids)
+        if not bool(own.isfinite().all()):
+            raise ValueError(
+                f"{type(self.model).__name__} cannot be a host: its own logits are not finite, so its weights are "
+                f"damaged or too large for {own.dtype}; give other files, or dtype='float32'"
+            )
         allowed = TOLERANCE.get(own.dtype, 1e-5)
         worst = 0.0
         for way, told in ((self._whole, False), (self._pieces, False), (self._whole, True), (self._pieces, True)):
@@ -374,6 +381,22 @@ class HuggingFaceHost(nn.Module):
             position += piece.shape[1]
         logits = torch.cat([logits for logits, _ in outputs], 1)
         return logits, [torch.cat(parts, 1) for parts in zip(*(seen for _, seen in outputs), strict=True)]
+
+
+def switched_adapters(model: nn.Module) -> dict[str, str]:
+    """How adapters of peft were switched, which no weight tells; nothing where all of them act as they were made."""
+    found = set()
+    for part in model.modules():
+        if not all(hasattr(part, name) for name in ("active_adapters", "disable_adapters", "scaling", "lora_alpha")):
+            continue
+        layer = cast(Any, part)
+        usual = {
+            name: (alpha / layer.r[name], alpha / math.sqrt(layer.r[name])) for name, alpha in layer.lora_alpha.items()
+        }
+        scaled = {name: scale for name, scale in layer.scaling.items() if scale not in usual[name]}
+        if layer.disable_adapters or set(layer.active_adapters) != set(layer.scaling) or scaled:
+            found.add(f"{'none of ' if layer.disable_adapters else ''}{sorted(layer.active_adapters)} {scaled}")
+    return {"adapters": "; ".join(sorted(found))} if found else {}
 
 
 def _text_config(causal: Any) -> Any:

@@ -7,7 +7,7 @@ import json
 import os
 import warnings
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from ...core.domain import Size
 from ...tasks.language.tokenizer import Tokenizer
 from ..bounded import unbounded
 from ..generating import Generating
-from .host import HuggingFaceHost
+from .host import HuggingFaceHost, switched_adapters
 from .opening import open_model, open_tokenizer
 
 HOST = "reader.host.model."
@@ -44,12 +44,16 @@ class HostedLanguageModel(Generating):
             authors have it on pretrained hosts.
         dtype: of the host's weights; memory and adapters learn in float32.
         digest: what the host's must be; None = whatever it is.
+        configuration: a name for what the host's config.json should say; None = whatever it says. Another one is told
+            by a warning, as another transformers may read the same file otherwise.
 
     Raises:
         FileNotFoundError: no such host.
         ValueError: a host that cannot be read or served, has another digest, or has adapters that learn already; a
             memory that takes none.
     """
+
+    added: ClassVar[Mapping[str, Any]] = {"configuration": None}
 
     def __init__(
         self,
@@ -61,6 +65,7 @@ class HostedLanguageModel(Generating):
         options: Mapping[str, Any] | None = None,
         dtype: Literal["float32", "bfloat16", "float16"] = "float32",
         digest: str | None = None,
+        configuration: str | None = None,
     ) -> None:
         super().__init__()
         _check_takes_host(memory)
@@ -80,6 +85,13 @@ class HostedLanguageModel(Generating):
                     f"{self.path} has other weights (digest {self.described['digest']}) than the host that this "
                     f"memory was trained on ({digest}); give that host"
                 )
+            if configuration not in (None, self.described["configuration"]):
+                warnings.warn(
+                    f"the configuration of {self.path} reads otherwise ({self.described['configuration']}) than when "
+                    f"this memory was trained on it ({configuration}): if its config.json was edited, put it back; if "
+                    "transformers alone is another version, save the model anew",
+                    stacklevel=2,
+                )
             if lora is not None:
                 served = HuggingFaceHost(_adapted(served.model, lora), check=False, with_head=False)
         usual = {"memory_mask": "causal"} if memory == "rmt" else {}
@@ -97,12 +109,14 @@ class HostedLanguageModel(Generating):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The constructor's arguments; the digest is that of the host."""
-        return {**super().config, "digest": self.described["digest"]}
+        """The constructor's arguments; digest and configuration are those of the host."""
+        return {**super().config, **{name: self.described[name] for name in ("digest", "configuration")}}
 
     def describe(self) -> dict[str, str]:
         """As of every memory, with the host by what it is and not by where it stands."""
-        arguments = {**super().config, "host": self.described, "digest": None}
+        host = self.described | switched_adapters(self.host.model)
+        arguments = {**super().config, "host": host, "digest": None}
+        arguments.pop("configuration", None)
         return {**super().describe(), "arguments": json.dumps(arguments, sort_keys=True, default=str)}
 
     def tokenizer(self) -> Tokenizer:

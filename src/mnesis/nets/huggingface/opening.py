@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +15,17 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from transformers.utils import logging
 
 from ...core.domain import shown_text
+from ...core.files import read_json
 from ...core.reason import reason_for
 from ...core.run_files import is_gguf
+from ...core.tensor_header import read_header
 from ...tasks.language.tokenizer import BPETokenizer, Tokenizer
+
+ATTENTION = ("attn_implementation", "_attn_implementation")
+"""How a configuration names what computes its attention."""
+LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+"""How it says how many layers there are."""
+_NUMBER = re.compile(r"\.\d+\b")
 
 
 def open_model(path: str | os.PathLike[str], *, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
@@ -34,6 +43,8 @@ def open_model(path: str | os.PathLike[str], *, dtype: torch.dtype = torch.float
     """
     path = Path(path)
     options: dict[str, Any] = {"dtype": dtype, "local_files_only": True, "trust_remote_code": False, **_place(path)}
+    if not is_gguf(path):
+        _check_configuration(path)
     with quiet():
         try:
             model, told = cast(
@@ -46,10 +57,47 @@ def open_model(path: str | os.PathLike[str], *, dtype: torch.dtype = torch.float
     if missing := sorted(told["missing_keys"]):
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise ValueError(f"{_shown(path)} lacks the weights {missing[0]}{more}; save the model again")
+    known = {_NUMBER.sub(".N", name) for name in model.state_dict()}
+    if beyond := sorted(name for name in told["unexpected_keys"] if _NUMBER.sub(".N", name) in known):
+        raise ValueError(
+            f"{_shown(path)} holds the weights {beyond[0]}, and its config.json makes no such layer; give the "
+            "config.json that belongs to the weights"
+        )
     if is_gguf(path):  # its weights are plain numbers now, and can be saved as such
         vars(model.config).pop("quantization_config", None)
         vars(model).update(is_quantized=False, hf_quantizer=None)
     return model.eval()
+
+
+def _check_configuration(path: Path) -> None:
+    """Refuse what transformers would build for hours, or fetch code for.
+
+    Raises:
+        ValueError: more layers than there are weights, or attention by the code of a repository.
+    """
+    content = read_json(path / "config.json", dict[str, Any], mend="give the folder of a model", finite=False)
+    tensors = _tensors(path)
+    for part in (content, *(each for each in content.values() if isinstance(each, dict))):
+        for name in LAYERS:
+            if isinstance(layers := part.get(name), int) and layers > tensors > 0:
+                raise ValueError(
+                    f"{_shown(path / 'config.json')} says {name}={layers}, and beside it are {tensors} tensors; give "
+                    "the config.json that belongs to the weights"
+                )
+        for name in ATTENTION:
+            if "/" in (asked := str(part.get(name))):
+                raise ValueError(
+                    f"{_shown(path / 'config.json')} asks for the attention of {shown_text(asked)}, whose code would "
+                    f"be downloaded; take {name} out of it"
+                )
+
+
+def _tensors(path: Path) -> int:
+    """Tensors in the files of a folder; 0 where that cannot be told of one."""
+    try:
+        return sum(len(read_header(file, mend="").promises) for file in path.glob("*.safetensors"))
+    except (FileNotFoundError, ValueError):  # of types that are none of ours, or broken: transformers says which
+        return 0
 
 
 def open_theirs(path: str | os.PathLike[str]) -> PreTrainedTokenizerBase:
