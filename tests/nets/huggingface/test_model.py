@@ -152,10 +152,14 @@ def test_a_padded_batch_is_its_rows_alone(model, left) -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("how", [{"num_beams": 3}, {"prefill_chunk_size": 4}], ids=str)
-def test_left_padded_prompts_go_on_as_alone(model, how) -> None:
+@pytest.mark.parametrize(
+    ("left", "how"),
+    [(True, {"num_beams": 3}), (True, {"prefill_chunk_size": 4}), (False, {"num_beams": 3}), (False, {})],
+    ids=str,
+)
+def test_padded_prompts_go_on_as_alone(model, left, how) -> None:
     rows = [tokens(1, size, seed=size)[0] for size in (2, 10, 5)]
-    ids, mask = padded(rows, left=True)
+    ids, mask = padded(rows, left)
     found = model.generate(ids, attention_mask=mask, max_new_tokens=8, **how)[:, ids.shape[1] :]
     for row, own in enumerate(rows):
         alone = model.generate(own[None], max_new_tokens=8, **how)[:, len(own) :]
@@ -388,6 +392,31 @@ def test_gradient_checkpointing_keeps_less_and_changes_nothing(name) -> None:
         assert less < 0.3 * whole
         for grad, other in zip(grads, expected, strict=True):
             torch.testing.assert_close(grad, other, rtol=0, atol=1e-6)
+
+
+def test_a_trainers_reentrant_checkpointing_is_not_taken() -> None:
+    """It would lose the gradients of states, and the whole is recomputed all the same."""
+    model, ids = MnesisForCausalLM.from_network(network("gru")).train(), tokens(2, 13)
+    mask = torch.tensor([[0] * 4 + [1] * 9, [1] * 13])
+    gradients = []
+    for how in (None, True):
+        if how is not None:
+            model.activation_checkpointing_enable({"use_reentrant": how})
+        model.zero_grad()
+        model(ids, attention_mask=mask, labels=ids).loss.backward()
+        gradients.append(torch.cat([weight.grad.flatten() for weight in model.parameters()]))
+    torch.testing.assert_close(*gradients)
+
+
+def test_weights_of_an_earlier_save_are_not_opened(tmp_path) -> None:
+    for number, size in enumerate(("5GB", "2KB", "5GB")):
+        torch.manual_seed(number)
+        model = MnesisForCausalLM.from_network(network("gru")).eval()
+        model.save_pretrained(tmp_path, max_shard_size=size)
+        whole, index = ((tmp_path / name).exists() for name in ("model.safetensors", "model.safetensors.index.json"))
+        assert (whole, index) == (size == "5GB", size != "5GB")
+        again = MnesisForCausalLM.from_pretrained(tmp_path)
+        assert torch.equal(again.get_input_embeddings().weight, model.get_input_embeddings().weight)
 
 
 def test_adapters_of_peft_train() -> None:

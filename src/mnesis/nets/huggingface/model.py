@@ -15,6 +15,7 @@ from transformers import GenerationMixin, PreTrainedModel
 from transformers.generation.configuration_utils import GenerationMode
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.modeling_utils import slice_logits_to_keep
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME
 from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import can_return_tuple
 
@@ -39,7 +40,7 @@ class MnesisForCausalLM(PreTrainedModel, GenerationMixin):
 
     The state of the memory is the cache (:class:`~mnesis.nets.huggingface.MnesisCache`): it is as large after a million
     tokens as after one. What ``attention_mask`` leaves out is not read, wherever it stands in a row, and its logits are
-    those of a hidden vector of zeros. Where ``position_ids`` are given, each 0 among them is a fresh start, so that
+    those behind the last token that was read before it, or those of a hidden vector of zeros where none was. Where ``position_ids`` are given, each 0 among them is a fresh start, so that
     documents may be packed into a row. Gradient checkpointing keeps a state for every sqrt(T) tokens of T.
 
     Args:
@@ -229,7 +230,9 @@ class MnesisForCausalLM(PreTrainedModel, GenerationMixin):
         order = torch.argsort(mask.long(), dim=1, descending=True, stable=True)
         reset = None if reset is None else reset.gather(1, order)
         hidden, state = self._along(reader, _at(given, order), state, mask.sum(1), reset)
-        return _at(hidden, order.argsort(1)), state
+        read = mask.cumsum(1)
+        hidden = _at(hidden, (read - 1).clamp(min=0)).masked_fill((read == 0)[..., None], 0)
+        return hidden, state
 
     def _along(
         self, reader: Memory[Any], given: Tensor, state: Any, length: Tensor | None, reset: Tensor | None
@@ -247,6 +250,7 @@ class MnesisForCausalLM(PreTrainedModel, GenerationMixin):
                 state,
                 length=None if length is None else (length - start).clamp(0, piece.shape[1]),
                 reset=None if reset is None else reset[:, start : start + size],
+                use_reentrant=False,  # the other kind loses what passes through states
             )
             outputs.append(hidden)
         return torch.cat(outputs, 1), state
@@ -323,13 +327,26 @@ class MnesisForCausalLM(PreTrainedModel, GenerationMixin):
         """
         if not is_written_by_hand(card := Path(save_directory) / "README.md"):
             write_model_card(card, self.network, self.config)
+        weights, index = (Path(save_directory) / name for name in (WEIGHTS, SAFE_WEIGHTS_INDEX_NAME))
+        before = {file: _written(file) for file in (weights, index)}
         super().save_pretrained(save_directory, *args, **kwargs)
+        for file, other in ((weights, index), (index, weights)):  # of an earlier save, which would be opened
+            if _written(file) == before[file] and _written(other) != before[other]:
+                file.unlink(missing_ok=True)
 
     def _upload_modified_files(self, working_dir: str | os.PathLike[str], *args: Any, **kwargs: Any) -> Any:
         """What push_to_hub ends with, where transformers has put a card of its own in the place of ours."""
         if not is_written_by_hand(card := Path(working_dir) / "README.md"):
             write_model_card(card, self.network, self.config)
         return super()._upload_modified_files(working_dir, *args, **kwargs)
+
+
+def _written(file: Path) -> tuple[int, ...] | None:
+    """When and as what a file was written; None = there is none."""
+    if not file.exists():
+        return None
+    about = file.stat()
+    return about.st_mtime_ns, about.st_ino, about.st_size
 
 
 def _built(config: MnesisConfig, trust: bool) -> LanguageModel:
