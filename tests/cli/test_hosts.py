@@ -96,6 +96,7 @@ def test_what_is_a_model_of_transformers_or_rests_on_one_is_not_exported(host, r
     ("options", "sentence"),
     [
         (["--host", "nowhere"], "--host nowhere is not there"),
+        (["--host", ""], "--host is empty; give it a value, or leave it out"),
         (["--lora", "4"], "--lora is for a pretrained model, and none is given; give --host FOLDER too"),
         (["--recipe", "hosted"], "--recipe hosted is for a pretrained model"),
         (["--host", "HOST", "--lora", "0"], "lora"),

@@ -200,6 +200,10 @@ def _read(argument: Argument, text: str) -> Any:
         return get_args(base)[known.index(text)]
     if base is Path and not text:
         raise ValueError(f"{argument.name} is empty; give a path")
+    if (
+        base is str and not text and not (argument.positional or argument.many)
+    ):  # as a variable of the shell that is not set
+        raise ValueError(f"{argument.name} is empty; give it a value, or leave it out")
     try:
         value = base(text) if base is Path or (base in (int, float) and text.isascii()) else text
     except ValueError:
