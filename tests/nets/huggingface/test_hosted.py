@@ -9,6 +9,7 @@ import signal
 import warnings
 
 import pytest
+import tokenizers
 import torch
 from safetensors.torch import load_file
 
@@ -322,3 +323,20 @@ def _edited(folder, place, said):
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps(config | said))
     return other
+
+
+def test_a_tokenizer_that_marks_spaces_is_refused(folder, tmp_path) -> None:
+    """It is byte-pair encoding as well, and a text cut into pieces would get other ids, one space more a piece."""
+    made = tokenizers.Tokenizer(tokenizers.models.BPE(byte_fallback=True, unk_token="<unk>"))
+    made.normalizer = tokenizers.normalizers.Sequence(
+        [tokenizers.normalizers.Prepend("▁"), tokenizers.normalizers.Replace(" ", "▁")]
+    )
+    made.decoder = tokenizers.decoders.Sequence(
+        [tokenizers.decoders.Replace("▁", " "), tokenizers.decoders.Fuse(), tokenizers.decoders.Strip(" ", 1, 0)]
+    )
+    trainer = tokenizers.trainers.BpeTrainer(special_tokens=["<unk>", "</s>"], show_progress=False)
+    made.train_from_iterator(["Mary went to the kitchen."], trainer)
+    other = _edited(folder, tmp_path, {})
+    transformers.PreTrainedTokenizerFast(tokenizer_object=made, eos_token="</s>").save_pretrained(other)
+    with pytest.raises(ValueError, match="is not byte-level byte-pair encoding with an end of text"):
+        open_tokenizer(other)

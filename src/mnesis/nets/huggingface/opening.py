@@ -124,7 +124,11 @@ def open_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
     """
     theirs = cast(Any, open_theirs(path))
     serialized = theirs.backend_tokenizer.to_str() if theirs.is_fast else "{}"
-    if json.loads(serialized).get("model", {}).get("type") != "BPE" or theirs.eos_token is None:
+    content = json.loads(serialized)
+    decoder = content.get("decoder") or {}
+    by_bytes = any(part.get("type") == "ByteLevel" for part in (decoder, *decoder.get("decoders", ())))
+    # What marks spaces instead, as SentencePiece does, puts one before every piece of a text.
+    if content.get("model", {}).get("type") != "BPE" or not by_bytes or theirs.eos_token is None:
         raise ValueError(
             f"the tokenizer of {_shown(Path(path))} is not byte-level byte-pair encoding with an end of text; give a "
             "model that has such, as those after GPT-2 and Llama 3 do"
