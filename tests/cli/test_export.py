@@ -17,6 +17,8 @@ from mnesis.measure.metering.scores import examine_lengths
 from mnesis.nets import LanguageModel, load, save
 from mnesis.tasks.language.tokenizer import ByteTokenizer
 
+from ..kills import kill_at, run_watched
+
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
     with pytest.raises(SystemExit) as stopped:
@@ -124,3 +126,22 @@ def test_what_cannot_be_exported_is_refused(tmp_path, capsys) -> None:
     code, _, error = run(capsys, "export", "omniglot", tmp_path / "made")
     assert code == 2
     assert not (tmp_path / "made").exists()
+
+
+def test_a_killed_export_is_not_opened_half_replaced_and_is_written_anew(tmp_path, capsys) -> None:
+    torch.manual_seed(0)
+    save(LanguageModel(257, dim=8, memory="gru", depth=1), tmp_path / "run")
+    ByteTokenizer().save(tmp_path / "run")
+    made, command = tmp_path / "made", ["export", str(tmp_path / "run"), str(tmp_path / "made"), "--overwrite"]
+    assert run(capsys, *command)[0] == 0
+    ended = run_watched(command, within=tmp_path)
+    moved = [index for index, done in enumerate(ended.operations) if done.endswith(f" -> {made}/model.safetensors")]
+    for n in (moved[0], moved[0] + 1):
+        kill_at(command, n, within=tmp_path)
+        assert not (made / "config.json").exists()
+        with pytest.raises(FileNotFoundError, match=r"has no config.json"):
+            load(made)
+        assert run(capsys, *command[:-1])[0] == 2  # nothing is replaced unasked
+        assert run(capsys, *command)[0] == 0
+        assert load(made).vocabulary == 257
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["made", "run"]

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..core.catalog import as_of, cards, catalog_alone, create_memory, memory_called
-from ..core.domain import Size, argument_domains, fault, nearest
+from ..core.domain import Size, argument_domains, fault, nearest, shown_text
 from ..core.files import parse_json, read_json, write_json
 from ..core.made_by import told
 from ..core.memory import Memory
@@ -176,6 +176,11 @@ def _opened(folder: Path, trust: bool) -> Iterator[tuple[Memory, TensorFile]]:
     content = of_run(written, source, mend=_MEND)
     own = {key: value for key, value in content.items() if key != "revisions"}
     described = own if "network" in own or isinstance(own.get("memory"), str) else _inside(own)
+    if not isinstance(described, dict) and isinstance(written.get("model_type"), str):
+        raise ValueError(
+            f"{folder} is a pretrained model ({shown_text(written['model_type'])}), which has no memory; give it one "
+            f"with mnesis train babilong --host {folder}, or with mnesis.nets.HostedLanguageModel"
+        )
     if not isinstance(described, dict):
         raise ValueError(f"{source} names no network, as 'network', 'memory' or config.model; {_MEND}")
     with open_tensors(folder / WEIGHTS, mend=_MEND) as file:

@@ -58,8 +58,11 @@ def open_door(config: Any) -> None:
 
     A model may be told another attention at any time, or come from another process: then this is called again.
     """
-    own = (config._attn_implementation or "eager").removeprefix(PREFIX)
-    name = PREFIX + own
+    own = config._attn_implementation or "eager"
+    name = own if own.startswith(PREFIX) else PREFIX + own
+    if name == own and name in ALL_ATTENTION_FUNCTIONS:
+        return
+    own = name.removeprefix(PREFIX)
     if name not in ALL_ATTENTION_FUNCTIONS:
         AttentionInterface.register(name, _attention(own))
         AttentionMaskInterface.register(name, ALL_MASK_ATTENTION_FUNCTIONS[own])

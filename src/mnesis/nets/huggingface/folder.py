@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ...core.files import read_json, told
+from ...core.folders import alone
 from ...core.memory import Memory
 from ...core.run_files import CONFIG, WEIGHTS, is_exported
 from ...tasks.language.tokenizer import BPETokenizer, Tokenizer
+from .configuration import CODE
 from .model import MnesisForCausalLM
 from .opening import open_model, open_theirs, quiet
 from .tokenizer import fast_tokenizer
@@ -80,27 +82,27 @@ def unpack(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> None
 
 @contextmanager
 def _beside(folder: Path) -> Iterator[Path]:
-    """A folder beside another, which it becomes once all stands in it.
+    """A folder beside another, which it becomes once all stands in it. What kills left of such is removed.
 
     Raises:
-        ValueError: a place that cannot be written.
+        ValueError: a place that cannot be written, or one that another process is writing.
     """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(os.path.abspath(folder))
+    with alone(folder.parent, folder.name, name=folder.name):
         beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise ValueError(f"cannot write {folder}: {error.strerror}; choose a folder that you may write to") from None
-    made = beside / folder.name
-    try:
-        with told(folder):
-            yield made
-            if folder.is_dir() and any(folder.iterdir()):
-                for file in sorted(made.iterdir(), key=lambda each: each.name == CONFIG):
-                    file.replace(folder / file.name)
-            else:
-                made.replace(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        made = beside / folder.name
+        try:
+            with told(folder):
+                yield made
+                if folder.is_dir() and any(folder.iterdir()):
+                    # Nobody opens a folder without it, in which weights may be new and the tokenizer old.
+                    (folder / CONFIG).unlink(missing_ok=True)
+                    for file in sorted(made.iterdir(), key=lambda each: each.name == CONFIG):
+                        file.replace(folder / file.name)
+                else:
+                    made.replace(folder)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
 
 
 def _require_room(folder: Path, overwrite: bool) -> None:
@@ -109,6 +111,8 @@ def _require_room(folder: Path, overwrite: bool) -> None:
     if not folder.is_dir() or not any(folder.iterdir()):
         return
     config = folder / CONFIG
+    if overwrite and not config.exists() and (folder / CODE).is_file():
+        return  # an export was killed while it replaced an earlier one
     if not config.is_file() or not is_exported(read_json(config, dict[str, Any], mend="choose another folder")):
         raise ValueError(f"{folder} holds something that was not exported; choose another folder")
     if not overwrite:

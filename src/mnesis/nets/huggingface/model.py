@@ -40,8 +40,9 @@ class MnesisForCausalLM(PreTrainedModel, GenerationMixin):
 
     The state of the memory is the cache (:class:`~mnesis.nets.huggingface.MnesisCache`): it is as large after a million
     tokens as after one. What ``attention_mask`` leaves out is not read, wherever it stands in a row, and its logits are
-    those behind the last token that was read before it, or those of a hidden vector of zeros where none was. Where ``position_ids`` are given, each 0 among them is a fresh start, so that
-    documents may be packed into a row. Gradient checkpointing keeps a state for every sqrt(T) tokens of T.
+    those behind the last token that was read before it, or those of a hidden vector of zeros where none was. Where
+    ``position_ids`` are given, each 0 among them is a fresh start, so that documents may be packed into a row. Gradient
+    checkpointing keeps a state for every sqrt(T) tokens of T.
 
     Args:
         config: says what the network is.
@@ -331,8 +332,8 @@ class MnesisForCausalLM(PreTrainedModel, GenerationMixin):
         before = {file: _written(file) for file in (weights, index)}
         super().save_pretrained(save_directory, *args, **kwargs)
         for file, other in ((weights, index), (index, weights)):  # of an earlier save, which would be opened
-            if _written(file) == before[file] and _written(other) != before[other]:
-                file.unlink(missing_ok=True)
+            if before[file] and _written(file) == before[file] and _written(other) != before[other]:
+                file.unlink()
 
     def _upload_modified_files(self, working_dir: str | os.PathLike[str], *args: Any, **kwargs: Any) -> Any:
         """What push_to_hub ends with, where transformers has put a card of its own in the place of ours."""
