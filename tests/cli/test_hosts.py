@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -39,6 +40,20 @@ def test_the_run_is_a_reader_with_the_hosts_tokens(run, host) -> None:
     assert network.path == str(host)
     assert (run / "tokenizer.json").exists()
     assert (run / "model.safetensors").stat().st_size < (host / "model.safetensors").stat().st_size
+
+
+def test_a_run_that_named_its_host_otherwise_is_gone_on_with(run, host, tmp_path) -> None:
+    """As earlier versions did, or under another path: what it is says the digest."""
+    folder = tmp_path / "hosted"
+    shutil.copytree(run, folder)
+    config = json.loads((folder / "phase-1" / "config.json").read_text())
+    arguments = config["config"]["model"]["arguments"]
+    arguments["host"] = "somewhere/else"
+    del arguments["configuration"]
+    (folder / "phase-1" / "config.json").write_text(json.dumps(config))
+    design = HostedDesign(str(host), "armt", 2, {"memory_tokens": 2, "memory_dim": 4})
+    _, result = train_reader(folder, BABILongSource(), design, short_phases(), progress=False)
+    assert result.finished
 
 
 @pytest.mark.slow

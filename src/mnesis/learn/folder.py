@@ -167,6 +167,8 @@ def _comparable(earlier: _Config, now: dict[str, Any], memory: Memory[Any]) -> t
     for each in (before, present):
         each.pop("revisions", None)  # of which only the arithmetic matters here
         each.pop("model", None)  # the memory's own description says the same
+        if isinstance(each["config"].get("model"), dict):  # as trainings of the command line have it
+            each["config"] = {key: value for key, value in each["config"].items() if key != "model"}
     if not ("task" in before and "task" in present):  # earlier versions said nothing of tasks
         before.pop("task", None)
         present.pop("task", None)
