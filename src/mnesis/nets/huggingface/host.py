@@ -103,18 +103,18 @@ class HuggingFaceLayer(nn.Module):
         """
         plain, turned = Call(look), Call(look)
         self._through(h, 1, plain, turned=False)
-        module, facts = cast(tuple[nn.Module, Facts], plain.seen)
+        (module, facts), heads = cast(tuple[nn.Module, Facts], plain.seen), cast(Heads, plain.heads)
         self.attention = facts.attention
         if note_inputs not in module._forward_pre_hooks.values():  # of an earlier host of the same model
             module.register_forward_pre_hook(note_inputs, with_kwargs=True)
         if self.rotary is None:
             return
         self._through(h, 1, turned, turned=True)
-        if torch.equal(cast(Heads, turned.heads).query, plain.heads.query):
+        if torch.equal(cast(Heads, turned.heads).query, heads.query):
             return  # a layer without positions among others that have them
         self._turn = getattr(sys.modules[type(module).__module__], "apply_rotary_pos_emb", None)
         at = positions(1, h.shape[1], h.device)
-        for was, becomes in zip(plain.heads[:2], cast(Heads, turned.heads)[:2], strict=True):
+        for was, becomes in zip(heads[:2], cast(Heads, turned.heads)[:2], strict=True):
             if self._turn is None or not torch.allclose(self.rotate(was, at), becomes, rtol=1e-3, atol=1e-4):
                 raise ValueError(f"{self._name()} turns queries and keys in a way that is not known here")
 
