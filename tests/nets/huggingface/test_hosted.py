@@ -82,6 +82,15 @@ def test_a_host_that_learns_is_not_lost_in_silence(hosted, tmp_path) -> None:
     save(hosted, tmp_path / "model")
 
 
+def test_adapters_that_were_merged_into_the_host_are_not_lost_in_silence(hosted, tmp_path) -> None:
+    hosted.host.model.merge_adapter()  # which keeps them beside it
+    save(hosted, tmp_path / "kept")
+    hosted.host.model.merge_and_unload()
+    with pytest.raises(ValueError, match=r"the adapters were merged into the host, and what is saved leaves the host"):
+        save(hosted, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
 def test_adapters_of_one_model_are_not_changed_by_another_on_its_host(folder) -> None:
     host = open_model(folder)
     first, ids = HostedLanguageModel(host, memory="armt", lora=2, **SMALL), torch.arange(40)[None]

@@ -32,7 +32,8 @@ class HostedLanguageModel(Generating):
 
     The memory is new, and the host stays as it is; with ``lora`` low-rank adapters on all its linear maps learn with
     the memory (Hu et al. 2021, arXiv 2106.09685). What is saved is the memory and the adapters: the host is named by
-    path and digest, and another one is refused.
+    path and digest, and another one is refused. A host whose own weights are made to learn would be lost so, and
+    ``state_dict`` refuses it.
 
     Args:
         host: the folder or GGUF file of a model (:func:`~mnesis.nets.huggingface.opening.open_model`), or the model
@@ -69,7 +70,7 @@ class HostedLanguageModel(Generating):
     ) -> None:
         super().__init__()
         _check_takes_host(memory)
-        self.path = os.fspath(host) if isinstance(host, (str, os.PathLike)) else None
+        self.path, self.lora = os.fspath(host) if isinstance(host, (str, os.PathLike)) else None, lora
         if digest is not None and self.path is not None and not os.path.exists(self.path):
             seen = "" if os.path.isabs(self.path) else f", seen from {os.getcwd()}"
             raise ValueError(
@@ -182,6 +183,11 @@ def _of_host(name: str) -> bool:
 
 
 def _leave_host_out(network: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
+    if cast(HostedLanguageModel, network).lora is not None and not any(ADAPTERS in name for name in state):
+        raise ValueError(
+            "the adapters were merged into the host, and what is saved leaves the host out; save the model before "
+            "they are merged, or build it on a host with them, written by model.host.model.save_pretrained(FOLDER)"
+        )
     learning = [name for name, weight in network.named_parameters() if _of_host(name) and weight.requires_grad]
     if learning:
         raise ValueError(
