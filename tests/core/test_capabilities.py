@@ -9,7 +9,7 @@ import torch
 
 from mnesis.core.capabilities import CAPABILITIES, OF_TRANSFORMS, check, shortcoming
 from mnesis.core.catalog import list_memories
-from mnesis.core.examination import Broken
+from mnesis.core.laws.examining import Broken
 
 from .broken import Leaky
 

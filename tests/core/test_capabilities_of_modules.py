@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from mnesis.core.capabilities_of_modules import OF_MODULES, Adapter, adapted, unused
 from mnesis.core.catalog import card, create_memory, list_memories
+from mnesis.core.laws.subject import in_form
 from mnesis.core.record import silent
 from mnesis.core.state import leaves
-from mnesis.core.subject import in_form
 from mnesis.memories.linear.gla import GLA
 from mnesis.nets import Classifier, LanguageModel, Stack
 from mnesis.nets.lmuformer import LMUFormer

@@ -12,10 +12,10 @@ import mnesis
 from mnesis import History
 from mnesis.core.adapt import adapt
 from mnesis.core.catalog import create_memory, list_memories
+from mnesis.core.laws.subject import Subject, difference, joined
 from mnesis.core.memory import Memory
 from mnesis.core.pieces import map_leaves
 from mnesis.core.state import leaves, nbytes, take
-from mnesis.core.subject import Subject, difference, joined
 from mnesis.nets import LanguageModel
 
 from .broken import Leaky

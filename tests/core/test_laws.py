@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from mnesis.core.catalog import create_memory, list_memories
-from mnesis.core.laws import LAWS, check, in_form, laws_for
+from mnesis.core.laws import LAWS, check, laws_for
+from mnesis.core.laws.subject import in_form
 
 from .broken import BREAKS, Grows, Leaky, TwoForms
 from .mistakes import MISTAKES, RaisesLate

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 import mnesis
 from mnesis import PrefixStore
 from mnesis.core import prefix_store
+from mnesis.core.laws.subject import difference
 from mnesis.core.state import leaves, load_state, save_state
-from mnesis.core.subject import difference
 from mnesis.nets import LanguageModel
 from tests.damaged_tensors import DAMAGE, damage
 

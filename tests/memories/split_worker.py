@@ -10,9 +10,9 @@ import torch
 import torch.distributed as dist
 
 from mnesis.core.catalog import create_memory, list_memories
+from mnesis.core.laws.subject import Subject
 from mnesis.core.memory import Memory
 from mnesis.core.state import leaves, take
-from mnesis.core.subject import Subject
 from mnesis.memories.over_processes import read_over_processes
 from mnesis.nets import LanguageModel
 

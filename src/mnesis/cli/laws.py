@@ -109,7 +109,7 @@ def _own(name: str, pairs: Sequence[str]) -> Memory:
     import torch
 
     from ..core.adapt import adapt, is_transformer, small_transformer
-    from ..core.subject import check_drawable
+    from ..core.laws.subject import check_drawable
 
     torch.manual_seed(0)
     known, options = Card(name, name, OWN, ""), parse_options(pairs)

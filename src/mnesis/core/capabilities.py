@@ -23,11 +23,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .capabilities_of_modules import OF_MODULES
 from .laws import compiles
+from .laws.subject import Subject, difference
 from .memory import Memory
 from .pieces import first_leaf, map_leaves
 from .record import silent
 from .state import detach, leaves, tree_map
-from .subject import Subject, difference
 
 Points = Mapping[str, Tensor]
 """What can be differentiated by: parameters by their names, and "x"."""

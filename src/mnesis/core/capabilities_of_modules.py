@@ -20,11 +20,11 @@ from torch.distributed.tensor import DTensor
 from torch.nn.utils import prune
 
 from .laws import check
+from .laws.subject import Subject, difference
 from .memory import Memory
 from .pieces import first_leaf, map_leaves
 from .record import recording
 from .state import detach, leaves
-from .subject import Subject, difference
 
 TOLERANCE = 1e-9
 UNITS = 21

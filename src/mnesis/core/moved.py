@@ -31,6 +31,10 @@ MOVED = {
     for room, names in _ROOMS.items()
     for name in names.split()
 } | {
+    "mnesis.core.subject": "mnesis.core.laws.subject",
+    "mnesis.core.examination": "mnesis.core.laws.examining",
+    "mnesis.core.host_law": "mnesis.core.laws.hosting",
+    "mnesis.core.rollback_law": "mnesis.core.laws.rolling_back",
     "mnesis.tasks.babilong": "mnesis.tasks.stories.babilong.babilong",
     "mnesis.tasks.babilong_lives": "mnesis.tasks.stories.babilong.lives",
     "mnesis.tasks.babilong_sample": "mnesis.tasks.stories.babilong.sample",

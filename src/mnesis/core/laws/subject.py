@@ -11,9 +11,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from .memory import Memory
-from .pieces import first_leaf, map_leaves
-from .state import detach, leaves, put, take, tree_map
+from ..memory import Memory
+from ..pieces import first_leaf, map_leaves
+from ..state import detach, leaves, put, take, tree_map
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 3e-2}
 

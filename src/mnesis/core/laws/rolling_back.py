@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from .adapt import Adapted
-from .history import History
-from .pieces import map_leaves
-from .state import leaves, put, take
+from ..adapt import Adapted
+from ..history import History
+from ..pieces import map_leaves
+from ..state import leaves, put, take
 from .subject import Subject, difference, joined
 
 EVERY, KEEP = 5, 4

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .adapt import Adapted
-from .memory import Memory
-from .pieces import first_leaf, map_leaves
-from .reason import reason_for
-from .state import clone, leaves, structure
+from ..adapt import Adapted
+from ..memory import Memory
+from ..pieces import first_leaf, map_leaves
+from ..reason import reason_for
+from ..state import clone, leaves, structure
 from .subject import Subject
 
 ROWS = 2

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .examination import NotOffered
-from .host import Host
-from .memory import Memory
-from .state import detach, take
+from ..host import Host
+from ..memory import Memory
+from ..state import detach, take
+from .examining import NotOffered
 from .subject import Run, Subject, compare, joined, stacked
 
 UNITS, CAPACITY = 13, 16
