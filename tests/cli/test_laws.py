@@ -93,9 +93,9 @@ MEND = "; mend it there\n"
          "7); mend it, or give other --options\n"),
         (CLASS.format(arguments="dim, slots", line="super().__init__()"),
          "m.py:Mine needs slots; give --options slots=...\n"),
-        (CLASS.format(arguments="dim", line="super().__init__()"), "Mine has neither dim nor vocabulary, so the laws "
-         "cannot draw inputs; set self.dim, the width of the vectors that it reads, or self.vocabulary, the number of "
-         "token ids\n"),
+        (CLASS.format(arguments="dim", line="super().__init__()"), "Mine has neither dim nor vocabulary, so no "
+         "inputs can be drawn; set self.dim, the width of the vectors that it reads, or self.vocabulary, the number of "
+         "token ids, or define example\n"),
         ("class Mine: ...", "Mine is not a Memory, and has no forward(x, state); derive it from mnesis.Memory\n"),
         (HEAD + "class Mine(nn.Module): ...", "Mine is not a Memory, and has no forward(x, state); derive it from "
          "mnesis.Memory\n"),

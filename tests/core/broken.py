@@ -21,6 +21,15 @@ class Counted(NamedTuple):
     count: Tensor
 
 
+class Stored(NamedTuple):
+    h: Tensor
+    kept: Tensor
+    units: Tensor
+
+    growing = {"kept": "units"}  # noqa: RUF012 - of a NamedTuple
+    clocks = ()
+
+
 class Leaky(Memory[State]):
     """h_t = 0.7 h_{t-1} + W x_t, y_t = h_t + x_t: obeys every law. The others below spoil one thing each."""
 
@@ -100,6 +109,28 @@ class Grows(Leaky):
     def scan(self, x, state, phase=0):
         y, after = super().scan(x, State(state.h[:, -self.dim :]), phase)
         return y, State(torch.cat([state.h[:, : -self.dim], x[:, -1], after.h], 1))
+
+
+class GrowsFaster(Leaky):
+    """It keeps its inputs twice and declares them once."""
+
+    bounded = False
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim)
+        self.growth = dim
+
+    def initial_state(self, batch, *, device, dtype):
+        h = super().initial_state(batch, device=device, dtype=dtype).h
+        return Stored(h, h.new_zeros(batch, 0, self.dim), torch.zeros(batch, dtype=torch.long, device=device))
+
+    def scan(self, x, state, phase=0):
+        y, after = super().scan(x, State(state.h), phase)
+        place = state.units[:, None] + torch.arange(2 * x.shape[1])
+        kept = torch.cat([state.kept, x.new_zeros(len(x), 2 * x.shape[1], self.dim)], 1)
+        kept = kept.scatter(1, place[..., None].expand(-1, -1, self.dim), torch.cat([x, x], 1))
+        units = state.units + 2 * x.shape[1]
+        return y, Stored(after.h, kept[:, : int(units.max())], units)
 
 
 class KeepsAView(Leaky):
@@ -213,6 +244,7 @@ BREAKS: dict[type[Memory], str] = {
     MixesRows: "rows",
     Grows: "bounded",
     KeepsAView: "bounded",
+    GrowsFaster: "grows",
     WritesInPlace: "purity",
     HidesAState: "saved",
     PromotesItsState: "dtypes",

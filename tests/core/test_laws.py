@@ -12,8 +12,9 @@ import torch
 from mnesis.core.catalog import create_memory, list_memories
 from mnesis.core.laws import LAWS, check, laws_for
 from mnesis.core.laws.subject import in_form
+from mnesis.measure.bench.baselines import CausalAttention
 
-from .broken import BREAKS, Grows, Leaky, TwoForms
+from .broken import BREAKS, Counted, Grows, HasAClock, Leaky, TwoForms
 from .mistakes import MISTAKES, RaisesLate
 
 TRACED = "compiles"
@@ -114,6 +115,28 @@ def test_a_state_that_grows_is_not_called_bounded() -> None:
     (gap,) = check(memory, laws=["bounded"])
     assert gap.holds is None
     assert gap.reason == "its state grows with the stream"
+
+
+def test_a_state_that_grows_has_laws_of_its_own() -> None:
+    """Attention's cache obeys all others, in which rows of unequal length are chosen, padded and put side by side."""
+    attention = CausalAttention(6)
+    laws = measured(attention)
+    assert "grows" in laws
+    assert not {"bounded", "compiles"} & set(laws)
+    assert not [gap for gap in check(attention, laws=laws, dtypes=[torch.float64]) if not gap.holds]
+    attention.growth = 0.0
+    (gap,) = check(attention, laws=["grows"])
+    assert gap.reason == (
+        "CausalAttention is not bounded and declares no growth; set growth to the numbers that a unit adds"
+    )
+
+
+@pytest.mark.parametrize("clocks", [None, ("count",), ()])
+def test_what_is_no_clock_stays_where_it_is(clocks, monkeypatch) -> None:
+    """A clock without precision breaks the law; the same number, said to be a count, is left alone."""
+    monkeypatch.setattr(Counted, "clocks", clocks, raising=False)
+    (gap,) = check(HasAClock(6), laws=["late"], dtypes=[torch.float64])
+    assert gap.holds is (clocks == ())
 
 
 def test_what_says_not_what_it_reads_cannot_be_examined() -> None:

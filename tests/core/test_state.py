@@ -110,3 +110,25 @@ def test_growing_leaves_are_padded() -> None:
     assert both.keys.shape == (2, 5, 1)
     assert both.keys[0, :, 0].tolist() == [1, 1, 1, 0, 0]
     assert concatenate([old, new]).keys.shape == (3, 5, 1)
+
+
+class Store(NamedTuple):
+    kept: torch.Tensor
+    count: torch.Tensor
+
+    growing = {"kept": "count"}  # noqa: RUF012 - of a NamedTuple
+
+
+def test_growing_leaves_are_as_long_as_their_fullest_row() -> None:
+    kept = torch.arange(1.0, 7.0).view(2, 3, 1) * torch.tensor([[1.0, 1, 1], [1, 0, 0]])[..., None]
+    state = (Store(kept, torch.tensor([3, 1])),)
+    short = mnesis.take(state, [1, 1])
+    assert short[0].kept.shape == (2, 1, 1)
+    assert mnesis.take(state, [1, 0])[0].kept.shape == (2, 3, 1)
+    both = mnesis.put(state, [0], mnesis.take(short, [0]))
+    assert both[0].kept.tolist() == [[[4.0]], [[4.0]]]
+    grown = mnesis.put(short, [0], mnesis.take(state, [0]))
+    assert grown[0].kept.flatten(1).tolist() == [[1.0, 2.0, 3.0], [4.0, 0.0, 0.0]]
+    joined = concatenate([short, mnesis.take(state, [0])])
+    assert joined[0].kept.shape == (3, 3, 1)
+    assert joined[0].count.tolist() == [1, 1, 3]

@@ -109,7 +109,6 @@ def _own(name: str, pairs: Sequence[str]) -> Memory:
     import torch
 
     from ..core.adapt import adapt, is_transformer, small_transformer
-    from ..core.laws.subject import check_drawable
 
     torch.manual_seed(0)
     known, options = Card(name, name, OWN, ""), parse_options(pairs)
@@ -125,7 +124,7 @@ def _own(name: str, pairs: Sequence[str]) -> Memory:
         raise
     except Exception as error:  # of somebody else's class, anything
         raise ValueError(f"{name} cannot be built: {reason_for(error)}; mend it, or give other --options") from error
-    check_drawable(memory)
+    memory.example(1, 1, torch.Generator())  # refuses one that does not say what it reads
     return memory
 
 

@@ -36,7 +36,9 @@ class Memory(nn.Module, Generic[S]):
     period: int | None = None
     """Length of the grid, a constant of the mechanism; None where every unit is alike."""
     bounded: ClassVar[bool] = True
-    """False where the state grows with the stream."""
+    """False where the state grows with the stream; its class then says which leaves do (:mod:`mnesis.core.state`)."""
+    growth: float = 0.0
+    """Numbers that a row's state gains by a unit, at most; 0 where it is bounded."""
     native_reset: ClassVar[bool] = False
     """True where ``scan`` takes ``reset=`` and handles it in its own arithmetic."""
     native_length: ClassVar[bool] = False
@@ -218,6 +220,29 @@ class Memory(nn.Module, Generic[S]):
         if leaf.is_floating_point():
             return leaf.dtype
         return next((p.dtype for p in self.parameters() if p.is_floating_point()), torch.get_default_dtype())
+
+    def example(self, batch: int, time: int, generator: torch.Generator, scale: float = 1.0) -> Any:
+        """Random inputs that it may read, for laws and benchmarks: vectors in float64, or token ids.
+
+        Memories that read something else draw their own.
+
+        Args:
+            batch: rows.
+            time: units.
+            generator: of the numbers.
+            scale: deviation of vectors.
+
+        Raises:
+            ValueError: it says neither ``dim`` nor ``vocabulary``.
+        """
+        if self.dim is not None:
+            return scale * torch.randn(batch, time, self.dim, generator=generator, dtype=torch.float64)
+        if (vocabulary := getattr(self, "vocabulary", None)) is None:
+            raise ValueError(
+                f"{type(self).__name__} has neither dim nor vocabulary, so no inputs can be drawn; set self.dim, the "
+                "width of the vectors that it reads, or self.vocabulary, the number of token ids, or define example"
+            )
+        return torch.randint(vocabulary, (batch, time), generator=generator)
 
     def extra_repr(self) -> str:
         """Constructor arguments, weights, and what a row's state weighs, for ``print(memory)``."""

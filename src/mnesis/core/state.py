@@ -2,6 +2,11 @@
 
 A state is a tree of NamedTuples and tuples whose leaves are tensors; the first axis of every leaf is the batch row.
 All functions return new trees: no state is ever changed in place.
+
+A class of states may say two things of its fields, without annotation, so that they are no fields themselves.
+``growing = {"key": "units"}``: the second axis of ``key`` grows, and ``units [B]`` counts what each row holds of it.
+Such leaves have one form: as long as the fullest row, zero where a row holds less; what chooses rows keeps it.
+``clocks = ("units",)``: the integer leaves that say when; all are unless it is said, booleans never.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from ..ops.transforms import readable
 from .catalog import as_of, memory_called
 from .domain import Count, argument_domains, require, shown
 from .files import DEEPEST, parse_json
@@ -78,7 +84,7 @@ def take(state: S, rows: Int[Tensor, " n"] | Sequence[int]) -> S:
         return state
     index = torch.as_tensor(rows, dtype=torch.long, device=tensors[0].device)
     try:
-        return tree_map(lambda leaf: leaf.index_select(0, index), state)
+        return _trimmed(tree_map(lambda leaf: leaf.index_select(0, index), state))
     except IndexError:
         raise ValueError(
             f"rows {index.tolist()} of a state of {len(tensors[0])}: they count from 0 to {len(tensors[0]) - 1}; "
@@ -99,7 +105,22 @@ def put(state: S, rows: Int[Tensor, " n"] | Sequence[int], new: S) -> S:
             old, fresh = _pad(old, width), _pad(fresh, width)
         return old.index_copy(0, index, fresh.to(old.dtype))
 
-    return tree_map(replace, state, new)
+    return _trimmed(tree_map(replace, state, new))
+
+
+def _trimmed(state: S) -> S:
+    """Growing leaves no longer than their fullest row, where that can be known."""
+    if not isinstance(state, tuple):
+        return state
+    parts = dict(enumerate(map(_trimmed, state)))
+    if growing := getattr(type(state), "growing", None):
+        fields = cast(Any, state)._fields
+        for leaf, count in growing.items():
+            held = parts[fields.index(count)]
+            if held.numel() and readable(held):
+                place = fields.index(leaf)
+                parts[place] = parts[place][:, : int(held.max())]
+    return cast(S, type(state)(*parts.values()) if hasattr(state, "_fields") else tuple(parts.values()))
 
 
 def choose(rows: Bool[Tensor, " B"], chosen: S, otherwise: S) -> S:

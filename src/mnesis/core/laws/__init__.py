@@ -23,8 +23,8 @@ from .examining import Broken, NotOffered, shapes
 from .hosting import host, wraps_a_host
 from .reading import causality, cuts, forms, padding, remembers, resets, rows
 from .rolling_back import rollback
-from .states import bounded, dtypes, extremes, late, purity, saved
-from .subject import TOLERANCE, Subject, check_drawable, in_form
+from .states import bounded, dtypes, extremes, grows, late, purity, saved
+from .subject import TOLERANCE, Subject, in_form
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def check(
     chosen = laws_for(memory) if laws is None else list(laws)
     if unknown := [law for law in chosen if law not in LAWS]:
         raise ValueError(f"no law is called {unknown[0]!r}; the laws are {', '.join(LAWS)}")
-    check_drawable(memory)
+    memory.example(1, 1, torch.Generator())  # one that does not say what it reads is refused
     with silent():
         for form, variant in _forms(memory, forms):
             for law in chosen:
@@ -149,12 +149,13 @@ LAWS: dict[str, Law] = {
     "rollback": Law(rollback, numeric=True),
     "rows": Law(rows, numeric=True),
     "forms": Law(forms, numeric=True),
-    "bounded": Law(bounded, numeric=False),
+    "bounded": Law(bounded, numeric=False, applies=lambda memory: memory.bounded),
+    "grows": Law(grows, numeric=False, applies=lambda memory: not memory.bounded),
     "saved": Law(saved, numeric=False),
     "purity": Law(purity, numeric=False),
     "dtypes": Law(dtypes, numeric=False),
     "late": Law(late, numeric=True, coarse=False),
     "extremes": Law(extremes, numeric=False),
-    "compiles": Law(compiles, numeric=False),
+    "compiles": Law(compiles, numeric=False, applies=lambda memory: memory.bounded),
     "host": Law(host, numeric=True, applies=wraps_a_host),
 }

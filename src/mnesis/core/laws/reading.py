@@ -43,8 +43,9 @@ def remembers(subject: Subject) -> float:
         y_carried, _ = memory(later, memory(x)[1])
         y_fresh, _ = memory(later)
         moved = difference(y_carried, y_fresh)
-        # A mechanism that ``truncates`` stops gradients at its grid by definition; inside a segment they must flow.
-        stopped = getattr(memory, "truncates", False) and before % period == 0
+        # A mechanism that ``truncates`` stops gradients at its grid by definition, or after every unit where it has
+        # none; inside a segment they must flow.
+        stopped = getattr(memory, "truncates", False) and (memory.period is None or before % period == 0)
         if x.is_floating_point() and not stopped:
             scalar = first_leaf(y_carried).double().square().sum()
             gradient = torch.autograd.grad(scalar, x, allow_unused=True)[0] if scalar.requires_grad else None

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..adapt import Adapted
 from ..pieces import first_leaf, map_leaves
-from ..state import clone, leaves, load_state, nbytes, save_state, tree_map
+from ..state import clone, leaves, load_state, nbytes, save_state
 from .examining import Broken, NotOffered
 from .subject import Subject, difference
 
@@ -37,6 +37,28 @@ def bounded(subject: Subject) -> float:
             _, state = subject.memory.step(map_leaves(subject.draw(2, 1), lambda leaf: leaf[:, 0]), state)
             seen.append(nbytes(state))
     return float(max(abs(size - expected) for size in seen))
+
+
+def grows(subject: Subject) -> float:
+    """A state that is not bounded grows by what the memory declares, and no faster.
+
+    Raises:
+        Broken: it declares nothing, or its state does not grow.
+    """
+    memory, name = subject.memory, type(subject.memory).__name__
+    if memory.growth <= 0:
+        raise Broken(f"{name} is not bounded and declares no growth; set growth to the numbers that a unit adds")
+    numbers = lambda state: sum(leaf[0].numel() for leaf in leaves(state))  # noqa: E731
+    with torch.no_grad():
+        state, units, worst = subject.fresh(2), 0, 0.0
+        start = numbers(state)
+        for time in (1, 2, 63, 100, 200):
+            _, state = memory(subject.draw(2, time), state)
+            units += time
+            worst = max(worst, numbers(state) - start - memory.growth * units)
+    if numbers(state) == start:
+        raise Broken(f"the state of {name} does not grow in {units} units; set bounded = True")
+    return worst
 
 
 def saved(subject: Subject) -> float:
@@ -101,17 +123,30 @@ def dtypes(subject: Subject) -> float:
 
 
 def late(subject: Subject) -> float:
-    """Counters moved to ten million change nothing: there is no clock that runs out of precision."""
+    """Clocks moved to ten million change nothing: there is none that runs out of precision."""
     memory = subject.memory
     period = memory.period or 1
     shift = LATE // period * period
     with torch.no_grad():
         _, state = memory(subject.draw(2, 100))
-        moved = tree_map(lambda leaf: leaf if leaf.is_floating_point() else leaf + shift, state)
+        moved = _later(state, shift)
         x = subject.draw(2, 63)
         a, b = memory(x, state)[0], memory(x, moved)[0]
         c, d = (memory.step(map_leaves(x, lambda leaf: leaf[:, 0]), s)[0] for s in (state, moved))
     return max(difference(a, b), difference(c, d))
+
+
+def _later(state: Any, shift: int) -> Any:
+    """The state with its clocks moved on, and nothing else: what it holds is as old as before."""
+    if isinstance(state, Tensor):
+        whole = not (state.is_floating_point() or state.is_complex() or state.dtype == torch.bool)
+        return state + shift if whole else state
+    clocks, fields = getattr(type(state), "clocks", None), getattr(state, "_fields", (None,) * len(state))
+    parts = [
+        part if isinstance(part, Tensor) and clocks is not None and field not in clocks else _later(part, shift)
+        for field, part in zip(fields, state, strict=True)
+    ]
+    return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
 
 
 def extremes(subject: Subject) -> float:

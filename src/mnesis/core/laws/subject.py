@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,11 +42,9 @@ class Subject:
                     parameter.copy_(parameter.double() + noise + shift * noise.sign())
 
     def draw(self, batch: int, time: int, scale: float = 1.0) -> Any:
-        """Random inputs: vectors for a memory with ``dim``, token ids for one with ``vocabulary``."""
-        if self.memory.dim is not None:
-            x = torch.randn(batch, time, self.memory.dim, generator=self.generator, dtype=torch.float64)
-            return (scale * x).to(self.dtype)
-        return torch.randint(cast(Any, self.memory).vocabulary, (batch, time), generator=self.generator)
+        """Random inputs that the memory may read."""
+        x = self.memory.example(batch, time, self.generator, scale)
+        return map_leaves(x, lambda leaf: leaf.to(self.dtype) if leaf.is_floating_point() else leaf)
 
     def flags(self, batch: int, time: int, rate: float) -> Tensor:
         return torch.rand(batch, time, generator=self.generator) < rate
@@ -59,20 +57,6 @@ class Subject:
         with torch.no_grad():
             _, state = self.memory(self.draw(batch, 7))
         return detach(state)
-
-
-def check_drawable(memory: Memory) -> None:
-    """Inputs can be drawn for a memory that says what it reads.
-
-    Raises:
-        ValueError: it says neither.
-    """
-    if memory.dim is None and getattr(memory, "vocabulary", None) is None:
-        name = type(memory).__name__
-        raise ValueError(
-            f"{name} has neither dim nor vocabulary, so the laws cannot draw inputs; set self.dim, the width of the "
-            "vectors that it reads, or self.vocabulary, the number of token ids"
-        )
 
 
 def in_form(memory: Memory, form: str) -> Memory:

@@ -43,6 +43,9 @@ class AttentionState(NamedTuple):
     value: Float[Tensor, "B n H K"]
     units: Int[Tensor, " B"]
 
+    growing = {"key": "units", "value": "units"}  # noqa: RUF012 - of a NamedTuple
+    clocks = ()
+
 
 class CausalAttention(Memory[AttentionState]):
     """One layer of causal attention (``scaled_dot_product_attention``) with a growing cache, heads of 64, no positions.
@@ -55,6 +58,7 @@ class CausalAttention(Memory[AttentionState]):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.dim, self.heads = dim, max(1, dim // 64)
+        self.growth = 2 * dim
         self.query_key_value, self.output = nn.Linear(dim, 3 * dim, bias=False), nn.Linear(dim, dim, bias=False)
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> AttentionState:
