@@ -21,7 +21,6 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from ..ops.transforms import readable
 from .catalog import as_of, memory_called
 from .domain import Count, argument_domains, require, shown
 from .files import DEEPEST, parse_json
@@ -117,7 +116,7 @@ def _trimmed(state: S) -> S:
         fields = cast(Any, state)._fields
         for leaf, count in growing.items():
             held = parts[fields.index(count)]
-            if held.numel() and readable(held):
+            if held.numel() and not (held.is_meta or torch.compiler.is_compiling()):
                 place = fields.index(leaf)
                 parts[place] = parts[place][:, : int(held.max())]
     return cast(S, type(state)(*parts.values()) if hasattr(state, "_fields") else tuple(parts.values()))
