@@ -317,7 +317,7 @@ def trained(name: str, folder: Path, steps: int, *, resume: bool | str = False, 
 
 @pytest.mark.parametrize(
     ("name", "steps"),
-    [("gru", 50), *[pytest.param(name, 50, marks=pytest.mark.slow) for name in ("armt", "delta-rule")]],
+    [("gru", 20), *[pytest.param(name, 50, marks=pytest.mark.slow) for name in ("gru", "armt", "delta-rule")]],
 )
 def test_the_trainer_lowers_the_loss_and_resumes_exactly(name, steps, tmp_path) -> None:
     trainer = trained(name, tmp_path, steps)

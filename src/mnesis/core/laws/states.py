@@ -46,6 +46,8 @@ def grows(subject: Subject) -> float:
         Broken: it declares nothing, or its state does not grow.
     """
     memory, name = subject.memory, type(subject.memory).__name__
+    if memory.bounded:
+        raise NotOffered("its state is bounded")
     if memory.growth <= 0:
         raise Broken(f"{name} is not bounded and declares no growth; set growth to the numbers that a unit adds")
     numbers = lambda state: sum(leaf[0].numel() for leaf in leaves(state))  # noqa: E731
