@@ -33,11 +33,11 @@ def test_every_memory_obeys_every_law(card) -> None:
     torch.manual_seed(0)
     memory = create_memory(card.name, **card.example)
     own = [memory.form] if hasattr(memory, "forms") else None
-    gaps = list(
-        check(memory, dtypes=[torch.float64], laws=[law for law in measured(memory) if law != "forms"], forms=own)
-    )
+    later = {"extremes"} if memory.period else set()  # thousands of small segments, read by the slow test below
+    laws = [law for law in measured(memory) if law not in later]
+    gaps = list(check(memory, dtypes=[torch.float64], laws=[law for law in laws if law != "forms"], forms=own))
     gaps += check(memory, dtypes=[torch.float64], laws=["forms"])
-    assert {gap.law for gap in gaps} == set(measured(memory))
+    assert {gap.law for gap in gaps} == set(laws)
     assert not [gap for gap in gaps if not gap.holds]
 
 
