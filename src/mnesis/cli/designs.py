@@ -22,7 +22,7 @@ DESIGNS: dict[str, Mapping[str, Any]] = {
 """Options that readers are built with unless told otherwise."""
 
 HOSTED: dict[str, Mapping[str, Any]] = {
-    "armt": {"memory_tokens": 8, "memory_dim": 32, "gate_bias": -2.0, "features": "unit"},
+    "armt": {"memory_tokens": 8, "memory_dim": 32, "features": "unit"},
     "rmt": {"memory_tokens": 16},
 }
 """Those of memories on a pretrained host."""

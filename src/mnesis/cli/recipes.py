@@ -108,12 +108,13 @@ time."""
 
 
 _HOSTED = [
-    _Plan(256, 2, 150, 256, 64, 5e-4, {"questions": 2.0, "facts": 4, "language": 0.2}),
-    _Plan(8192, 2, 110, 512, 256, 3e-4, {"questions": 2.0, "language": 0.2}, penalty=0.003),
+    _Plan(128, 2, 350, 128, 64, 1e-3, {"questions": 1.0, "forks": 6, "facts": 3, "language": 0.1}),
+    _Plan(4096, 2, 50, 512, 256, 5e-4, {"questions": 1.0, "forks": 6, "language": 0.1}),
 ]
 """Of a pretrained host, which knows English and costs a thousand times as much a token. Both ask it to go on with the
-text, too, or it forgets how. Windows are several segments: where gradients end with each, nothing tells a layer that
-what it reads is written anew, larger, by the layers above, and within ten segments the state drowns the model."""
+text, too, or it forgets how; asked for twice as much of it, and of fewer facts, it never comes to use its memory.
+Windows are two segments: where gradients end with each, nothing tells a layer that what it reads is written anew,
+larger, by the layers above, and within ten segments the state drowns the model."""
 
 
 def phases(name: str, *, number: int = 1, memory: str, seed: int = 0) -> list[Phase]:
