@@ -86,8 +86,9 @@ def test_a_memory_sees_what_its_card_says(name) -> None:
 
 def test_what_memories_see_that_carry_something_besides() -> None:
     """What was read before is moved through what they carry, so that it is counted by what they are made of."""
-    assert set(FELT) | {"rmt", "armt", "griffin"} == {name for name, card in MEMORIES.items() if card.sees}
-    for name in ("rmt", "armt"):
+    named = {name for name, card in MEMORIES.items() if card.sees}
+    assert set(FELT) | {"rmt", "armt", "block-recurrent", "griffin"} == named
+    for name in ("rmt", "armt", "block-recurrent"):
         memory, sees = _seeing(name)
         assert memory.period == sees, "at a segment's end all of it stands there"
     griffin, sees = _seeing("griffin")

@@ -12,22 +12,31 @@ KINDS = ("gelu", "geglu", "swiglu")
 
 
 class MLP(nn.Module):
-    """Two linear maps with a GELU between them.
+    """Two linear maps with a nonlinearity between them.
 
     Args:
         dim: width of inputs and outputs.
         hidden: width between the maps; 4 dim if None.
         bias: whether the maps have one.
+        nonlinearity: GELU or another.
     """
 
-    def __init__(self, dim: int, *, hidden: int | None = None, bias: bool = False) -> None:
+    def __init__(
+        self,
+        dim: int,
+        *,
+        hidden: int | None = None,
+        bias: bool = False,
+        nonlinearity: Callable[[Tensor], Tensor] = F.gelu,
+    ) -> None:
         super().__init__()
+        self.nonlinearity = nonlinearity
         hidden = hidden or 4 * dim
         self.rise, self.fall = nn.Linear(dim, hidden, bias=bias), nn.Linear(hidden, dim, bias=bias)
         nn.init.normal_(self.fall.weight, std=0.5 * hidden**-0.5)
 
     def forward(self, x: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
-        return self.fall(F.gelu(self.rise(x)))
+        return self.fall(self.nonlinearity(self.rise(x)))
 
 
 class GatedMLP(MLP):
@@ -48,8 +57,8 @@ class GatedMLP(MLP):
         bias: bool = False,
         nonlinearity: Callable[[Tensor], Tensor] = F.gelu,
     ) -> None:
-        super().__init__(dim, hidden=hidden, bias=bias)
-        self.gate, self.nonlinearity = nn.Linear(dim, self.rise.out_features, bias=bias), nonlinearity
+        super().__init__(dim, hidden=hidden, bias=bias, nonlinearity=nonlinearity)
+        self.gate = nn.Linear(dim, self.rise.out_features, bias=bias)
 
     def forward(self, x: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
         return self.fall(self.nonlinearity(self.gate(x)) * self.rise(x))

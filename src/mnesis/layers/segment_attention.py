@@ -86,16 +86,40 @@ def attend_turned(
 ) -> tuple[Float[Tensor, "B T H V"], SegmentCache | None]:
     """:func:`attend_in_segment` of queries and keys that have been turned by their positions."""
     sight = _Sight(facts, dropout)
-    if cache is None:
-        return sight.causal(q, k, v, both_ways), None
+    keys, values, kept = appended(k, v, cache, position, length)
     if isinstance(position, Tensor):
-        return _one(q, k, v, cache, position, sight)
+        seen = sight.sees_from(position, keys.shape[1])
+        return sight.read(q, keys.to(q.dtype), values.to(q.dtype), mask=seen[:, None, None]), kept
+    return sight.causal(q, keys, values, both_ways), kept
+
+
+def appended(
+    key: Float[Tensor, "B T G K"],
+    value: Float[Tensor, "B T G V"],
+    cache: SegmentCache | None,
+    position: int | Int[Tensor, " B"],
+    length: Int[Tensor, " B"] | None = None,
+) -> tuple[Float[Tensor, "B N G K"], Float[Tensor, "B N G V"], SegmentCache | None]:
+    """Keys and values of a segment so far, and the cache with more units in it.
+
+    Args:
+        key, value: of T more units.
+        cache, position, length: as :class:`mnesis.core.memory.HostLayer` is called.
+
+    Returns:
+        All up to the new ones, N = position + T; where rows stand at places of their own, the whole cache, zero beyond
+        each row's units. And the cache.
+    """
+    if cache is None:
+        return key, value, None
+    if isinstance(position, Tensor):
+        cache = _with_one(key, value, cache, position)
+        return cache.key, cache.value, cache
     (keys, kept_keys), (values, kept_values) = (
-        _appended(units, before, position) for units, before in ((k, cache.key), (v, cache.value))
+        _grown(units, before, position) for units, before in ((key, cache.key), (value, cache.value))
     )
     cache = cache._replace(key=kept_keys, value=kept_values)
-    context = sight.causal(q, keys, values, both_ways)
-    return context, cache if length is None else _shortened(cache, position + length)
+    return keys, values, cache if length is None else _shortened(cache, position + length)
 
 
 class _Sight(NamedTuple):
@@ -135,6 +159,12 @@ class _Sight(NamedTuple):
             context = torch.cat([context[:, :-last], end], 1)
         return context
 
+    def sees_from(self, position: Int[Tensor, " B"], capacity: int) -> Bool[Tensor, "B C"]:
+        """What the one unit of each row sees of a cache, from where it stands."""
+        slots, at = torch.arange(capacity, device=position.device)[None], position[:, None]
+        seen = slots <= at
+        return seen if self.facts.window is None else seen & (slots > at - self.facts.window)
+
     def _sees(self, units: int, total: int, device: torch.device, *, ahead: bool = False) -> Bool[Tensor, "T C"]:
         """Which of the units so far the last ones see; ``ahead``: those behind them, too."""
         sees = torch.ones(units, total, dtype=torch.bool, device=device)
@@ -143,22 +173,14 @@ class _Sight(NamedTuple):
         return near if ahead else near.tril(offset)
 
 
-def _one(
-    q: Tensor, k: Tensor, v: Tensor, cache: SegmentCache, position: Int[Tensor, " B"], sight: _Sight
-) -> tuple[Tensor, SegmentCache]:
-    """One unit a row, rows at positions of their own: written and read under a mask."""
-    slots = torch.arange(cache.key.shape[1], device=q.device)[None]
-    at = position[:, None]
+def _with_one(key: Tensor, value: Tensor, cache: SegmentCache, position: Int[Tensor, " B"]) -> SegmentCache:
+    """One unit a row, rows at positions of their own; zero behind it."""
+    slots, at = torch.arange(cache.key.shape[1], device=key.device)[None], position[:, None]
     here, before = (slots == at)[..., None, None], (slots < at)[..., None, None]
-    cache = cache._replace(
-        key=torch.where(here, k.to(cache.key.dtype), torch.where(before, cache.key, 0.0)),
-        value=torch.where(here, v.to(cache.value.dtype), torch.where(before, cache.value, 0.0)),
+    return cache._replace(
+        key=torch.where(here, key.to(cache.key.dtype), torch.where(before, cache.key, 0.0)),
+        value=torch.where(here, value.to(cache.value.dtype), torch.where(before, cache.value, 0.0)),
     )
-    seen = slots <= at
-    if sight.facts.window is not None:
-        seen = seen & (slots > at - sight.facts.window)
-    keys, values = cache.key.to(q.dtype), cache.value.to(q.dtype)
-    return sight.read(q, keys, values, mask=seen[:, None, None]), cache
 
 
 def _shortened(cache: SegmentCache, units: Int[Tensor, " B"]) -> SegmentCache:
@@ -167,7 +189,7 @@ def _shortened(cache: SegmentCache, units: Int[Tensor, " B"]) -> SegmentCache:
     return cache._replace(key=torch.where(real, cache.key, 0.0), value=torch.where(real, cache.value, 0.0))
 
 
-def _appended(
+def _grown(
     units: Float[Tensor, "B T G K"], kept: Float[Tensor, "B C G K"], position: int
 ) -> tuple[Float[Tensor, "B N G K"], Float[Tensor, "B C G K"]]:
     """All units up to the new ones, and the cache with them, zero beyond.

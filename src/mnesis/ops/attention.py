@@ -15,7 +15,7 @@ def attend(
     key: Float[Tensor, "B G N K"],
     value: Float[Tensor, "B G N V"],
     *,
-    mask: Bool[Tensor, "*#B T N"] | None = None,
+    mask: Bool[Tensor, "*#B #T N"] | Float[Tensor, "*#B #T N"] | None = None,
     causal: bool = False,
     scale: float | None = None,
     softcap: float | None = None,
@@ -29,7 +29,8 @@ def attend(
 
     Args:
         query, key, value: q, k and v of each head; G divides H, and H / G neighbouring heads read one of k and v.
-        mask: which keys a query sees; at least one.
+        mask: which keys a query sees; at least one. Or what is added to scaled products, minus infinity where it does
+            not.
         causal: query t sees keys 0..t; N = T.
         scale: 1 / sqrt(K) if None.
         softcap: scaled products s become softcap * tanh(s / softcap); None = they stay.
@@ -53,6 +54,6 @@ def attend(
     if softcap is not None:
         scores = softcap * (scores / softcap).tanh()
     if mask is not None:
-        scores = scores.masked_fill(~mask, float("-inf"))
+        scores = scores.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else scores + mask
     weights = scores.softmax(-1).to(value.dtype)
     return (F.dropout(weights, dropout) if dropout else weights) @ value

@@ -62,6 +62,8 @@ class SegmentMemory(Memory[SegmentState]):
     """
 
     native_length: ClassVar[bool] = True
+    stores: ClassVar[bool] = False
+    """Whether the caches of whole segments are handed on to :meth:`store`."""
 
     def __init__(
         self,
@@ -86,6 +88,8 @@ class SegmentMemory(Memory[SegmentState]):
         self.dim = dim if reads_vectors else None
         self.period = self.segment = segment
         self.checkpoint, self.read_tokens = checkpoint, read_tokens
+        self.capacity = read_tokens + segment + (write_tokens if self.stores else 0)
+        """Places in the caches of the present segment."""
 
     def _check_host(self, dim: int, host: Host | None, segment: int, tokens: int) -> None:
         name, of_host = type(self).__name__, type(host).__name__
@@ -135,17 +139,27 @@ class SegmentMemory(Memory[SegmentState]):
     def write(self, outputs: list[Float[Tensor, "B M D"]], carried: Any) -> Any:
         """The new carried state, from what every layer made of the closing tokens; of none, from an empty list."""
 
+    def store(self, caches: tuple[Any, ...], carried: Any) -> Any:
+        """The carried state with what is kept of a segment's keys and values, those of its closing tokens included.
+
+        Asked behind :meth:`write`, where the mechanism ``stores``.
+        """
+        return carried
+
     @property
     def both_ways(self) -> bool:
         """Whether the memory tokens of a block see one another in both directions."""
         return False
 
     def initial_state(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> SegmentState:
-        capacity = self.read_tokens + self.segment
-        caches = tuple(layer.initial_cache(batch, capacity, device=device, dtype=dtype) for layer in self.host.layers)
-        caches = tree_map(torch.zeros_like, caches)  # as behind a segment, whatever a layer's own start may be
+        caches = self._empty(batch, device, dtype)
         carried = self.initial_carried(batch, device=device, dtype=dtype)
         return SegmentState(carried, caches, torch.zeros(batch, dtype=torch.long, device=device))
+
+    def _empty(self, batch: int, device: torch.device, dtype: torch.dtype) -> tuple[Any, ...]:
+        """Caches as behind a segment: zero, whatever a layer's own start may be."""
+        each = (layer.initial_cache(batch, self.capacity, device=device, dtype=dtype) for layer in self.host.layers)
+        return tree_map(torch.zeros_like, tuple(each))
 
     def phase_of(self, state: SegmentState) -> Int[Tensor, " B"]:
         return state.position % self.segment
@@ -288,30 +302,36 @@ class SegmentMemory(Memory[SegmentState]):
         return self.host.norm(h), caches
 
     def _close(self, carried: Any, caches: tuple[Any, ...]) -> Any:
-        """Run the closing tokens behind a full cache and write."""
-        h, full = self._closing(carried), self.read_tokens + self.segment
-        if h is None:
-            return self.write([], carried)
-        block, outputs = (0, h.shape[1] if self.both_ways else 0), []
-        h = self._placed(h, full)
-        for index, cache in enumerate(caches):
-            h, _ = self._layer(index, h, carried, cache, full, block)
-            outputs.append(h)
-        return self.write(outputs, carried)
+        """Run the closing tokens behind a full cache, write and store."""
+        h, full, outputs, kept = self._closing(carried), self.read_tokens + self.segment, [], caches
+        if h is not None:
+            block, kept = (0, h.shape[1] if self.both_ways else 0), ()
+            h = self._placed(h, full)
+            for index, cache in enumerate(caches):
+                h, cache = self._layer(index, h, carried, cache, full, block)
+                outputs.append(h)
+                kept += (cache,)
+        return self._written(outputs, kept, carried)
+
+    def _written(self, outputs: list[Tensor], caches: tuple[Any, ...], carried: Any) -> Any:
+        carried = self.write(outputs, carried)
+        return self.store(caches, carried) if self.stores else carried
 
     def _segment(self, h: Tensor, carried: Any) -> tuple[Tensor, Any]:
         """A whole segment in one pass."""
         opening, closing = self._opening(carried), self._closing(carried)
         units, tokens = h.shape[1], 0 if closing is None else closing.shape[1]
+        empty = self._empty(h.shape[0], h.device, h.dtype) if self.stores else (None,) * len(self.host.layers)
         h = torch.cat([part for part in (opening, h, closing) if part is not None], 1)
-        block, outputs = (self.read_tokens, tokens) if self.both_ways else (0, 0), []
+        block, outputs, kept = (self.read_tokens, tokens) if self.both_ways else (0, 0), [], ()
         h = self._placed(h, 0)
-        for index in range(len(self.host.layers)):
-            h, _ = self._layer(index, h, carried, None, 0, block)
+        for index, cache in enumerate(empty):
+            h, cache = self._layer(index, h, carried, cache, 0, block)
+            kept += (cache,)
             if tokens:
                 outputs.append(h[:, -tokens:])
         y = self.host.norm(h[:, self.read_tokens : self.read_tokens + units])
-        return y, self.write(outputs, carried)
+        return y, self._written(outputs, kept, carried)
 
     def _segments(self, pieces: tuple[Tensor, ...], carried: Any) -> tuple[list[Tensor], Any]:
         if transformed() or not (self.checkpoint and torch.is_grad_enabled()):

@@ -47,4 +47,17 @@ CARDS = (
             r"\text{score}_{ij} &= (q_i + u) \cdot k_j + (q_i + v) \cdot W_{kR} R_{i-j}",
         ),
     ),
+    Card(
+        "block-recurrent", "memories.segment.block_recurrent:BlockRecurrent", "segment",
+        "state vectors that one layer reads and that read every block of tokens, through gates",
+        papers=("hutchins2022block",), whole=True, size="slots",
+        cost="3 * slots * dim + 2 * layers * segment * dim + 1 + segment cache",
+        sees="segment", limits=("segment",),
+        example={"dim": 16, "segment": 8, "slots": 4, "heads": 2, "hidden": 24},
+        equations=(
+            r"y &= x + W_o [\operatorname{window}(q, k, v);\; \operatorname{att}(q', k_c, v_c)]",
+            r"z &= W_r [\operatorname{att}(q_c, k_c, v_c);\; \operatorname{att}(q'_c, k, v)]",
+            r"c &\leftarrow g \odot c + (1 - g) \odot z, \quad g = \sigma(b)",
+        ),
+    ),
 )  # fmt: skip
