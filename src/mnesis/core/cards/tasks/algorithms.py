@@ -40,6 +40,11 @@ CARDS = (
         papers=("wen2024rnns",), example={"most": 64}, lengths=(2, 16),
     ),
     Card(
+        "frequency-sorting", "tasks.algorithms.frequency_sorting:FrequencySorting", "state tracking",
+        "say the symbols of a long sequence in the order of how often they came",
+        papers=("martins2022infinity", "park2024memoria"), example={"symbols": 8}, lengths=(32, 128),
+    ),
+    Card(
         "is-tree", "tasks.algorithms.graphs:IsTree", "state tracking",
         "tell whether edges that come one after the other make a tree",
         papers=("wen2024rnns",), example={"nodes": 32}, lengths=(5, 8),

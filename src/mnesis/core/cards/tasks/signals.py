@@ -46,6 +46,11 @@ CARDS = (
         papers=("gu2020hippo",), lengths=100,
     ),
     Card(
+        "scene-needle", "tasks.signals.scene_needle:SceneNeedle", "retrieval",
+        "say the value of a needle among the frames of scenes, and which scene stood at a place",
+        papers=("wang2024videollamb", "song2023moviechat"), example={"prototypes": 64}, lengths=(2, 8),
+    ),
+    Card(
         "series", "tasks.signals.series:Series", "classification",
         "tell the class of a recorded series once it has been read", papers=("dau2019ucr", "bagnall2018uea"),
     ),
