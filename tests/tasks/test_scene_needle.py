@@ -75,6 +75,30 @@ def test_what_is_told_of_scenes_is_so(shortest) -> None:
     assert all(len(set(order)) == 10 for order in scenes.order.tolist()), "no prototype twice"
 
 
+def test_scenes_without_a_needle_are_the_same_but_for_its_frame() -> None:
+    task = SceneNeedle()
+    (frames, *told), (plain, *same) = (task.scenes(100, 8, generator(), needle=needle) for needle in (True, False))
+    assert all(torch.equal(a, b) for a, b in zip(told, same, strict=True))
+    differ = (frames != plain).any(2)
+    assert torch.equal(differ.nonzero()[:, 1], told[2])
+    assert not plain[..., -2:].any()
+    shown = nearest(plain[..., :-2], task.scene_means)
+    assert torch.equal(shown, told[1].gather(1, told[0].cumsum(1) - 1))
+
+
+def test_scenes_can_be_cut_where_neighbours_differ_most() -> None:
+    """With a threshold between the similarity of frames of one scene and of two; a needle makes false cuts."""
+    task, cut = SceneNeedle(dim=64), {}
+    for needle in (True, False):
+        scenes = task.scenes(100, 16, generator(), needle=needle)
+        x = torch.nn.functional.normalize(scenes.frames[..., :-2], dim=2)
+        found = (x[:, 1:] * x[:, :-1]).sum(2) < 0.55
+        true = scenes.begins[:, 1:]
+        cut[needle] = float(2 * (found & true).sum() / (found.sum() + true.sum()))
+    assert cut[False] > 0.97
+    assert 0.9 < cut[True] < cut[False]
+
+
 def test_frames_scatter_around_their_means() -> None:
     still, moved = (SceneNeedle(noise=noise).scenes(200, 8, generator()).frames for noise in (0.0, 0.3))
     scatter = (moved - still)[..., :-2]
@@ -100,17 +124,19 @@ def test_scenes_are_of_very_unequal_lengths() -> None:
     assert 0.8 < float(lengths.std()) / 50 < 1.1, "nearly as unequal as waiting times"
 
 
-@pytest.mark.parametrize("places", [0, 1, 3])
-def test_chance_is_what_a_blind_guess_scores(places) -> None:
+@pytest.mark.parametrize("places", [0, 1, 3, 9])
+def test_what_blind_guesses_score(places) -> None:
+    """The best constant answer is right by chance; who knows the questions as often as ``blind`` says."""
     task = SceneNeedle(prototypes=5, values=2, dim=8, frames=2, places=places)
     episode = task.episodes(40_000, 3, generator())
     answers = episode.targets[:, 6:]
+    shares = answers.flatten().bincount(minlength=7) / answers.numel()
+    assert float(shares.max()) == pytest.approx(task.chance, abs=0.01)
     guess = torch.full_like(answers, task.values + 2)
     guess[:, 0] = 1
-    assert float((guess == answers).float().mean()) == pytest.approx(task.chance, abs=0.01)
     told = task.blind(episode)[:, 6:]
+    assert float((guess == answers).float().mean()) == pytest.approx(float(told.exp2().mean()), abs=0.01)
     assert torch.equal(told[0], torch.tensor([-1.0] + [-math.log2(5)] * places))
-    assert float(told.exp2().mean()) == pytest.approx(task.chance)
 
 
 def test_means_are_apart_and_the_same_for_all() -> None:

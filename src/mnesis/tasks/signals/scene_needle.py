@@ -22,7 +22,7 @@ class Scenes(NamedTuple):
     order: Int[Tensor, "B N"]
     """Which prototype each scene has."""
     place: Int[Tensor, " B"]
-    """Which frame the needle is."""
+    """Which frame is the needle."""
     value: Int[Tensor, " B"]
     """The needle's."""
 
@@ -44,8 +44,9 @@ class SceneNeedle(Task):
     noise. Means and questions are fixed random vectors of squared length ``dim``, the same for every seed. Two features
     follow them, which mark the needle and the questions with 1.
 
-    Answers: the values, then the prototypes. ``length`` counts scenes. Chance is the mean over the questions of one
-    among the values or one among the prototypes.
+    Answers: the values, then the prototypes. ``length`` counts scenes. Chance is that of always saying one value, or
+    one prototype where that is right more often; who knows which question it is guesses one among the values or one
+    among the prototypes.
 
     Args:
         dim: width of frames without the marks. The narrower, the closer are some means.
@@ -77,15 +78,22 @@ class SceneNeedle(Task):
         self.dim, self.prototypes, self.values = dim, prototypes, values
         self.frames, self.shortest, self.noise, self.places = frames, shortest, noise, places
         self.features, self.vocabulary = dim + 2, values + prototypes
-        self.chance = (1 / values + places / prototypes) / (1 + places)
+        self.chance = max(1 / values, places / prototypes) / (1 + places)
         sizes = (prototypes, values, 1 + prototypes)
         vectors = torch.randn(sum(sizes), dim, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         vectors = (vectors * (dim**0.5 / vectors.norm(dim=1, keepdim=True))).float()
         self.scene_means, self.needle_means, self.questions = vectors.split(sizes)
         """Of prototypes and of values; questions for the needle, and for the scene at each place."""
 
-    def scenes(self, batch: int, length: int, generator: torch.Generator) -> Scenes:
+    def scenes(self, batch: int, length: int, generator: torch.Generator, *, needle: bool = True) -> Scenes:
         """Draw the frames of ``batch`` sequences of ``length`` scenes, the same as ``episodes`` draws.
+
+        Args:
+            batch: rows.
+            length: scenes of each.
+            generator: the only source of randomness.
+            needle: False = its frame shows its scene, as all others do, since to whoever cuts between frames that
+                differ a needle is a scene of its own.
 
         Raises:
             ValueError: ``batch`` or ``length`` below 1, or more scenes than prototypes.
@@ -106,10 +114,11 @@ class SceneNeedle(Task):
         value = torch.randint(self.values, (batch,), generator=generator, device=device)
         rows, frames = torch.arange(batch, device=device), torch.zeros(batch, time, self.features, device=device)
         means = self.scene_means.to(device)[order.gather(1, begins.cumsum(1) - 1)]
-        means[rows, place] = self.needle_means.to(device)[value]
+        if needle:
+            means[rows, place] = self.needle_means.to(device)[value]
+            frames[rows, place, self.dim] = 1
         scatter = torch.randn(means.shape, generator=generator, device=device)
         frames[..., : self.dim] = means.add_(scatter, alpha=self.noise)
-        frames[rows, place, self.dim] = 1
         return Scenes(frames, begins, order, place, value)
 
     def episodes(self, batch: int, length: int, generator: torch.Generator) -> Episode:
