@@ -46,4 +46,14 @@ CARDS = (
         "hidden-fact", "tasks.recall.hidden_fact:HiddenFact", "retrieval",
         "say the fact that stood somewhere in segments of filler", papers=("bulatov2023scaling",), lengths=(1, 5),
     ),
+    Card(
+        "updated-facts", "tasks.recall.updated_facts:UpdatedFacts", "retrieval",
+        "say the latest value of facts that were revised among statements about others",
+        papers=("rakotonirina2024memoryprompt",), example={"gap": 1, "values": 16}, lengths=(1, 4),
+    ),
+    Card(
+        "interleaved-documents", "tasks.recall.interleaved_documents:InterleavedDocuments", "retrieval",
+        "say what either of two documents that take turns told some segments ago",
+        papers=("he2024hmt",), example={"segment": 8, "segments": 8}, lengths=(1, 8),
+    ),
 )  # fmt: skip
