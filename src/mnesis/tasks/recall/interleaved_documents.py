@@ -22,7 +22,7 @@ class InterleavedDocuments(Task):
     question, ``>`` what asks for the answer, ``.`` what carries no weight; capitals are the second document's, digits
     are values, the bars (no tokens) are the borders of segments::
 
-        inputs   f g k 7 f h | F K 3 H G G | h f g f h g | F G F H H G | ? k f h g > | F ? K H F >
+        inputs   f g k 7 f h | K 3 F H G G | h f g f h g | F G F H H G | ? k f h g > | F ? K H F >
         targets  . . . . . . | . . . . . . | . . . . . . | . . . . . . | . . . . . 7 | . . . . . 3
 
     The documents have words and keys of their own, and values in common. The first document begins, and has one fact
