@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from mnesis.core.catalog import create_memory
 from mnesis.layers.position_bias import PositionBias
+from mnesis.memories.segment.block_recurrent import Block, BlockRecurrentCarried
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "block_recurrent.safetensors"
 
 SIZES = {"dim": 8, "segment": 4, "slots": 3, "heads": 2, "hidden": 12}
 
@@ -34,8 +39,8 @@ def heads(x: Tensor, *, normed: bool = True) -> Tensor:
 
 def look(query: Tensor, key: Tensor, value: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor:
     """One query [H K] at keys [N H K]."""
-    scores = torch.einsum("hk,nhk->nh", query, key) * scale.abs()
-    weights = (scores if bias is None else scores + bias).softmax(0)
+    scores = torch.einsum("hk,nhk->nh", query, key)
+    weights = ((scores if bias is None else scores + bias) * scale.abs()).softmax(0)
     return torch.einsum("nh,nhk->hk", weights, value)
 
 
@@ -157,3 +162,74 @@ def test_far_distances_share_a_bucket() -> None:
 def test_a_layer_that_is_not_there_is_refused() -> None:
     with pytest.raises(ValueError, match=r"recurrent=2: there are 2 layers; give one of 0 to 1"):
         create_memory("block-recurrent", **SIZES, recurrent=2)
+
+
+def _filled(memory, weights: dict[str, Tensor]) -> None:
+    """Their names and layout of weights in ours."""
+    layer, state = memory.host.layers[0], memory.state_layer
+    maps = {
+        "recurrent_initial_state": memory.start,
+        "relative_positions.rel_embedding": layer.bias.weight,
+        "tbase._kvq.pre_attn_layernorm.scale": layer.attention_norm.weight,
+        "tbase._kvq.attention_scale": layer.scale,
+        "tbase.attention_scale2": layer.second_scale,
+        "tbase._kvq.queries2_layer.kernel": layer.second_query.weight,
+        "tbase.post_attn_mlp.output_layer.kernel": layer.output.weight,
+        "tbase.pre_ffn_layernorm.scale": layer.mlp_norm.weight,
+        "tbase.ffn.hidden0.kernel": layer.mlp.rise.weight,
+        "tbase.ffn.output_layer.kernel": layer.mlp.fall.weight,
+        "recurrent_tbase._kvq.pre_attn_layernorm.scale": state.norm.weight,
+        "recurrent_tbase._kvq.position_embeddings": state.place,
+        "recurrent_tbase._kvq.attention_scale": state.scale,
+        "recurrent_tbase.attention_scale2": state.second_scale,
+        "recurrent_tbase._kvq.queries_layer.kernel": state.project["query"].weight,
+        "recurrent_tbase._kvq.queries2_layer.kernel": state.project["second_query"].weight,
+        "recurrent_tbase._kvq.keys_layer.kernel": state.project["key"].weight,
+        "recurrent_tbase._kvq.values_layer.kernel": state.project["value"].weight,
+    }
+    for name, ours in (("post_attn_mlp", "gate"), ("ffn", "mlp_gate")):
+        if (gate := getattr(state, ours, None)) is None:
+            continue
+        if gate.kind == "fixed":
+            maps[f"recurrent_tbase.{name}.gate_bias"] = gate.bias
+            continue
+        for part in ("forget", "input"):
+            maps[f"recurrent_tbase.{name}.{part}_gate.kernel"] = getattr(gate, part).weight
+            maps[f"recurrent_tbase.{name}.{part}_gate.bias"] = getattr(gate, part).bias
+    if state.structure != "single":
+        maps["recurrent_tbase.post_attn_mlp.output_layer.kernel"] = state.output.weight
+    if state.structure != "skip":
+        maps["recurrent_tbase.ffn.hidden0.kernel"] = state.rise.weight
+        maps["recurrent_tbase.ffn.output_layer.kernel"] = state.fall.weight
+    if state.structure == "dual":
+        maps["recurrent_tbase.pre_ffn_layernorm.scale"] = state.mlp_norm.weight
+    together = [weights.pop(f"tbase._kvq.{part}_layer.kernel") for part in ("queries", "keys", "values")]
+    layer.query_key_value.weight.copy_(torch.cat(together, 1).T)
+    assert set(maps) == set(weights)
+    for name, parameter in maps.items():
+        transposed = name.endswith("kernel") or "rel_embedding" in name
+        parameter.copy_(weights[name].T if transposed else weights[name])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("structure", ["skip", "single", "dual"])
+@pytest.mark.parametrize("gate", ["bias", "lstm"])
+def test_the_authors_layer(gate, structure) -> None:
+    """Three blocks behind one that was read before, outputs and state vectors (tests/golden/README.md)."""
+    golden = load_file(GOLDEN)
+    prefix = f"{gate}-{structure}/"
+    options = {"gate": {"bias": "fixed"}.get(gate, gate), "structure": structure, "layers": 1, "itself": False}
+    memory = build(**options)
+    weights = {
+        key.removeprefix(f"{prefix}weight/"): golden[key] for key in golden if key.startswith(f"{prefix}weight/")
+    }
+    _filled(memory, weights)
+    memory.host.final_norm = torch.nn.Identity()
+    state = memory.initial_state(2, device=torch.device("cpu"), dtype=torch.float64)
+    slots = memory.state_layer.slots(golden["input/slots"])
+    blocks = (Block(golden["input/key"], golden["input/value"]),)
+    state = state._replace(carried=BlockRecurrentCarried(slots, blocks, torch.ones(2, dtype=torch.bool)))
+    y, after = memory(golden["input/x"], state)
+    # Their norms take the mean square in float32.
+    torch.testing.assert_close(y, golden[f"{prefix}output/y"], rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(after.carried.slots.vector, golden[f"{prefix}output/slots"], rtol=1e-6, atol=1e-6)

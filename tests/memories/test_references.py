@@ -25,7 +25,7 @@ REFERENCES = {
     "rmt": ("rmt",),
     "armt": ("armt", "dpfp"),
     "transformer-xl": ("transformer_xl",),
-    "block-recurrent": ("memories/test_block_recurrent.py::test_equations",),
+    "block-recurrent": ("block_recurrent", "memories/test_block_recurrent.py::test_equations"),
     "linear-attention": ("linear_attention", "linear_attention_layer"),
     "retention": ("retention",),
     "gla": ("gla", "gla_layer"),

@@ -196,8 +196,9 @@ class BlockRecurrent(SegmentMemory):
     values, beside those of the present block.
 
     Keys and values of the block before hand gradients on here; the authors' code cuts them between its training
-    sequences, as truncation does. Their code also lets a unit see the W units before it without itself
-    (``itself=False``), and lets keys of zeros stand where a text has no block before: here there are none.
+    sequences, as truncation does. Their code, from which the scale of T5's positions is taken
+    as well, lets a unit see the W units before it without itself (``itself=False``), and lets keys of zeros stand where
+    a text has no block before: here there are none.
 
     Args:
         dim: width.
@@ -292,7 +293,8 @@ class BlockRecurrent(SegmentMemory):
         nearest = 0 if self.itself else 1
         seen = (distance >= nearest) & (distance < self.segment + nearest)
         begun = carried.begun[:, None, None] | (torch.arange(distance.shape[-1], device=key.device) >= self.segment)
-        bias = layer.bias(distance).to(key.dtype).masked_fill(~(seen & begun)[:, None], float("-inf"))
+        bias = layer.bias(distance) * layer.scale.abs()[:, None, None]  # products and biases alike are scaled
+        bias = bias.to(key.dtype).masked_fill(~(seen & begun)[:, None], float("-inf"))
         alone = ~(seen & begun).any(-1)  # the first unit of all, where it does not see itself
         bias = bias.masked_fill(alone[:, None, :, None], 0.0)
         keys, values = (torch.cat([old.to(new.dtype), new], 1) for old, new in zip(before, (key, value), strict=True))
