@@ -1,1 +1,1 @@
-"""Trials that people are given."""
+"""Trials that people and animals are given."""

@@ -56,4 +56,9 @@ CARDS = (
         "say what either of two documents that take turns told some segments ago",
         papers=("he2024hmt",), example={"segment": 8, "segments": 8}, lengths=(1, 8),
     ),
+    Card(
+        "late-meaning", "tasks.recall.late_meaning:LateMeaning", "retrieval",
+        "say what symbols meant at earlier places, which a key explains afterwards", papers=("ji2022lamemo",),
+        example={"joined": True}, lengths=(2, 16),
+    ),
 )  # fmt: skip
