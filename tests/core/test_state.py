@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import mnesis
-from mnesis.core.state import concatenate, load_state, put, save_state
+from mnesis.core.state import choose, concatenate, load_state, put, save_state
 
 
 class Growing(NamedTuple):
@@ -132,3 +132,7 @@ def test_growing_leaves_are_as_long_as_their_fullest_row() -> None:
     joined = concatenate([short, mnesis.take(state, [0])])
     assert joined[0].kept.shape == (3, 3, 1)
     assert joined[0].count.tolist() == [1, 1, 3]
+    chosen = choose(torch.tensor([False, True]), state[0], short[0])
+    assert chosen.kept.flatten(1).tolist() == [[4.0], [4.0]]
+    chosen = choose(torch.tensor([True, False]), state[0], short[0])
+    assert chosen.kept.flatten(1).tolist() == [[1.0, 2.0, 3.0], [4.0, 0.0, 0.0]]

@@ -123,10 +123,18 @@ def _trimmed(state: S) -> S:
 
 
 def choose(rows: Bool[Tensor, " B"], chosen: S, otherwise: S) -> S:
-    """The rows of one state where a flag is set, of the other where it is not, in the dtypes of the other."""
-    return tree_map(
-        lambda a, b: torch.where(rows.reshape(-1, *[1] * (a.ndim - 1)), a.to(b.dtype), b), chosen, otherwise
-    )
+    """The rows of one state where a flag is set, of the other where it is not, in the dtypes of the other.
+
+    Where leaves have grown to different lengths, the shorter is zero-padded.
+    """
+
+    def pick(a: Tensor, b: Tensor) -> Tensor:
+        if a.ndim > 1 and a.shape[1] != b.shape[1]:
+            width = max(a.shape[1], b.shape[1])
+            a, b = _pad(a, width), _pad(b, width)
+        return torch.where(rows.reshape(-1, *[1] * (a.ndim - 1)), a.to(b.dtype), b)
+
+    return _trimmed(tree_map(pick, chosen, otherwise))
 
 
 def _pad(leaf: Tensor, width: int) -> Tensor:
