@@ -38,7 +38,7 @@ def test_closed_streams(tmp_path) -> None:
     assert found.returncode == 2
     assert found.stderr == "mnesis: standard output is closed; let it go to a terminal, a file or a pipe\n"
     found = shell("mnesis list memories 2>&-")
-    assert (found.returncode, found.stdout.count("\n")) == (0, 1 + 47)
+    assert (found.returncode, found.stdout.count("\n")) == (0, 1 + 48)
     assert shell("mnesis lawz 2>&-").returncode == 2
     assert shell("mnesis lawz <&- >&- 2>&-").returncode == 2
     found = shell("mnesis stream - <&-")
@@ -68,7 +68,7 @@ def test_what_cannot_be_said_is_replaced(environment) -> None:
 def test_piped_rows_are_plain_and_whole() -> None:
     lines = shell("mnesis list memories").stdout.splitlines()
     assert lines[0].split() == ["name", "family", "what", "it", "is", "paper"]
-    assert len(lines) == 1 + 47
+    assert len(lines) == 1 + 48
     (row,) = [line for line in lines if line.startswith("delta-product ")]
     assert "so that it can rotate it  " in row, "nothing is cut"
     assert row.endswith("Siems 2025, Grazzi 2024")

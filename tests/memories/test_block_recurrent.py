@@ -226,7 +226,7 @@ def test_the_authors_layer(gate, structure) -> None:
     _filled(memory, weights)
     memory.host.final_norm = torch.nn.Identity()
     state = memory.initial_state(2, device=torch.device("cpu"), dtype=torch.float64)
-    slots = memory.state_layer.slots(golden["input/slots"])
+    slots = memory.state_layer(golden["input/slots"])
     blocks = (Block(golden["input/key"], golden["input/value"]),)
     state = state._replace(carried=BlockRecurrentCarried(slots, blocks, torch.ones(2, dtype=torch.bool)))
     y, after = memory(golden["input/x"], state)

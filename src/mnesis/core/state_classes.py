@@ -64,6 +64,7 @@ STATES: dict[str, tuple[str, ...]] = {
     "mnesis.memories.recurrent.slstm": ("SLSTMState",),
     "mnesis.memories.reservoir.echo_state": ("EchoStateState",),
     "mnesis.memories.segment.armt": ("Associations",),
+    "mnesis.memories.segment.block_recurrent": ("Block", "BlockRecurrentCarried", "Slots"),
     "mnesis.memories.segment.rmt": ("RMTCarried",),
     "mnesis.memories.segment.segments": ("SegmentState",),
     "mnesis.memories.segment.transformer_xl": ("TransformerXLState",),

@@ -157,12 +157,16 @@ class StateLayer(nn.Module):
             self.rise = nn.Linear(dim if structure == "dual" else 2 * dim, wide, bias=False)
             self.fall, self.mlp_gate = nn.Linear(wide, dim, bias=False), Gate(gate, wide, dim)
 
-    def slots(self, vector: Float[Tensor, "B S D"]) -> Slots:
-        """State vectors with what tokens, and they themselves, read of them: their places count behind the norm."""
+    def forward(self, given: Slots | Tensor, *tokens: Tensor) -> Slots:
+        """State vectors ``[B S D]`` as they are read, or, given those and the ``tokens`` of a block, renewed by them."""
+        return self._after(given, *tokens) if isinstance(given, Slots) else self._slots(given)
+
+    def _slots(self, vector: Float[Tensor, "B S D"]) -> Slots:
+        """With what tokens, and they themselves, read of them: their places count behind the norm."""
         placed = self.norm(vector) + self.place.to(vector.dtype)
         return Slots(vector, _of_length_one(self._heads("key", placed)), self._heads("value", placed))
 
-    def forward(
+    def _after(
         self, slots: Slots, key: Float[Tensor, "B N H K"], value: Float[Tensor, "B N H K"], seen: Bool[Tensor, "B N"]
     ) -> Slots:
         """The state vectors after a block; they read the tokens that are ``seen``."""
@@ -171,7 +175,7 @@ class StateLayer(nn.Module):
         own = _attend(query * self.scale.abs()[:, None], slots.key, slots.value)
         tokens = _attend(second * self.second_scale.abs()[:, None], key, value, seen[:, None, None])
         u = torch.cat([own, tokens], 2).flatten(2)
-        return self.slots(self._renewed(slots.vector, u))
+        return self._slots(self._renewed(slots.vector, u))
 
     def _renewed(self, vector: Float[Tensor, "B S D"], u: Float[Tensor, "B S E"]) -> Float[Tensor, "B S D"]:
         if self.structure != "single":
@@ -250,7 +254,7 @@ class BlockRecurrent(SegmentMemory):
                 nn.init.trunc_normal_(part.weight, std=part.in_features**-0.5)
 
     def initial_carried(self, batch: int, *, device: torch.device, dtype: torch.dtype) -> BlockRecurrentCarried:
-        slots = self.state_layer.slots(self.start.expand(batch, -1, -1))
+        slots = self.state_layer(self.start.expand(batch, -1, -1))
         empty = self._empty(batch, device, dtype)
         return BlockRecurrentCarried(
             Slots(*(part.to(dtype).clone() for part in slots)),
