@@ -24,6 +24,8 @@ def made(name: str) -> Claim:
     return card("claims", name).load()()
 
 
+LONGEST, LONG = {"length-generalization", "vma-hard-is-faster", "vma-learned-characters"}, pytest.mark.slow
+"""At smoke scale too, where others go the same way."""
 ACCURACY = [name for name in NAMES if isinstance(made(name), AccuracyClaim)]
 TRAINED = [name for name in NAMES if isinstance(made(name), TrainedClaim)]
 
@@ -40,7 +42,7 @@ def command(*arguments: str) -> int:
     return int(exit_.value.code or 0)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=LONG if name in LONGEST else ()) for name in NAMES])
 def test_it_runs_at_smoke_scale(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = command(name, "--scale", "smoke", "--json", "--quiet", "--threads", "1", "--folder", str(tmp_path))
     told = json.loads(capsys.readouterr().out)
@@ -79,7 +81,7 @@ def test_its_card_agrees_with_it(name: str) -> None:
     assert card("claims", name).papers == (claim.paper,)
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=LONG if name in LONGEST else ()) for name in TRAINED])
 @pytest.mark.parametrize("scale", ["laptop", "full"])
 def test_larger_scales_can_be_built(name: str, scale: Scale) -> None:
     claim = trained(name)

@@ -143,6 +143,7 @@ def test_a_run_is_trained_evaluated_and_reported(capsys, reader, tmp_path) -> No
     assert "--overwrite" in error
 
 
+@pytest.mark.slow
 def test_long_stories_are_left_out_where_asked(capsys, reader, tmp_path) -> None:
     command = ["evaluate", str(reader), "--lengths", "100", "--streams", "3", "--threads", "1", "--quiet", "--json"]
     code, _, error = run(capsys, *command, "--maximum-facts", "0", "--output", str(tmp_path / "none"))

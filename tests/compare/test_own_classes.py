@@ -130,6 +130,7 @@ def test_a_crash_is_its_cells_alone(tmp_path) -> None:
     assert again[1] == found[1]
 
 
+@pytest.mark.slow
 def test_what_a_memory_raises_is_its_cells_alone(tmp_path) -> None:
     """ValueErrors too: the others go on, the reason stands in the table and on the page, the traceback in a file."""
     (tmp_path / "broken.py").write_text(MINE + BROKEN, encoding="utf-8")
@@ -185,6 +186,7 @@ def test_every_memory_is_tried_before_anything_trains(memories, options, sentenc
     assert not (tmp_path / "out").exists(), "nothing was begun"
 
 
+@pytest.mark.slow
 def test_overwriting_begins_once_every_memory_was_tried(tmp_path) -> None:
     (tmp_path / "broken.py").write_text(MINE + BROKEN, encoding="utf-8")
     name = f"{tmp_path}/broken.py:AtOnce"

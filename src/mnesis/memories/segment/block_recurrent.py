@@ -158,7 +158,7 @@ class StateLayer(nn.Module):
             self.fall, self.mlp_gate = nn.Linear(wide, dim, bias=False), Gate(gate, wide, dim)
 
     def forward(self, given: Slots | Tensor, *tokens: Tensor) -> Slots:
-        """State vectors ``[B S D]`` as they are read, or, given those and the ``tokens`` of a block, renewed by them."""
+        """State vectors ``[B S D]`` as they are read, or, given those and the tokens of a block, renewed by these."""
         return self._after(given, *tokens) if isinstance(given, Slots) else self._slots(given)
 
     def _slots(self, vector: Float[Tensor, "B S D"]) -> Slots:
