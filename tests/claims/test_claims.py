@@ -24,7 +24,11 @@ def made(name: str) -> Claim:
     return card("claims", name).load()()
 
 
-LONGEST, LONG = {"length-generalization", "vma-hard-is-faster", "vma-learned-characters"}, pytest.mark.slow
+LONG = pytest.mark.slow
+LONGEST = {
+    "length-generalization", "state-collapse", "vma-confounders", "vma-few-shot", "vma-hard-is-faster",
+    "vma-learned-characters",
+}  # fmt: skip
 """At smoke scale too, where others go the same way."""
 ACCURACY = [name for name in NAMES if isinstance(made(name), AccuracyClaim)]
 TRAINED = [name for name in NAMES if isinstance(made(name), TrainedClaim)]

@@ -173,6 +173,7 @@ def test_what_stands_is_read_back_without_a_process(tmp_path, monkeypatch) -> No
     assert not begun, "refused before anything is trained"
 
 
+@pytest.mark.slow
 def test_cells_of_earlier_commands_are_shown_too(tmp_path) -> None:
     run_grid([SMALL], {"gru": {}}, tmp_path, progress=False)
     found = run_grid([SMALL], {"elman": {}}, tmp_path, progress=False)

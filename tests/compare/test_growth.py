@@ -220,6 +220,7 @@ def test_half_of_what_was_learned(tmp_path) -> None:
     assert growing._half(tmp_path, 0.0) is None, "numbers"
 
 
+@pytest.mark.slow
 def test_a_plan_counts_what_is_left(tmp_path, monkeypatch) -> None:
     """From recorded units a second where a cell stands, whatever its setting; else from what was measured."""
     monkeypatch.setattr(growing, "SLOW", 0)
@@ -325,6 +326,7 @@ def test_a_cell_and_its_line(tmp_path, monkeypatch) -> None:
     assert (found.units, found.seeds, found.converged) == (1200, 3, True)
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path, capsys) -> None:
     """A plan before anything is trained, then columns, pages and rows."""
     folder, table_of_rows = tmp_path / "out", tmp_path / "rows.csv"

@@ -113,6 +113,7 @@ class Ends(Mine):
 """
 
 
+@pytest.mark.slow
 def test_a_crash_is_its_cells_alone(tmp_path) -> None:
     name = f"{tmp_path}/broken.py:Crashes"
     (tmp_path / "broken.py").write_text(MINE + BROKEN, encoding="utf-8")
@@ -159,15 +160,17 @@ def test_what_a_memory_raises_is_its_cells_alone(tmp_path) -> None:
             (),
             "broken.py:AtOnce cannot be trained on copy: RuntimeError: kaboom at once (broken",
         ),
-        (
+        pytest.param(
             "gru,broken.py:NoState",
             (),
             "broken.py:NoState cannot be trained on copy: ValueError: NoState.scan returns a Tensor; return (y, state)",
+            marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             "gru,broken.py:Ends",
             (),
             "broken.py:Ends cannot be trained on copy: its process ended with exit code 3; mend",
+            marks=pytest.mark.slow,
         ),
         (
             "gru,window",
@@ -229,6 +232,7 @@ run_grid([SMALL], {"gru": {}}, Path(sys.argv[1]), progress=False)
 """
 
 
+@pytest.mark.slow
 def test_a_script_without_a_guard_is_refused_in_a_sentence(tmp_path) -> None:
     script = tmp_path / "script.py"
     script.write_text(UNGUARDED, encoding="utf-8")

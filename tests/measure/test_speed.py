@@ -128,6 +128,7 @@ def test_baselines_keep_the_contract(build):
         assert torch.allclose(more[row], alone[0, -9:], atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_peer_is_trained_in_turns() -> None:
     built = []
 
@@ -150,6 +151,7 @@ def test_a_peer_is_trained_in_turns() -> None:
     assert BESIDE not in markdown_table(rows)
 
 
+@pytest.mark.slow
 def test_cost_and_memory_follow_the_length() -> None:
     rows = bench({}, dim=8, batch=1, lengths=(16,), quick=True, long=True, progress=False)
     mine = [row for row in rows if row["memory"] == BASELINE]
